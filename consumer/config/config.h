@@ -1,0 +1,112 @@
+/* The configuration, parsed and checked: what options.c's table makes of weir.yaml.
+ *
+ * All text is owned by the config.  Paths are absolute or relative to the working directory, already joined with
+ * the directory of the file that names them.  Durations are milliseconds, sizes bytes. */
+#pragma once
+#include "scoring/decision.h"
+#include "scoring/feature_spec.h"
+
+enum delivery { DELIVERY_EXACTLY_ONCE, DELIVERY_AT_LEAST_ONCE };
+enum on_gap { GAP_REFUSE, GAP_CONTINUE };
+
+struct kafka_property {
+    char *name, *value;
+    int line;
+};
+
+struct validation_entry {
+    int line;
+    char *name; /* NULL: a breach is `range`, else `rule` */
+    char *field;
+    struct predicate when;  /* slot -1: always */
+    struct predicate bound; /* a null field passes */
+};
+
+struct model_entry {
+    int line;
+    char *id, *file;
+    double sample_percent; /* of a shadow */
+};
+
+struct config {
+    char *file; /* as named on the command line */
+    char *app_id;
+    char *instance; /* NULL: found at start */
+    size_t kafka_count;
+    struct kafka_property *kafka;
+    enum delivery delivery;
+    int64_t commit_interval_ms;
+    int lanes;
+    struct {
+        char *topic;
+        char *start; /* "earliest", "latest" or an ISO time */
+        int64_t start_ms; /* of an ISO time, else -1 */
+        struct {
+            char *url, *dir, *user, *password, *ca_file, *cert_file, *key_file;
+            int64_t timeout_ms;
+            bool register_schemas;
+        } schemas;
+        int64_t max_record_bytes;
+        enum on_gap on_gap;
+        char *reader_schema; /* path or NULL */
+        char *group_protocol;
+    } input;
+    size_t validation_count;
+    struct validation_entry *validation;
+    char *features; /* path of the feature file */
+    struct {
+        bool given; /* the `models` section is there */
+        char *source;
+        struct model_entry champion;
+        size_t shadow_count;
+        struct model_entry *shadows;
+        double fallback_score;
+        struct thresholds decision;
+        int reasons_top;
+        double reasons_min_score;
+        int64_t shed_lag_ms;
+        char *cache_dir;
+    } models;
+    struct {
+        char *predictions, *shadows, *dead_letters, *monitoring;
+    } outputs;
+    struct {
+        int64_t checkpoint_interval_ms, max_entities, max_events;
+    } state;
+    struct {
+        int64_t window_ms;
+        char *baseline; /* path or NULL */
+        size_t segment_count;
+        char **segments;
+        char *value_field; /* NULL: none */
+    } monitor;
+    char *http; /* "address:port"; NULL: off */
+
+    /* From the files that it names: */
+    struct field_set fields;    /* of features, validation, segments, value_field */
+    struct feature_spec *spec;
+    int *segment_slots;
+    int value_slot; /* -1: none */
+};
+
+/* Which parts a command needs: replay without models, say. */
+enum config_need { CONFIG_NEED_INPUT = 1, CONFIG_NEED_MODELS = 2, CONFIG_NEED_KAFKA = 4 };
+
+/* Reads the file and the feature file that it names. */
+int config_load(const char *path, unsigned needs, struct config **out, struct err *err);
+/* From YAML text (the demo's own): `name` stands in messages, `dir` is what paths are relative to. */
+int config_parse(const char *name, const char *dir, const char *text, size_t size, unsigned needs, struct config **out, struct err *err);
+void config_destroy(struct config *config);
+
+/* The reference of every key: name, type, default, range, meaning (Markdown, for consumer/config/REFERENCE.md). */
+void config_reference(char **markdown);
+
+/* A feature file on its own. */
+int feature_file_load(const char *path, struct field_set *fields, struct feature_spec **out, struct err *err);
+
+/* "500ms" "30s" "5m" "24h" "7d", whole numbers only; with a sign if `sign` is set.  0 or -1. */
+int duration_parse(const char *text, bool sign, int64_t *ms);
+/* "1MiB" "512KiB" "1GiB" or plain bytes. */
+int size_parse(const char *text, int64_t *bytes);
+/* "2026-01-31", "2026-01-31T12:00:00Z", "... +02:00", with optional .sss, to epoch milliseconds (UTC). */
+int time_parse(const char *text, int64_t *ms);

@@ -1,0 +1,34 @@
+/* A model and how it scores: rows in, margin and probability out.
+ *
+ * One interface for every engine; here XGBoost's C API (`inplace` dense prediction, one thread).  A model is
+ * immutable after creation; several lanes may each own one made from the same bytes. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include "scoring/err.h"
+
+enum { MODEL_BATCH_MAX = 1024 };
+
+struct model;
+
+/* From the bytes of an XGBoost JSON or UBJ file (2.1 to 3.x).  Refused with the first reason: not a model, an
+ * objective other than binary:logistic, binary:logitraw and reg:squarederror..., more than one output. */
+int model_create(const void *bytes, size_t size, struct model **out, struct err *err);
+void model_destroy(struct model *model);
+
+size_t model_feature_count(const struct model *model);
+const char *model_feature_name(const struct model *model, size_t i); /* NULL if the model has no names */
+const char *model_objective(const struct model *model);
+const char *model_engine(const struct model *model); /* "xgboost" (C API) */
+size_t model_tree_count(const struct model *model);
+
+/* The model's names must equal these, in order: the first difference is the error; a model without names is
+ * refused with the command that adds them. */
+int model_check_features(const struct model *model, const char *const *names, size_t count, struct err *err);
+
+/* Scores n <= MODEL_BATCH_MAX rows (n x feature_count, row-major, NaN missing).  margin and score hold n floats;
+ * score is the probability (binary:logistic), the bits that the C API gives. */
+int model_score(struct model *model, const float *rows, size_t n, float *margin, float *score, struct err *err);
+
+/* Exact TreeSHAP contributions: n x (feature_count + 1) floats, the last of a row being the bias. */
+int model_contributions(struct model *model, const float *rows, size_t n, float *contributions, struct err *err);
