@@ -4,67 +4,26 @@
 # A part is built aside and moved into the prefix when it is whole; its stamp comes last. A second run does nothing.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-prefix=${WEIR_PREFIX:-$HOME/.cache/weir}
+# shellcheck source-path=SCRIPTDIR source=installing.sh
+. "$here/installing.sh"
 
 rdkafka_version=2.15.1
 rdkafka_package=@confluentinc/kafka-javascript@1.10.1      # carries librdkafka's whole source
 rdkafka_archive=confluentinc-kafka-javascript-1.10.1.tgz
 xgboost_version=3.2.0                                      # library: hashes/xgboost.txt, headers: the source archive
 xgboost_archive=xgboost-3.2.0.tar.gz
-rdkafka_stamp=$prefix/stamps/librdkafka-$rdkafka_version-1
-xgboost_stamp=$prefix/stamps/xgboost-$xgboost_version-1
+rdkafka_stamp=librdkafka-$rdkafka_version-1
+xgboost_stamp=xgboost-$xgboost_version-1
 
 packages=(build-essential pkg-config meson ninja-build
     libavro-dev libyaml-dev libjansson-dev libzstd-dev zlib1g-dev libsnappy-dev liblz4-dev liblzma-dev
     libcurl4-openssl-dev libmicrohttpd-dev libpq-dev libssl-dev libcmocka-dev
     python3 python3-venv ca-certificates)
 
-say() { echo "deps: $*"; }
-stop() { echo "deps: $*" >&2; exit 1; }
-
-as_root() {
-    if [ "$(id -u)" = 0 ]; then
-        "$@"
-    elif command -v sudo > /dev/null; then
-        sudo "$@"
-    else
-        stop "must be root, or have sudo, to run: $*"
-    fi
-}
-
-install_packages() {
-    local missing=()
-    mapfile -t missing < <(comm -23 <(printf '%s\n' "$@" | sort -u) \
-        <(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2> /dev/null | sed -n 's/^installed //p' | sort -u))
-    [ ${#missing[@]} -gt 0 ] || return 0
-    command -v apt-get > /dev/null || stop "no apt-get here; install these by hand: ${missing[*]}"
-    say "installing Debian packages: ${missing[*]}"
-    as_root apt-get -q update > "$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; stop "apt-get update failed"; }
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends "${missing[@]}" \
-        > "$work/apt.log" 2>&1 || { cat "$work/apt.log" >&2; stop "apt-get could not install ${missing[*]}"; }
-}
-
 # A library of the system that is new enough is taken as it is; one found in our own prefix does not count.
 system_has() {
     pkg-config --atleast-version="$2" "$1" 2> /dev/null || return 1
     case $(pkg-config --variable=pcfiledir "$1") in "$prefix"/*) return 1 ;; esac
-}
-
-check_hash() {
-    local file=$1 algorithm expected actual
-    read -r algorithm expected < <(awk -v name="$(basename "$file")" '$3 == name {print $1, $2}' "$here/hashes/sources") ||
-        stop "no hash is pinned for $(basename "$file") in deploy/hashes/sources"
-    actual=$("${algorithm}sum" "$file" | cut -d' ' -f1)
-    [ "$actual" = "$expected" ] || stop "$(basename "$file") is not the file that was pinned
-  expected $algorithm $expected
-  actual   $algorithm $actual"
-}
-
-python_tools() {
-    [ ! -x "$work/python/bin/pip" ] || return 0
-    local python=/usr/bin/python3
-    [ -x "$python" ] || python=python3
-    "$python" -m venv "$work/python"
 }
 
 # moves everything below a staging directory to the same place below the prefix
@@ -76,17 +35,12 @@ move_into_prefix() {
     done < <(cd "$staged" && find . ! -type d -printf '%P\0')
 }
 
-stamp() {
-    mkdir -p "$prefix/stamps"
-    touch "$1"
-}
-
 build_rdkafka() {
     say "building librdkafka $rdkafka_version (about half a minute)"
     mkdir "$work/rdkafka"
     cd "$work/rdkafka"
     npm pack --silent "$rdkafka_package" > npm.log 2>&1 || { cat npm.log >&2; stop "npm could not fetch $rdkafka_package"; }
-    check_hash "$rdkafka_archive"
+    check_hash "$here/hashes/sources" "$rdkafka_archive"
     tar xzf "$rdkafka_archive" package/deps/librdkafka
     cd package/deps/librdkafka
     ./configure --prefix="$prefix" --enable-ssl --enable-zlib --enable-zstd --enable-lz4-ext \
@@ -122,15 +76,15 @@ install_xgboost() {
     say "fetching XGBoost $xgboost_version"
     mkdir "$work/xgboost"
     cd "$work/xgboost"
-    python_tools
-    "$work/python/bin/pip" -q --disable-pip-version-check download --no-deps --only-binary :all: --require-hashes \
+    "$(system_python)" -m venv python
+    python/bin/pip -q --disable-pip-version-check download --no-deps --only-binary :all: --require-hashes \
         -r "$here/hashes/xgboost.txt" || stop "the XGBoost library could not be fetched, or is not the file that was pinned"
-    "$work/python/bin/pip" -q --disable-pip-version-check install --no-deps --only-binary :all: --require-hashes \
+    python/bin/pip -q --disable-pip-version-check install --no-deps --only-binary :all: --require-hashes \
         -r "$here/hashes/unearth.txt" || stop "unearth could not be installed, or is not what was pinned"
-    "$work/python/bin/unearth" --no-binary --download . "xgboost==$xgboost_version" > unearth.log 2>&1 ||
+    python/bin/unearth --no-binary --download . "xgboost==$xgboost_version" > unearth.log 2>&1 ||
         { cat unearth.log >&2; stop "the XGBoost headers could not be fetched"; }
-    check_hash "$xgboost_archive"
-    "$work/python/bin/python" -m zipfile -e xgboost_cpu-*.whl wheel
+    check_hash "$here/hashes/sources" "$xgboost_archive"
+    python/bin/python -m zipfile -e xgboost_cpu-*.whl wheel
     tar xzf "$xgboost_archive" --strip-components=3 "xgboost-$xgboost_version/cpp_src/include/xgboost"
 
     # The library looks for its own libgomp beside itself.
@@ -138,6 +92,7 @@ install_xgboost() {
     mkdir -p "$staged/lib/pkgconfig" "$staged/include/xgboost"
     cp xgboost/c_api.h xgboost/base.h xgboost/version_config.h "$staged/include/xgboost/"
     cp wheel/xgboost/lib/libxgboost.so wheel/xgboost_cpu.libs/libgomp* "$staged/lib/"
+    # shellcheck disable=SC2016
     patchelf --set-rpath '$ORIGIN' "$staged/lib/libxgboost.so"
     chmod 755 "$staged"/lib/*.so*
     cat > "$staged/lib/pkgconfig/xgboost.pc" << PC
@@ -155,18 +110,10 @@ PC
     stamp "$xgboost_stamp"
 }
 
-mkdir -p "$prefix"
-prefix=$(cd "$prefix" && pwd)
-exec 9> "$prefix/.lock"
-flock 9                                   # one set-up at a time
-work=$prefix/.staging                     # on the prefix's own file system, so that a move is one step
-rm -rf "$work"
-trap 'rm -rf "$work"' EXIT
-mkdir "$work"
-
+open_prefix
 needs_rdkafka=false needs_xgboost=false
-[ -e "$rdkafka_stamp" ] || system_has rdkafka 2.10.1 || needs_rdkafka=true
-[ -e "$xgboost_stamp" ] || system_has xgboost 2.1 || needs_xgboost=true
+has "$rdkafka_stamp" || system_has rdkafka 2.10.1 || needs_rdkafka=true
+has "$xgboost_stamp" || system_has xgboost 2.1 || needs_xgboost=true
 if $needs_rdkafka && ! command -v npm > /dev/null; then packages+=(npm); fi
 if $needs_xgboost; then packages+=(patchelf); fi
 
@@ -176,6 +123,6 @@ if $needs_xgboost; then install_xgboost; fi
 
 PKG_CONFIG_PATH=$prefix/lib/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}
 export PKG_CONFIG_PATH
-pkg-config --exists 'rdkafka >= 2.10.1' || stop "librdkafka is not to be found in $prefix; remove $rdkafka_stamp and try again"
-pkg-config --exists 'xgboost >= 2.1' || stop "XGBoost is not to be found in $prefix; remove $xgboost_stamp and try again"
+pkg-config --exists 'rdkafka >= 2.10.1' || stop "librdkafka is not to be found in $prefix; remove its stamps/$rdkafka_stamp and try again"
+pkg-config --exists 'xgboost >= 2.1' || stop "XGBoost is not to be found in $prefix; remove its stamps/$xgboost_stamp and try again"
 say "librdkafka $(pkg-config --modversion rdkafka), XGBoost $(pkg-config --modversion xgboost) in place"
