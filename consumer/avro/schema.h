@@ -20,6 +20,8 @@ enum avro_logical { AVRO_L_NONE, AVRO_L_DECIMAL, AVRO_L_TIMESTAMP_MILLIS, AVRO_L
 struct avro_type_node {
     enum avro_type type;
     enum avro_logical logical;
+    int precision, scale; /* of decimal */
+    int64_t width;       /* bytes, if any bytes of this many are a value; -1: it depends on the value */
     char *name;          /* full name of record, enum, fixed */
     char **aliases;      /* full names */
     size_t alias_count;
