@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What deploy/deps.sh and tests/deps.sh share: Debian packages, pinned hashes, and a prefix that only whole parts enter.
 # To be sourced by a script that has set -euo pipefail.
 prefix=${WEIR_PREFIX:-$HOME/.cache/weir}
