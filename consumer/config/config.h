@@ -10,16 +10,17 @@ enum delivery { DELIVERY_EXACTLY_ONCE, DELIVERY_AT_LEAST_ONCE };
 enum on_gap { GAP_REFUSE, GAP_CONTINUE };
 
 struct kafka_property {
-    char *name, *value;
+    char *name, *value; /* the value may be a secret: print `shown` */
+    char *shown;
     int line;
 };
 
 struct validation_entry {
     int line;
     char *name; /* NULL: a breach is `range`, else `rule` */
-    char *field;
-    struct predicate when;  /* slot -1: always */
-    struct predicate bound; /* a null field passes */
+    char *field, *when_field; /* the latter NULL: always */
+    struct predicate when;    /* slot -1: always */
+    struct predicate bound;   /* a null field passes */
 };
 
 struct model_entry {

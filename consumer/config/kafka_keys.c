@@ -1,0 +1,134 @@
+#include "consumer/config/kafka_keys.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/config/config.h"
+#include "consumer/config/secret.h"
+
+enum { KAFKA_KEYS_MAX = 300 };
+
+static const struct {
+    const char *name, *why;
+} owned[] = {
+    {"plugin.library.paths", "weir loads no foreign code"},
+    {"isolation.level", "weir reads committed records only"},
+    {"enable.auto.commit", "offsets are committed with the outputs"},
+    {"auto.commit.enable", "offsets are committed with the outputs"},
+    {"enable.auto.offset.store", "offsets are committed with the outputs"},
+    {"auto.offset.reset", "set input.start, which holds only where the group has no offset; a gap is input.on_gap"},
+    {"transactional.id", "it is made of app_id and instance"},
+    {"enable.idempotence", "it is always on"},
+    {"acks", "it is always all"},
+    {"request.required.acks", "acks is always all"},
+    {"group.protocol", "set input.group_protocol"},
+};
+
+static const char *const secrets[] = {
+    "sasl.password", "ssl.key.password", "ssl.key.pem", "ssl.keystore.password", "sasl.oauthbearer.client.secret",
+    "sasl.oauthbearer.assertion.private.key.passphrase", "sasl.oauthbearer.assertion.private.key.pem",
+};
+
+static bool is_secret(const char *name)
+{
+    for (size_t i = 0; i < sizeof secrets / sizeof *secrets; i++)
+        if (!strcmp(name, secrets[i]))
+            return true;
+    return false;
+}
+
+static int refuse_owned(const struct reading *reading, const char *key, const struct yaml_node *name)
+{
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        if (!strcmp(name->text, owned[i].name))
+            return reading_fail(reading, name->line, key, "not allowed: %s; remove it", owned[i].why);
+    return 0;
+}
+
+static int unknown_property(const struct reading *reading, const char *key, const struct yaml_node *name, rd_kafka_conf_t *conf)
+{
+    size_t count = 0;
+    const char **dump = rd_kafka_conf_dump(conf, &count);
+    const char **names = calloc(count / 2 + 1, sizeof *names);
+    const char *nearest = NULL;
+    for (size_t i = 0; names && i + 1 < count; i += 2)
+        names[i / 2] = dump[i];
+    if (names)
+        nearest = nearest_name(name->text, names, count / 2);
+    reading_fail(reading, name->line, key, "unknown to librdkafka %s%s%s%s", rd_kafka_version_str(), nearest ? "; did you mean '" : "",
+                 nearest ? nearest : "; its CONFIGURATION.md lists the keys", nearest ? "'?" : "");
+    free(names);
+    rd_kafka_conf_dump_free(dump, count);
+    return -1;
+}
+
+/* librdkafka's own check of name and value.  Its message may quote the value, so a secret's is not shown. */
+static int check_property(const struct reading *reading, const char *key, const struct yaml_node *name, const char *value, bool hide, rd_kafka_conf_t *conf)
+{
+    char why[512];
+    rd_kafka_conf_res_t answer = rd_kafka_conf_set(conf, name->text, value, why, sizeof why);
+    if (answer == RD_KAFKA_CONF_UNKNOWN)
+        return unknown_property(reading, key, name, conf);
+    if (answer != RD_KAFKA_CONF_OK)
+        return reading_fail(reading, name->line, key, "%s", hide ? "librdkafka refuses the value" : why);
+    return 0;
+}
+
+static int read_property(const struct reading *reading, const struct yaml_pair *pair, struct kafka_property *property, rd_kafka_conf_t *conf)
+{
+    char key[256];
+    snprintf(key, sizeof key, "kafka.%.100s", pair->key->text);
+    property->line = pair->key->line;
+    if (refuse_owned(reading, key, pair->key) < 0)
+        return -1;
+    if (pair->value->kind != YAML_IS_SCALAR || yaml_is_null(pair->value))
+        return reading_fail(reading, pair->value->line, key, "must be one text, number or boolean; a key with dots is written on one line, as bootstrap.servers: ...");
+    bool from_outside = false;
+    if (secret_expand(reading, key, pair->value, &property->value, &from_outside) < 0)
+        return -1;
+    bool secret = is_secret(pair->key->text);
+    if (secret && !from_outside)
+        return reading_fail(reading, pair->value->line, key, "a secret must not stand here; write ${env:NAME} or ${file:PATH}");
+    if (!(property->name = strdup(pair->key->text)))
+        return err_set(reading->err, "%s: no memory", reading->file);
+    bool may_hold_one = !strcmp(property->name, "sasl.oauthbearer.config");
+    property->shown = strdup(from_outside ? pair->value->text : may_hold_one ? "(secret)" : property->value);
+    if (!property->shown)
+        return err_set(reading->err, "%s: no memory", reading->file);
+    return check_property(reading, key, pair->key, property->value, from_outside || may_hold_one, conf);
+}
+
+int kafka_keys_read(const struct reading *reading, const char *key, const struct yaml_node *node, void *target)
+{
+    struct config *config = target;
+    if (node->kind != YAML_IS_MAPPING)
+        return reading_fail(reading, node->line, key, "must be a mapping of librdkafka's keys, not %s", excerpt_of(node).text);
+    if (node->count > KAFKA_KEYS_MAX)
+        return reading_fail(reading, node->line, key, "%zu keys, more than %d", node->count, KAFKA_KEYS_MAX);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    config->kafka = calloc(node->count + 1, sizeof *config->kafka);
+    int result = conf && config->kafka ? 0 : err_set(reading->err, "%s: no memory", reading->file);
+    bool brokers = false;
+    for (size_t i = 0; i < node->count && !result; i++) {
+        config->kafka_count = i + 1;
+        result = read_property(reading, &node->pairs[i], &config->kafka[i], conf);
+        const char *name = node->pairs[i].key->text;
+        brokers = brokers || !strcmp(name, "bootstrap.servers") || !strcmp(name, "metadata.broker.list");
+    }
+    if (!result && !brokers && (reading->needs & CONFIG_NEED_KAFKA))
+        result = reading_fail(reading, node->line, "kafka.bootstrap.servers", "missing: the brokers to start from, as host:port,host:port");
+    if (conf)
+        rd_kafka_conf_destroy(conf);
+    return result;
+}
+
+json_t *kafka_keys_show(const void *target)
+{
+    const struct config *config = target;
+    json_t *shown = json_object();
+    for (size_t i = 0; i < config->kafka_count; i++)
+        json_object_set_new(shown, config->kafka[i].name, json_string(config->kafka[i].shown));
+    return shown;
+}
