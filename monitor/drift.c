@@ -1,0 +1,38 @@
+#include "monitor/drift.h"
+
+#include <assert.h>
+#include <math.h>
+
+static int64_t total(const int64_t *counts, size_t bins)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < bins; i++)
+        sum += counts[i];
+    return sum;
+}
+
+double drift_psi(const int64_t *observed, const int64_t *expected, size_t bins)
+{
+    assert(bins > 0);
+    double n = (double)total(observed, bins) + (double)bins;
+    double m = (double)total(expected, bins) + (double)bins;
+    double psi = 0;
+    for (size_t i = 0; i < bins; i++) {
+        double a = ((double)observed[i] + 1) / n;
+        double b = ((double)expected[i] + 1) / m;
+        psi += (a - b) * log(a / b);
+    }
+    return psi;
+}
+
+enum severity drift_severity(double psi, int64_t observed, int64_t expected)
+{
+    if (observed < DRIFT_SAMPLES_MIN || expected < DRIFT_SAMPLES_MIN)
+        return SEVERITY_OK;
+    return psi >= DRIFT_PSI_CRITICAL ? SEVERITY_CRITICAL : psi >= DRIFT_PSI_WARNING ? SEVERITY_WARNING : SEVERITY_OK;
+}
+
+double drift_threshold(enum severity severity)
+{
+    return severity == SEVERITY_CRITICAL ? DRIFT_PSI_CRITICAL : DRIFT_PSI_WARNING;
+}

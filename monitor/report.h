@@ -1,0 +1,33 @@
+/* A report: one evaluated statistic, as the monitoring topic carries it (schemas/report.avsc, same order). */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "monitor/drift.h"
+
+enum report_kind {
+    REPORT_DRIFT, REPORT_PREDICTION, REPORT_FRESHNESS, REPORT_LATENCY, REPORT_QUALITY, REPORT_CALIBRATION,
+    REPORT_SHADOW, REPORT_DEPLOYMENT, REPORT_ALERT
+};
+
+struct report {
+    enum report_kind kind;
+    int64_t window_start_ms, window_end_ms;
+    const char *model_id; /* NULL: none */
+    const char *subject, *statistic;
+    double value, threshold, p_value; /* the last two NaN: null */
+    int64_t count;
+    enum severity severity;
+    char detail[256]; /* JSON object; empty: null */
+};
+
+/* Rows in order.  Their texts belong to the aggregate (or the shape) and live as long as it. */
+struct report_list {
+    size_t count, capacity;
+    struct report *rows;
+};
+struct report *report_add(struct report_list *list); /* a zeroed row, threshold and p_value NaN; memory short aborts */
+void report_list_finish(struct report_list *list);
+
+const char *report_kind_name(enum report_kind kind); /* "DRIFT" ... */
+const char *severity_name(enum severity severity);   /* "OK" ... */
