@@ -164,7 +164,7 @@ def plant(directory, code):
     ("#include <stdio.h>\nvoid f(int x) { printf(\"%d\", x); }", "calls printf"),
     ("#include <stdio.h>\nvoid f(int x) { fprintf(stderr, \"%d\", x); }", "calls fprintf"),
     ("#include <stdio.h>\nvoid f(const char *x) { puts(x); }", "calls puts"),
-    ("#include <stdio.h>\nvoid f(char **t, size_t *n) { fputs(\"\", open_memstream(t, n)); fputs(\"\", stdout); }", "calls stdout"),
+    ("#include <stdio.h>\nvoid f(char **t, size_t *n) { fputs(\"x\", open_memstream(t, n)); fputs(\"x\", stdout); }", "calls stdout"),
     ("#include <unistd.h>\nlong f(void *p) { return read(0, p, 1); }", "calls read"),
     ("#include <fcntl.h>\nint f(void) { return open(\"x\", 0); }", "calls open"),
     ("#include <sys/socket.h>\nint f(void) { return socket(1, 1, 0); }", "calls socket"),
