@@ -23,7 +23,16 @@ struct feature_window { /* as the file spells it and in milliseconds */
     int64_t ms;
 };
 
-enum { FEATURES_MAX = 4096, FEATURE_WINDOWS_MAX = 64 };
+enum {
+    FEATURES_MAX = 4096,
+    FEATURE_WINDOWS_MAX = 64,
+    FEATURE_FILTERS_MAX = 64,
+    FEATURE_VALUES_MAX = 10000,
+    FEATURE_NAME_MAX = 200,
+    FEATURE_EVENTS_PER_ENTITY_MAX = 1 << 20 /* keeps n * sum(x * x) within 128 bits */
+};
+#define FEATURE_DURATION_MAX_MS INT64_C(3153600000000)
+#define FEATURE_DURATION_MAX_TEXT "36500d"
 
 /* One entry of the file's `features` list.  Owned by the source. */
 struct feature_source {
@@ -68,6 +77,14 @@ struct feature {
     const struct feature_source *source; /* the entry that it comes from */
 };
 
+/* A check of one field's numbers, for event_check: an infinity never passes; with `fixed` the number is taken in
+ * steps, which must fit an int64; integers and steps of NUMBER_LIMITED must be below 2^40. */
+struct number_range {
+    int slot;
+    enum { NUMBER_FINITE, NUMBER_LIMITED, NUMBER_TIME } kind;
+    double fixed; /* 0: none */
+};
+
 struct feature_spec {
     struct feature_spec_source source;
     int64_t lateness_ms, future_skew_ms, max_age_ms, max_events_per_entity;
@@ -78,6 +95,8 @@ struct feature_spec {
     struct feature_window *windows;
     size_t filter_count; /* distinct where conditions */
     const struct predicate **filters;
+    size_t range_count; /* ascending by slot */
+    struct number_range *ranges;
     char *canonical; /* canonical JSON (below); its SHA-256 is feature_spec_sha256 */
 };
 

@@ -3,7 +3,11 @@
  * Let t(e) be the event time, T(e) the largest event time accepted in the partition up to and including e,
  * W the longest window of the spec, L the lateness.  The window (t-w, t] of e holds the accepted events e' of
  * the same entity with offset(e') <= offset(e), t(e)-w < t(e') <= t(e) and t(e') > T(e)-W-L.  The current
- * event is always in its own window, however late.  The vector is a function of the partition's records, their
+ * event is always in its own window, however late (`where` and `current: exclude` can still leave it out).
+ *
+ * An entity is held while it has a visible event (t' > T-W-L); limits count held entities and visible events alone,
+ * after e is inserted and max_events_per_entity is applied, so they too do not depend on when memory is given back.
+ * `range` of doubles: an infinity in any field that a feature reads.  The vector is a function of the partition's records, their
  * order and their timestamps alone: batching does not matter. */
 #pragma once
 #include "scoring/feature_spec.h"
@@ -51,9 +55,9 @@ enum { WINDOWS_BATCH_MAX = 1024 };
 /* History: from which event time on the state holds everything.  A partition read from its offset 0 is complete
  * (TIME_UNKNOWN, the initial state); otherwise windows reaching before it are not complete. */
 void windows_set_history_start(struct windows *windows, int64_t event_time_ms);
-/* As above, with the time of the first event that will be accepted: a cold start. */
+/* As above, with T of the next event that will be accepted: a cold start, or the end of a gap. */
 void windows_set_history_cold(struct windows *windows);
-int64_t windows_history_start(const struct windows *windows);
+int64_t windows_history_start(const struct windows *windows); /* INT64_MAX: cold, and none accepted since */
 int64_t windows_stream_time(const struct windows *windows); /* T; TIME_UNKNOWN before the first event */
 
 /* Folds n <= WINDOWS_BATCH_MAX events in order.  rows: n x spec->count floats, row-major; outcomes: n.

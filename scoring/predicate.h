@@ -26,7 +26,9 @@ struct predicate {
 
 bool literal_matches(const struct literal *literal, const struct value *value); /* null matches nothing */
 bool predicate_holds(const struct predicate *predicate, const struct value *values); /* a null field: false */
-/* Whether two literals name the same value; for the check that a list has no doubles. */
-struct literal literal_make(const char *text, size_t size, bool quoted); /* copies; quoted scalars are text only */
+/* Copies; quoted scalars are text only.  text is NULL if memory is short. */
+struct literal literal_make(const char *text, size_t size, bool quoted);
+/* Whether two literals are spelled alike; for the check that a list has no doubles. */
+bool literal_equal(const struct literal *a, const struct literal *b);
 void literal_finish(struct literal *literal);
 void predicate_finish(struct predicate *predicate);

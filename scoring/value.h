@@ -1,5 +1,6 @@
 /* One field of an event as features, rules and segments see it: what the decode plan fills. */
 #pragma once
+#include <stdbool.h>
 #include <stdint.h>
 
 enum value_type {
@@ -22,6 +23,12 @@ struct value {
         const char *text;
     };
 };
+
+/* NaN counts as null. */
+static inline bool value_is_null(const struct value *value)
+{
+    return value->type <= VALUE_NULL || (value->type == VALUE_DOUBLE && value->real != value->real);
+}
 
 /* Borrowed bytes. */
 struct bytes {

@@ -1,0 +1,225 @@
+/* For tests of features: a feature file as a C table, events as values by field name, rows read by feature name. */
+#pragma once
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "scoring/features.h"
+
+/* ---- feature files ---- */
+
+struct entry { /* one line of the file; lists are separated by blanks, a listed value in '' is quoted */
+    const char *name;
+    enum feature_op op;
+    const char *field, *windows, *values, *lat, *lon;
+    const char *where, *in, *not_in, *min, *max;
+    double scale, fixed; /* 0: not given */
+    int64_t offset_ms;
+    bool exclude_current;
+};
+
+struct file_options {
+    int64_t lateness_ms, future_skew_ms;
+    int64_t max_age_ms; /* 0: not set */
+    int64_t max_events; /* 0: 4096 */
+};
+
+static inline int64_t scene_duration_ms(const char *text)
+{
+    char *unit;
+    int64_t number = strtoll(text, &unit, 10);
+    return number * (!strcmp(unit, "ms") ? 1 : *unit == 's' ? 1000 : *unit == 'm' ? 60000 : *unit == 'h' ? 3600000 : 86400000);
+}
+
+static inline size_t scene_split(const char *list, char words[][64])
+{
+    size_t count = 0;
+    for (const char *p = list; p && *p; p += strspn(p, " ")) {
+        size_t size = strcspn(p, " ");
+        snprintf(words[count++], 64, "%.*s", (int)size, p);
+        p += size;
+    }
+    return count;
+}
+
+static inline struct literal *scene_literals(const char *list, size_t *count)
+{
+    char words[64][64];
+    *count = scene_split(list, words);
+    struct literal *literals = calloc(*count + 1, sizeof *literals);
+    for (size_t i = 0; i < *count; i++) {
+        bool quoted = words[i][0] == '\'';
+        literals[i] = literal_make(words[i] + quoted, strlen(words[i]) - 2 * (size_t)quoted, quoted);
+    }
+    return literals;
+}
+
+static inline char *scene_copy(const char *text)
+{
+    return text ? strdup(text) : NULL;
+}
+
+static inline void scene_where(struct feature_source *f, const struct entry *e)
+{
+    f->where = (struct predicate){.slot = -1};
+    f->has_where = e->where != NULL;
+    f->where_field = scene_copy(e->where);
+    f->where.kind = e->in ? PREDICATE_IN : e->not_in ? PREDICATE_NOT_IN : PREDICATE_RANGE;
+    if (e->in || e->not_in)
+        f->where.literals = scene_literals(e->in ? e->in : e->not_in, &f->where.count);
+    f->where.has_min = e->min != NULL;
+    f->where.has_max = e->max != NULL;
+    f->where.min = e->min ? strtod(e->min, NULL) : 0;
+    f->where.max = e->max ? strtod(e->max, NULL) : 0;
+}
+
+static inline struct feature_source scene_feature(const struct entry *e, int line)
+{
+    struct feature_source f = {.line = line, .name = scene_copy(e->name), .field = scene_copy(e->field), .lat = scene_copy(e->lat),
+                               .lon = scene_copy(e->lon), .op = e->op, .has_scale = e->scale != 0, .scale = e->scale,
+                               .has_fixed = e->fixed != 0, .fixed = e->fixed, .offset_ms = e->offset_ms,
+                               .exclude_current = e->exclude_current};
+    char words[64][64];
+    f.window_count = scene_split(e->windows, words);
+    f.windows = calloc(f.window_count + 1, sizeof *f.windows);
+    for (size_t i = 0; i < f.window_count; i++) {
+        snprintf(f.windows[i].label, sizeof f.windows[i].label, "%.20s", words[i]);
+        f.windows[i].ms = scene_duration_ms(words[i]);
+    }
+    if (e->values)
+        f.values = scene_literals(e->values, &f.value_count);
+    scene_where(&f, e);
+    return f;
+}
+
+/* The i-th entry stands on line i + 1 of "features.yaml". */
+static inline struct feature_spec_source scene_source(struct file_options options, const struct entry *entries, size_t count)
+{
+    struct feature_spec_source source = {.file = strdup("features.yaml"), .id = strdup("id"), .entity = strdup("card"),
+                                         .time = strdup("time"), .lateness_ms = options.lateness_ms,
+                                         .future_skew_ms = options.future_skew_ms,
+                                         .max_age_ms = options.max_age_ms ? options.max_age_ms : -1,
+                                         .max_events_per_entity = options.max_events ? options.max_events : 4096,
+                                         .count = count, .features = calloc(count + 1, sizeof(struct feature_source))};
+    for (size_t i = 0; i < count; i++)
+        source.features[i] = scene_feature(&entries[i], (int)i + 1);
+    return source;
+}
+
+/* ---- events ---- */
+
+#define INT(x) ((struct value){.type = VALUE_INT, .integer = (x)})
+#define REAL(x) ((struct value){.type = VALUE_DOUBLE, .real = (x)})
+#define TEXT(x) ((struct value){.type = VALUE_TEXT, .size = (uint32_t)strlen(x), .text = (x)})
+#define BOOL(x) ((struct value){.type = VALUE_BOOL, .integer = (x)})
+#define NIL ((struct value){.type = VALUE_NULL})
+#define OTHER ((struct value){.type = VALUE_OTHER})
+
+struct sent { /* fields that are not given are absent */
+    int64_t t;
+    const char *card, *id; /* default "c" and one that is new */
+    int64_t record_ms;     /* default t */
+    struct value amount, price, merchant, code, lat, lon, flag;
+};
+
+struct scene {
+    struct field_set fields;
+    struct feature_spec *spec;
+    struct windows *windows;
+    int64_t offset;
+    struct value values[FIELD_SLOTS_MAX];
+    float row[FEATURES_MAX];
+    struct feature_outcome outcome;
+};
+
+static const struct window_limits no_limits = {1000000, 100000000};
+
+static inline void scene_open_limited(struct scene *s, struct file_options options, struct window_limits limits,
+                                      const struct entry *entries, size_t count)
+{
+    struct err err = {0};
+    memset(s, 0, sizeof *s);
+    field_set_init(&s->fields);
+    struct feature_spec_source source = scene_source(options, entries, count);
+    if (feature_spec_create(&source, &s->fields, &s->spec, &err))
+        fail_msg("%s", err.msg);
+    s->windows = windows_create(s->spec, limits);
+    assert_non_null(s->windows);
+}
+
+#define SCENE_OPEN(s, options, ...)                                       \
+    scene_open_limited((s), (options), no_limits, (const struct entry[]){__VA_ARGS__}, \
+                       sizeof((const struct entry[]){__VA_ARGS__}) / sizeof(struct entry))
+static const struct file_options plain_file = {0};
+
+static inline void scene_close(struct scene *s)
+{
+    windows_destroy(s->windows);
+    feature_spec_destroy(s->spec);
+    field_set_finish(&s->fields);
+}
+
+static inline void scene_set(struct scene *s, const char *name, struct value value)
+{
+    int slot = field_set_find(&s->fields, name);
+    if (slot >= 0)
+        s->values[slot] = value;
+}
+
+static inline void scene_fill(struct scene *s, const struct sent *sent)
+{
+    memset(s->values, 0, sizeof s->values);
+    scene_set(s, "amount", sent->amount);
+    scene_set(s, "price", sent->price);
+    scene_set(s, "merchant", sent->merchant);
+    scene_set(s, "code", sent->code);
+    scene_set(s, "lat", sent->lat);
+    scene_set(s, "lon", sent->lon);
+    scene_set(s, "flag", sent->flag);
+}
+
+/* Sends one event; the outcome and the row are the scene's until the next one. */
+static inline enum reject_reason scene_send(struct scene *s, struct sent sent)
+{
+    char id[32];
+    snprintf(id, sizeof id, "id-%lld", (long long)s->offset);
+    const char *card = sent.card ? sent.card : "c";
+    scene_fill(s, &sent);
+    s->values[FIELD_ID] = sent.id ? TEXT(sent.id) : TEXT(id);
+    s->values[FIELD_ENTITY] = TEXT(card);
+    s->values[FIELD_TIME] = INT(sent.t);
+    int slot;
+    enum reject_reason reason = event_check(s->spec, &s->fields, s->values, &slot);
+    if (reason != REJECT_NONE)
+        return reason;
+    struct event event = {.values = s->values, .offset = s->offset++, .record_ms = sent.record_ms ? sent.record_ms : sent.t,
+                          .time_ms = sent.t, .id = {s->values[FIELD_ID].text, s->values[FIELD_ID].size},
+                          .entity = {card, (uint32_t)strlen(card)}};
+    assert_int_equal(windows_fold(s->windows, &event, 1, s->row, &s->outcome), 0);
+    return s->outcome.reason;
+}
+
+static inline float scene_feature_value(const struct scene *s, const char *name)
+{
+    for (size_t i = 0; i < s->spec->count; i++)
+        if (!strcmp(s->spec->features[i].name, name))
+            return s->row[i];
+    fail_msg("no feature %s", name);
+    return NAN;
+}
+
+#define SEND(s, ...) assert_int_equal(scene_send((s), (struct sent){__VA_ARGS__}), REJECT_NONE)
+#define REFUSED(s, why, ...) assert_int_equal(scene_send((s), (struct sent){__VA_ARGS__}), (why))
+
+/* Bit for bit; NAN stands for missing. */
+#define EXPECT(s, name, wanted)                                                                \
+    do {                                                                                       \
+        float got_ = scene_feature_value((s), (name)), wanted_ = (float)(wanted);              \
+        if (isnan(wanted_) ? !isnan(got_) : memcmp(&got_, &wanted_, sizeof got_) != 0)         \
+            fail_msg("line %d: %s is %.9g, not %.9g", __LINE__, (name), (double)got_, (double)wanted_); \
+    } while (0)
