@@ -8,7 +8,7 @@
 #include "consumer/config/config.h"
 #include "consumer/config/secret.h"
 
-enum { KAFKA_KEYS_MAX = 300 };
+enum { KAFKA_KEYS_MAX = 300, KAFKA_NAMES_MAX = 400 };
 
 static const struct {
     const char *name, *why;
@@ -47,20 +47,35 @@ static int refuse_owned(const struct reading *reading, const char *key, const st
     return 0;
 }
 
-static int unknown_property(const struct reading *reading, const char *key, const struct yaml_node *name, rd_kafka_conf_t *conf)
+/* The names that stand first in the lines of librdkafka's manual ("name | C/P | ..."); they point into it. */
+static size_t manual_names(char *manual, const char **names, size_t most)
 {
     size_t count = 0;
-    const char **dump = rd_kafka_conf_dump(conf, &count);
-    const char **names = calloc(count / 2 + 1, sizeof *names);
-    const char *nearest = NULL;
-    for (size_t i = 0; names && i + 1 < count; i += 2)
-        names[i / 2] = dump[i];
-    if (names)
-        nearest = nearest_name(name->text, names, count / 2);
+    char *rest;
+    for (char *line = strtok_r(manual, "\n", &rest); line && count < most; line = strtok_r(NULL, "\n", &rest)) {
+        size_t n = strspn(line, "abcdefghijklmnopqrstuvwxyz0123456789._");
+        if (n && line[n] == ' ') {
+            line[n] = 0;
+            names[count++] = line;
+        }
+    }
+    return count;
+}
+
+static int unknown_property(const struct reading *reading, const char *key, const struct yaml_node *name)
+{
+    const char *names[KAFKA_NAMES_MAX], *nearest = NULL;
+    char *manual = NULL;
+    size_t size;
+    FILE *f = open_memstream(&manual, &size);
+    if (f) {
+        rd_kafka_conf_properties_show(f);
+        if (!fclose(f))
+            nearest = nearest_name(name->text, names, manual_names(manual, names, KAFKA_NAMES_MAX));
+    }
     reading_fail(reading, name->line, key, "unknown to librdkafka %s%s%s%s", rd_kafka_version_str(), nearest ? "; did you mean '" : "",
                  nearest ? nearest : "; its CONFIGURATION.md lists the keys", nearest ? "'?" : "");
-    free(names);
-    rd_kafka_conf_dump_free(dump, count);
+    free(manual);
     return -1;
 }
 
@@ -70,7 +85,7 @@ static int check_property(const struct reading *reading, const char *key, const 
     char why[512];
     rd_kafka_conf_res_t answer = rd_kafka_conf_set(conf, name->text, value, why, sizeof why);
     if (answer == RD_KAFKA_CONF_UNKNOWN)
-        return unknown_property(reading, key, name, conf);
+        return unknown_property(reading, key, name);
     if (answer != RD_KAFKA_CONF_OK)
         return reading_fail(reading, name->line, key, "%s", hide ? "librdkafka refuses the value" : why);
     return 0;

@@ -258,10 +258,10 @@ static int read_text(const struct reading *reading, const struct option *option,
         return -1;
     const char *fault = option->fault ? option->fault(text) : NULL;
     int result = 0;
-    if (!option->expands && strstr(text, "${env:"))
+    if (strstr(text, "${env:"))
         result = reading_fail(reading, node->line, key, "${env:...} works under kafka: and in input.schemas.password only");
     else if (fault)
-        result = reading_fail(reading, node->line, key, "%s %s", excerpt_of(node).text, fault);
+        result = reading_fail(reading, node->line, key, "%s %s", option->quiet ? "the value" : excerpt_of(node).text, fault);
     else if (option->kind == OPTION_PATH) {
         char *path = path_join(reading->dir, text);
         free(text);

@@ -52,9 +52,8 @@ struct option {
     const char *later;         /* choices that are known but not available: "c|d" */
     bool required;             /* where its section is there */
     unsigned needed_by;        /* enum config_need: required by commands that need this */
-    bool secret;               /* its value is never printed */
     bool signed_duration;
-    bool expands;              /* ${env:NAME} and ${file:PATH} stand for secrets */
+    bool quiet;                /* messages do not quote the value: it may hold a secret */
     const char *(*fault)(const char *text); /* of OPTION_TEXT: what is wrong with it, or NULL */
     /* Of OPTION_READ: makes the value.  Of OPTION_RECORDS: sees each entry after its keys, for what they must be together. */
     int (*read)(const struct reading *reading, const char *key, const struct yaml_node *node, void *target);
