@@ -1,0 +1,266 @@
+/* weir generate: synthetic transactions and labels, into container files or onto topics. */
+#include <inttypes.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/avro/container.h"
+#include "consumer/clock.h"
+#include "consumer/commands/arguments.h"
+#include "consumer/commands/command.h"
+#include "consumer/generate/topic_sink.h"
+#include "consumer/generate/traffic.h"
+#include "consumer/progress.h"
+#include "schemas/embedded.h"
+
+static volatile sig_atomic_t stopped;
+
+static void stop(int signal)
+{
+    (void)signal;
+    stopped = 1;
+}
+
+struct options {
+    const char *output, *labels, *codec;
+    const char *topic, *labels_topic, *brokers, *registry_url, *schema_dir;
+    int64_t events, cards, seed, start_ms, span_ms;
+    double fraud_rate, rate;
+    const char *drift_at;
+    bool json;
+};
+
+/* Where the records go: files, or topics through one producer.  Labels have no place if none was asked for. */
+struct outputs {
+    struct container_writer *events, *labels;
+    struct topic_sink *sink;
+    int32_t event_schema, label_schema;
+    struct buffer body;
+};
+
+struct summary {
+    uint64_t events, fraud;
+    int64_t first_ms, last_ms;
+    double seconds;
+};
+
+static const char about[] =
+    "Writes synthetic card transactions (schemas/transaction.avsc) and their labels (schemas/label.avsc). The same options\n"
+    "give the same bytes. Either --output FILE.avro [--labels FILE.avro], or --topic T --brokers B with --schema-registry\n"
+    "or --schema-dir [--labels-topic T].";
+
+static enum arguments_outcome take_options(int argc, char **argv, struct options *o, struct err *err)
+{
+    const struct argument table[] = {
+        {"output", ARGUMENT_TEXT, &o->output, 0, 0, "FILE.avro", "the events, as an Avro container file"},
+        {"labels", ARGUMENT_TEXT, &o->labels, 0, 0, "FILE.avro", "their labels"},
+        {"codec", ARGUMENT_TEXT, &o->codec, 0, 0, "NAME", "of the files: null, deflate (default), zstandard"},
+        {"topic", ARGUMENT_TEXT, &o->topic, 0, 0, "TOPIC", "the events, onto a Kafka topic keyed by card_token"},
+        {"labels-topic", ARGUMENT_TEXT, &o->labels_topic, 0, 0, "TOPIC", "their labels"},
+        {"brokers", ARGUMENT_TEXT, &o->brokers, 0, 0, "HOST:PORT,...", "of the topics"},
+        {"schema-registry", ARGUMENT_TEXT, &o->registry_url, 0, 0, "URL", "where the schemas are registered"},
+        {"schema-dir", ARGUMENT_TEXT, &o->schema_dir, 0, 0, "DIR", "or the directory of <id>.avsc files"},
+        {"events", ARGUMENT_COUNT, &o->events, 1, 0x1p40, "N", "how many (default 100000)"},
+        {"cards", ARGUMENT_COUNT, &o->cards, 1, TRAFFIC_CARDS_MAX, "N", "how many cards (default 2000)"},
+        {"seed", ARGUMENT_COUNT, &o->seed, 0, 0x1p53, "N", "another seed, other traffic (default 1)"},
+        {"fraud-rate", ARGUMENT_REAL, &o->fraud_rate, 0, 0.5, "SHARE", "of events that are fraud, on average (default 0.005)"},
+        {"drift-at", ARGUMENT_TEXT, &o->drift_at, 0, 0, "X", "the world changes at this event, or share: 0.6, 60%"},
+        {"start", ARGUMENT_TIME, &o->start_ms, 0, 0, "TIME", "event time of the start (default 2026-01-01; with --topic and --rate: now)"},
+        {"span", ARGUMENT_DURATION, &o->span_ms, 0, 0, "DURATION", "event time from start to end (default 30d)"},
+        {"rate", ARGUMENT_REAL, &o->rate, 1e-3, 1e7, "R", "events a second, evenly, instead of --span; topics are written at that pace"},
+        {"json", ARGUMENT_FLAG, &o->json, 0, 0, NULL, "the summary as JSON"},
+    };
+    return arguments_take(argc, argv, about, table, sizeof table / sizeof *table, err);
+}
+
+/* "0.6" and "60%" are shares of the events, "60000" is an event's index. */
+static int take_drift(const char *text, uint64_t events, uint64_t *index, struct err *err)
+{
+    *index = UINT64_MAX;
+    if (!text)
+        return 0;
+    char *rest;
+    double v = strtod(text, &rest);
+    bool percent = !strcmp(rest, "%"), share = percent || strchr(text, '.');
+    if (rest == text || (*rest && !percent) || !(v >= 0) || (share && v > (percent ? 100 : 1)) || (!share && v != floor(v)) || v >= 0x1p53)
+        return err_set(err, "--drift-at '%s': takes the number of an event, or a share: 0.6, 60%%", text);
+    *index = share ? (uint64_t)(v / (percent ? 100 : 1) * (double)events) : (uint64_t)v;
+    return 0;
+}
+
+static int check_outputs(const struct options *o, struct err *err)
+{
+    if (!o->output == !o->topic)
+        return err_set(err, o->output ? "--output and --topic exclude each other" : "give --output FILE.avro or --topic TOPIC");
+    if (o->output && (o->labels_topic || o->brokers || o->registry_url || o->schema_dir))
+        return err_set(err, "--labels-topic, --brokers, --schema-registry and --schema-dir go with --topic");
+    if (o->topic && (o->labels || o->codec))
+        return err_set(err, "--labels and --codec go with --output; for a topic: --labels-topic");
+    if (o->topic && !o->brokers)
+        return err_set(err, "--topic needs --brokers HOST:PORT");
+    if (o->topic && !o->registry_url == !o->schema_dir)
+        return err_set(err, "--topic needs either --schema-registry URL or --schema-dir DIR");
+    if (o->rate > 0 && o->span_ms)
+        return err_set(err, "--rate and --span exclude each other");
+    return 0;
+}
+
+static int64_t span_of(const struct options *o)
+{
+    if (o->rate > 0) {
+        double ms = (double)o->events / o->rate * 1000;
+        return ms < 1 ? 1 : ms > 4e12 ? 4000000000000 : (int64_t)ms;
+    }
+    return o->span_ms ? o->span_ms : (int64_t)30 * 86400000;
+}
+
+static int64_t start_of(const struct options *o)
+{
+    if (o->start_ms >= 0)
+        return o->start_ms;
+    return o->topic && o->rate > 0 ? clock_wall_ms() : 1767225600000; /* 2026-01-01 */
+}
+
+static int open_files(const struct options *o, struct outputs *out, struct err *err)
+{
+    const char *codec = o->codec ? o->codec : "deflate";
+    if (container_writer_open(o->output, schema_transaction, codec, NULL, &out->events, err) < 0)
+        return -1;
+    return o->labels ? container_writer_open(o->labels, schema_label, codec, NULL, &out->labels, err) : 0;
+}
+
+static int open_topics(const struct options *o, struct outputs *out, struct err *err)
+{
+    struct topic_sink_options sink = {.brokers = o->brokers, .registry_url = o->registry_url, .schema_dir = o->schema_dir};
+    if (topic_sink_create(&sink, &out->sink, err) < 0 ||
+        topic_sink_schema(out->sink, o->topic, schema_transaction, &out->event_schema, err) < 0)
+        return -1;
+    return o->labels_topic ? topic_sink_schema(out->sink, o->labels_topic, schema_label, &out->label_schema, err) : 0;
+}
+
+static int write_event(const struct options *o, struct outputs *out, const struct transaction *t, struct err *err)
+{
+    out->body.size = 0;
+    put_transaction(&out->body, t);
+    if (out->events)
+        return container_writer_append(out->events, out->body.data, out->body.size, err);
+    return topic_sink_send(out->sink, o->topic, out->event_schema, t->card_token, out->body.data, out->body.size, t->event_time_ms, err);
+}
+
+static int write_label(const struct options *o, struct outputs *out, const struct transaction *t, struct err *err)
+{
+    if (!out->labels && !o->labels_topic)
+        return 0;
+    out->body.size = 0;
+    put_label(&out->body, t);
+    if (out->labels)
+        return container_writer_append(out->labels, out->body.data, out->body.size, err);
+    return topic_sink_send(out->sink, o->labels_topic, out->label_schema, t->card_token, out->body.data, out->body.size, t->event_time_ms, err);
+}
+
+/* Event i goes out i / rate seconds after the first. */
+static void keep_pace(const struct options *o, struct outputs *out, uint64_t i, int64_t started_ns)
+{
+    if (!out->sink || o->rate <= 0)
+        return;
+    int64_t due_ns = started_ns + (int64_t)((double)i / o->rate * 1e9), left_ms;
+    while (!stopped && (left_ms = (due_ns - clock_monotonic_ns()) / 1000000) > 0)
+        topic_sink_serve(out->sink, left_ms > 50 ? 50 : (int)left_ms);
+}
+
+static int write_all(const struct options *o, struct traffic *traffic, struct outputs *out, struct summary *sum, struct err *err)
+{
+    struct transaction t;
+    struct progress progress;
+    int64_t started_ns = clock_monotonic_ns();
+    int status = 0;
+    progress_start(&progress, "generate", o->events);
+    while (status == 0 && !stopped && traffic_next(traffic, &t)) {
+        keep_pace(o, out, sum->events, started_ns);
+        status = write_event(o, out, &t, err) < 0 || write_label(o, out, &t, err) < 0 ? -1 : 0;
+        sum->first_ms = sum->events ? sum->first_ms : t.event_time_ms;
+        sum->last_ms = t.event_time_ms;
+        sum->events++;
+        sum->fraud += (uint64_t)t.label;
+        if (sum->events % 1024 == 0 || (out->sink && o->rate > 0))
+            progress_update(&progress, (int64_t)sum->events);
+    }
+    progress_end(&progress);
+    sum->seconds = (double)(clock_monotonic_ns() - started_ns) / 1e9;
+    return status;
+}
+
+/* Files are moved into place; records on topics are waited for. */
+static int complete(struct outputs *out, uint64_t written, struct err *err)
+{
+    if (out->sink) {
+        if (topic_sink_flush(out->sink, err) < 0)
+            return -1;
+        return stopped ? err_set(err, "interrupted after %" PRIu64 " events; all of them were delivered", written) : 0;
+    }
+    if (stopped)
+        return err_set(err, "interrupted after %" PRIu64 " events; no file was written", written);
+    struct container_writer *events = out->events, *labels = out->labels;
+    out->events = NULL;
+    if (container_writer_close(events, err) < 0)
+        return -1;
+    out->labels = NULL;
+    return labels ? container_writer_close(labels, err) : 0;
+}
+
+static void close_outputs(struct outputs *out)
+{
+    if (out->events)
+        container_writer_abandon(out->events);
+    if (out->labels)
+        container_writer_abandon(out->labels);
+    topic_sink_destroy(out->sink);
+    buffer_finish(&out->body);
+}
+
+static void print_summary(const struct options *o, const struct summary *s)
+{
+    double share = s->events ? (double)s->fraud / (double)s->events : 0;
+    if (o->json)
+        printf("{\"events\": %" PRIu64 ", \"fraud\": %" PRIu64 ", \"cards\": %" PRId64 ", \"seed\": %" PRId64 ", \"first_ms\": %" PRId64
+               ", \"last_ms\": %" PRId64 ", \"seconds\": %.3f}\n",
+               s->events, s->fraud, o->cards, o->seed, s->first_ms, s->last_ms, s->seconds);
+    else
+        printf("%" PRIu64 " events of %" PRId64 " cards to %s, %" PRIu64 " of them fraud (%.2f %%), in %.1f s\n", s->events, o->cards,
+               o->output ? o->output : o->topic, s->fraud, 100 * share, s->seconds);
+}
+
+int command_generate(int argc, char **argv)
+{
+    struct options o = {.events = 100000, .cards = 2000, .seed = 1, .fraud_rate = 0.005, .start_ms = -1};
+    struct err err;
+    uint64_t drift_at;
+    enum arguments_outcome outcome = take_options(argc, argv, &o, &err);
+    if (outcome == ARGUMENTS_HELP)
+        return 0;
+    if (outcome == ARGUMENTS_WRONG || check_outputs(&o, &err) < 0 || take_drift(o.drift_at, (uint64_t)o.events, &drift_at, &err) < 0) {
+        fprintf(stderr, "weir generate: %s\n", err.msg);
+        return 2;
+    }
+    struct traffic_options options = {.seed = (uint64_t)o.seed, .events = (uint64_t)o.events, .cards = (uint64_t)o.cards,
+                                      .fraud_rate = o.fraud_rate, .drift_at = drift_at, .start_ms = start_of(&o), .span_ms = span_of(&o),
+                                      .flat = o.rate > 0};
+    struct outputs out = {0};
+    struct summary sum = {0};
+    struct traffic *traffic = NULL;
+    signal(SIGINT, stop);
+    signal(SIGTERM, stop);
+    int status = traffic_create(&options, &traffic, &err) < 0 ? 2 : 1;
+    if (traffic && (o.output ? open_files : open_topics)(&o, &out, &err) == 0 && write_all(&o, traffic, &out, &sum, &err) == 0 &&
+        complete(&out, sum.events, &err) == 0)
+        status = 0;
+    close_outputs(&out);
+    traffic_destroy(traffic);
+    if (status)
+        fprintf(stderr, "weir generate: %s\n", err.msg);
+    else
+        print_summary(&o, &sum);
+    return status;
+}
