@@ -17,7 +17,7 @@ static void help(const char *command, const char *about, const struct argument *
     printf("usage: weir %s [options]\n\n%s\n\n", command, about);
     for (size_t i = 0; i < count; i++) {
         char left[64];
-        snprintf(left, sizeof left, "--%s%s%s", table[i].name, table[i].shape ? " " : "", table[i].shape ? table[i].shape : "");
+        snprintf(left, sizeof left, "%s--%s%s%s", strcmp(table[i].name, "config") ? "" : "-c, ", table[i].name, table[i].shape ? " " : "", table[i].shape ? table[i].shape : "");
         printf("  %-26s %s\n", left, table[i].help);
     }
     printf("  %-26s %s\n", "--help", "this text");
@@ -94,6 +94,10 @@ enum arguments_outcome arguments_take(int argc, char **argv, const char *about, 
     for (int i = 1; i < argc; i++) {
         const char *name = argv[i], *equals = strchr(name, '=');
         size_t size = equals ? (size_t)(equals - name) : strlen(name);
+        if (!strcmp(name, "-c")) { /* the one letter that every command with a configuration takes */
+            name = "--config";
+            size = strlen(name);
+        }
         const struct argument *a = size > 2 && !strncmp(name, "--", 2) ? find(table, count, name + 2, size - 2) : NULL;
         if (!a) {
             err_set(err, "'%s' is no option of weir %s; weir %s --help lists them", name, argv[0], argv[0]);

@@ -22,7 +22,7 @@ struct argument {
 };
 
 enum arguments_outcome { ARGUMENTS_GIVEN, ARGUMENTS_HELP, ARGUMENTS_WRONG };
-/* Takes `--name value`, `--name=value` and flags; each at most once, nothing else.  On ARGUMENTS_HELP the help has been
+/* Takes `--name value`, `--name=value` and flags, `-c` for --config; each at most once, nothing else.  On ARGUMENTS_HELP the help has been
  * printed (exit 0); on ARGUMENTS_WRONG err says which argument and what it takes (exit 2).  `about` is what stands
  * above the options. */
 enum arguments_outcome arguments_take(int argc, char **argv, const char *about, const struct argument *table, size_t count, struct err *err);

@@ -1,0 +1,66 @@
+/* The one struct that flows through the pipeline, top down: each stage fills its part and only reads the rest.
+ *
+ * A batch holds records of one partition in offset order.  Bytes are borrowed from whoever read the records and
+ * live until the batch has been emitted.  Sizes are fixed at creation: nothing is allocated per event. */
+#pragma once
+#include <stdbool.h>
+#include "consumer/avro/encode.h"
+#include "scoring/decision.h"
+#include "scoring/features.h"
+
+enum { BATCH_MAX = 512 };
+_Static_assert((int)BATCH_MAX <= (int)WINDOWS_BATCH_MAX, "the window store takes a whole batch");
+
+/* One input record as it lies in the log. */
+struct record {
+    int32_t partition;
+    int64_t offset;
+    int64_t timestamp_ms;
+    const void *key; /* NULL: null key */
+    size_t key_size;
+    const void *value; /* NULL: null value */
+    size_t value_size;
+    const void *message; /* rd_kafka_message_t of it, for its headers; NULL from a file */
+};
+
+/* Why a record is rejected, for its dead letter.  Text is borrowed from plans, configuration or literals. */
+struct verdict {
+    enum reject_reason reason;
+    const char *field; /* at fault, or NULL */
+    const char *rule;  /* name of the validation entry, or NULL */
+    const char *what;  /* more than the reason says, or NULL */
+};
+
+struct scored {
+    float score, margin;
+    enum decision decision;
+    enum confidence confidence;
+    enum role role;
+};
+
+struct batch {
+    /* read */
+    size_t count;
+    struct record records[BATCH_MAX];
+    /* decode, validate: per record */
+    int32_t schema_ids[BATCH_MAX];
+    struct value *values; /* count x slots */
+    struct verdict verdicts[BATCH_MAX];
+    char texts[BATCH_MAX][2][24]; /* integer id and entity as decimal text */
+    /* features: per event, that is per record not rejected so far */
+    size_t event_count;
+    uint16_t record_of[BATCH_MAX];
+    struct event events[BATCH_MAX];
+    struct feature_outcome outcomes[BATCH_MAX];
+    float *rows; /* event_count x columns; after the features stage only of events that were accepted */
+    /* score: per accepted event */
+    float margins[BATCH_MAX], scores[BATCH_MAX];
+    struct scored scored[BATCH_MAX];
+    float *contributions;   /* of the rows in `explained`, columns + 1 each */
+    float *explained_rows;  /* their vectors, packed */
+    int16_t explained[BATCH_MAX]; /* row of contributions, or -1 */
+    float *shadow_margins, *shadow_scores; /* shadows x BATCH_MAX */
+    bool *shadow_sampled;                  /* shadows x BATCH_MAX */
+    /* emit */
+    struct buffer prediction, shadow[16];
+};

@@ -1,0 +1,60 @@
+/* weir run: the worker. */
+#include <stdio.h>
+
+#include "consumer/commands/arguments.h"
+#include "consumer/commands/command.h"
+#include "consumer/config/config.h"
+#include "consumer/log.h"
+#include "consumer/process.h"
+#include "consumer/worker.h"
+
+static const char about[] =
+    "Reads transactions, computes features, scores them and writes predictions, shadow predictions and dead letters,\n"
+    "until SIGTERM or SIGINT; a second signal ends it at once. Logs to standard error.\n"
+    "\n"
+    "Exit status: 0 stopped by a signal, 1 failed, 2 usage or configuration.";
+
+static int run(const struct config *config)
+{
+    static atomic_bool stop;
+    struct worker *worker = NULL;
+    struct err err;
+    process_stop_on_signals(&stop);
+    int result = worker_create(config, &stop, &worker, &err);
+    if (result == 0)
+        result = worker_run(worker, &err);
+    worker_destroy(worker);
+    if (result < 0)
+        log_error("%s", err.msg);
+    else
+        log_info("stopped");
+    return result < 0 ? 1 : 0;
+}
+
+int command_run(int argc, char **argv)
+{
+    const char *path = NULL;
+    bool verbose = false;
+    const struct argument table[] = {
+        {"config", ARGUMENT_TEXT, &path, 0, 0, "FILE", "the configuration (weir check explains it)"},
+        {"verbose", ARGUMENT_FLAG, &verbose, 0, 0, NULL, "log more"},
+    };
+    struct err err;
+    enum arguments_outcome outcome = arguments_take(argc, argv, about, table, sizeof table / sizeof *table, &err);
+    if (outcome == ARGUMENTS_HELP)
+        return 0;
+    if (outcome == ARGUMENTS_GIVEN && !path) {
+        err_set(&err, "which configuration? weir run -c weir.yaml");
+        outcome = ARGUMENTS_WRONG;
+    }
+    struct config *config = NULL;
+    if (outcome == ARGUMENTS_WRONG || config_load(path, CONFIG_NEED_INPUT | CONFIG_NEED_MODELS | CONFIG_NEED_KAFKA, &config, &err) < 0) {
+        fprintf(stderr, "weir run: %s\n", err.msg);
+        return 2;
+    }
+    if (verbose)
+        log_set_level(LOG_DEBUG);
+    int status = run(config);
+    config_destroy(config);
+    return status;
+}

@@ -1,0 +1,180 @@
+#include "consumer/kafka/client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/log.h"
+
+/* Defaults that make a low-latency exactly-once pipeline; `kafka:` in the configuration overrides them. */
+static const char *const common_defaults[][2] = {
+    {"socket.nagle.disable", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
+static const char *const consumer_defaults[][2] = {{"queued.min.messages", "100000"}, {"queued.max.messages.kbytes", "65536"},
+    {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"session.timeout.ms", "20000"}, {"max.poll.interval.ms", "300000"}};
+static const char *const producer_defaults[][2] = {{"linger.ms", "5"}, {"batch.size", "1000000"}, {"batch.num.messages", "10000"},
+    {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "131072"}, {"partitioner", "murmur2"}};
+
+const char *kafka_property(const struct config *config, const char *name)
+{
+    for (size_t i = 0; i < config->kafka_count; i++)
+        if (!strcmp(config->kafka[i].name, name))
+            return config->kafka[i].value;
+    return NULL;
+}
+
+const char *kafka_group_id(const struct config *config)
+{
+    const char *id = kafka_property(config, "group.id");
+    return id ? id : config->app_id;
+}
+
+enum kafka_remedy kafka_remedy(rd_kafka_resp_err_t code, bool retriable, bool abortable, bool fatal)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        return REMEDY_NONE;
+    case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+    case RD_KAFKA_RESP_ERR_INVALID_TRANSACTION_TIMEOUT:
+    case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+        return REMEDY_STOP;
+    case RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+    case RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_STALE_MEMBER_EPOCH:
+        return REMEDY_REFRESH;
+    default:
+        return fatal ? REMEDY_RECREATE : abortable ? REMEDY_ABORT : retriable ? REMEDY_RETRY : REMEDY_RECREATE;
+    }
+}
+
+enum kafka_remedy kafka_take_error(rd_kafka_error_t *error, const char *what, struct err *err)
+{
+    if (!error)
+        return REMEDY_NONE;
+    rd_kafka_resp_err_t code = rd_kafka_error_code(error);
+    bool retriable = rd_kafka_error_is_retriable(error), fatal = rd_kafka_error_is_fatal(error);
+    enum kafka_remedy remedy = kafka_remedy(code, retriable, rd_kafka_error_txn_requires_abort(error), fatal);
+    err_set(err, "%s: %s (%s)", what, rd_kafka_error_string(error), rd_kafka_err2name(code));
+    if (err) {
+        err->code = (int)code;
+        err->retriable = remedy != REMEDY_STOP;
+        err->fatal = remedy == REMEDY_STOP;
+    }
+    rd_kafka_error_destroy(error);
+    return remedy;
+}
+
+int kafka_err(struct err *err, rd_kafka_resp_err_t code, const char *what)
+{
+    err_set(err, "%s: %s (%s)", what, rd_kafka_err2str(code), rd_kafka_err2name(code));
+    if (err)
+        err->code = (int)code;
+    return -1;
+}
+
+static void log_from_library(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)rk;
+    if (!strcmp(facility, "CONFWARN"))
+        return; /* a consumer's property on a producer and the like: the same `kafka:` section serves both */
+    log_write(level <= 3 ? LOG_ERROR : level <= 4 ? LOG_WARNING : level <= 6 ? LOG_INFO : LOG_DEBUG, "kafka: %s: %s", facility, text);
+}
+
+static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
+{
+    char why[512];
+    return rd_kafka_conf_set(conf, name, value, why, sizeof why) == RD_KAFKA_CONF_OK ? 0 : err_set(err, "kafka: %s: %s", name, why);
+}
+
+static int set_all(rd_kafka_conf_t *conf, const char *const (*pairs)[2], size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        if (set(conf, pairs[i][0], pairs[i][1], err) < 0)
+            return -1;
+    return 0;
+}
+
+#define SET_ALL(conf, pairs, err) set_all(conf, pairs, sizeof(pairs) / sizeof *(pairs), err)
+
+/* Defaults, then the user's properties. */
+static int base_conf(const struct config *config, const char *const (*defaults)[2], size_t count, rd_kafka_conf_t *conf, struct err *err)
+{
+    if (SET_ALL(conf, common_defaults, err) < 0 || set_all(conf, defaults, count, err) < 0)
+        return -1;
+    for (size_t i = 0; i < config->kafka_count; i++)
+        if (set(conf, config->kafka[i].name, config->kafka[i].value, err) < 0)
+            return err_prefix(err, "%s:%d", config->file, config->kafka[i].line);
+    rd_kafka_conf_set_log_cb(conf, log_from_library);
+    return 0;
+}
+
+/* Takes over conf, also on failure. */
+static int create(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out, struct err *err)
+{
+    char why[512];
+    *out = rd_kafka_new(type, conf, why, sizeof why);
+    if (*out)
+        return 0;
+    rd_kafka_conf_destroy(conf);
+    return err_set(err, "kafka: %s", why);
+}
+
+int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err)
+{
+    static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
+        {"isolation.level", "read_committed"}, {"check.crcs", "true"}, {"partition.assignment.strategy", "cooperative-sticky"}};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char member[512];
+    snprintf(member, sizeof member, "%s-%d", identity.instance, identity.lane);
+    if (base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
+        set(conf, "group.id", kafka_group_id(config), err) < 0 || set(conf, "client.id", member, err) < 0 ||
+        (!kafka_property(config, "group.instance.id") && set(conf, "group.instance.id", member, err) < 0)) {
+        rd_kafka_conf_destroy(conf);
+        return -1;
+    }
+    rd_kafka_conf_set_rebalance_cb(conf, callbacks->rebalance);
+    rd_kafka_conf_set_error_cb(conf, callbacks->error);
+    rd_kafka_conf_set_opaque(conf, callbacks->opaque);
+    if (create(RD_KAFKA_CONSUMER, conf, out, err) < 0)
+        return -1;
+    rd_kafka_poll_set_consumer(*out);
+    return 0;
+}
+
+int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err)
+{
+    static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
+        {"isolation.level", "read_committed"}, {"check.crcs", "true"}, {"enable.partition.eof", "true"}};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    if (base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
+        set(conf, "group.id", kafka_group_id(config), err) < 0) {
+        rd_kafka_conf_destroy(conf);
+        return -1;
+    }
+    if (create(RD_KAFKA_CONSUMER, conf, out, err) < 0)
+        return -1;
+    rd_kafka_poll_set_consumer(*out);
+    return 0;
+}
+
+int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    int bad = base_conf(config, producer_defaults, sizeof producer_defaults / sizeof *producer_defaults, conf, err) < 0 ||
+              set(conf, "enable.idempotence", "true", err) < 0 || set(conf, "acks", "all", err) < 0;
+    if (!bad && transactional_id)
+        bad = set(conf, "transactional.id", transactional_id, err) < 0 || set(conf, "transaction.timeout.ms", "10000", err) < 0;
+    else if (!bad)
+        bad = set(conf, "message.timeout.ms", "0", err) < 0; /* never given up: an output is late, not lost */
+    if (bad) {
+        rd_kafka_conf_destroy(conf);
+        return -1;
+    }
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    rd_kafka_conf_set_opaque(conf, opaque);
+    return create(RD_KAFKA_PRODUCER, conf, out, err);
+}

@@ -1,0 +1,39 @@
+/* librdkafka clients as weir configures them, and its errors as `struct err`. */
+#pragma once
+#include <librdkafka/rdkafka.h>
+#include "consumer/config/config.h"
+
+/* How an error of the broker or of librdkafka is to be met; decided here and nowhere else. */
+enum kafka_remedy {
+    REMEDY_NONE,     /* no error */
+    REMEDY_RETRY,    /* the same call again, after a back-off */
+    REMEDY_ABORT,    /* abort the transaction, then send everything again */
+    REMEDY_REFRESH,  /* the group moved on: abort, serve the consumer, send again what is still ours */
+    REMEDY_RECREATE, /* the producer is done for: a new one, and ask the broker what was committed */
+    REMEDY_STOP      /* nothing that this process does will help: authorisation, configuration */
+};
+enum kafka_remedy kafka_remedy(rd_kafka_resp_err_t code, bool retriable, bool abortable, bool fatal);
+
+/* Takes the error (destroys it), fills *err with `what`, and says what to do. */
+enum kafka_remedy kafka_take_error(rd_kafka_error_t *error, const char *what, struct err *err);
+int kafka_err(struct err *err, rd_kafka_resp_err_t code, const char *what);
+
+struct kafka_identity {
+    const char *instance; /* of the process */
+    int lane;             /* -1: none: an administrative client */
+};
+
+/* A member of the group <app_id>; `opaque` is handed to the rebalance and error callbacks. */
+struct kafka_consumer_callbacks {
+    void (*rebalance)(rd_kafka_t *rk, rd_kafka_resp_err_t err, rd_kafka_topic_partition_list_t *partitions, void *opaque);
+    void (*error)(rd_kafka_t *rk, int err, const char *reason, void *opaque);
+    void *opaque;
+};
+int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err);
+/* A consumer without a group membership of its own (replay, look-ups); group.id is set so that offsets can be read. */
+int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err);
+/* transactional_id NULL: an idempotent producer.  delivery_failed counts messages that were given up. */
+int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
+
+const char *kafka_group_id(const struct config *config);
+const char *kafka_property(const struct config *config, const char *name); /* NULL if not set */

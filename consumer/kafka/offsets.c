@@ -1,0 +1,189 @@
+#include "consumer/kafka/offsets.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/hash.h"
+#include "consumer/kafka/client.h"
+#include "consumer/log.h"
+#include "scoring/features.h"
+
+enum { OFFSETS_TIMEOUT_MS = 30000, OFFSETS_TRIES = 4 };
+
+static void format_time(int64_t time, char text[24])
+{
+    if (time == TIME_UNKNOWN)
+        strcpy(text, "-");
+    else
+        snprintf(text, 24, "%" PRId64, time);
+}
+
+void offset_metadata_format(const struct offset_metadata *m, char text[OFFSET_METADATA_MAX])
+{
+    char stream[24], history[24];
+    format_time(m->stream_time, stream);
+    format_time(m->history_start, history);
+    snprintf(text, OFFSET_METADATA_MAX, "weir1 T=%s V=%016" PRIx64 " F=%" PRId64 " H=%s R=%016" PRIx64, stream, m->verdict_hash, m->first_offset, history, m->rules);
+}
+
+static bool parse_time(const char *text, int64_t *time)
+{
+    char *end;
+    if (!strcmp(text, "-")) {
+        *time = TIME_UNKNOWN;
+        return true;
+    }
+    *time = strtoll(text, &end, 10);
+    return *text && !*end;
+}
+
+bool offset_metadata_parse(const char *data, size_t size, struct offset_metadata *m)
+{
+    char text[OFFSET_METADATA_MAX], stream[24], history[24];
+    int end = -1;
+    struct offset_metadata read;
+    if (!data || size == 0 || size >= sizeof text)
+        return false;
+    memcpy(text, data, size);
+    text[size] = 0;
+    if (sscanf(text, "weir1 T=%23s V=%16" SCNx64 " F=%20" SCNd64 " H=%23s R=%16" SCNx64 "%n", stream, &read.verdict_hash, &read.first_offset, history, &read.rules, &end) != 5 ||
+        end < 0 || text[end] || !parse_time(stream, &read.stream_time) || !parse_time(history, &read.history_start))
+        return false;
+    *m = read;
+    return true;
+}
+
+static void hash_text(uint64_t *hash, const char *text)
+{
+    for (const char *c = text ? text : ""; *c; c++)
+        *hash = (*hash ^ (uint8_t)*c) * 0x100000001b3u;
+    *hash = (*hash ^ 0xff) * 0x100000001b3u;
+}
+
+static void hash_predicate(uint64_t *hash, const struct predicate *p)
+{
+    char bounds[96];
+    snprintf(bounds, sizeof bounds, "%d %d %d %.17g %d %.17g %zu", p->slot >= 0, (int)p->kind, p->has_min, p->has_min ? p->min : 0, p->has_max, p->has_max ? p->max : 0, p->count);
+    hash_text(hash, bounds);
+    for (size_t i = 0; i < p->count; i++)
+        hash_text(hash, p->literals[i].text);
+}
+
+uint64_t rules_hash(const struct config *config)
+{
+    uint64_t hash = 0xcbf29ce484222325u;
+    hash_text(&hash, config->spec->canonical);
+    for (size_t i = 0; i < config->validation_count; i++) {
+        const struct validation_entry *e = &config->validation[i];
+        hash_text(&hash, e->field);
+        hash_text(&hash, e->name);
+        hash_text(&hash, e->when.slot >= 0 ? config->fields.fields[e->when.slot].name : NULL);
+        hash_predicate(&hash, &e->when);
+        hash_predicate(&hash, &e->bound);
+    }
+    char limits[96];
+    snprintf(limits, sizeof limits, "%" PRId64 " %" PRId64 " %" PRId64, config->input.max_record_bytes, config->state.max_entities, config->state.max_events);
+    hash_text(&hash, limits);
+    hash_text(&hash, config->input.reader_schema);
+    return hash;
+}
+
+int offsets_committed(rd_kafka_t *client, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, partitions[i]);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int tries = 0; tries < OFFSETS_TRIES; tries++) {
+        code = rd_kafka_committed(client, list, OFFSETS_TIMEOUT_MS);
+        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__WAIT_COORD && code != RD_KAFKA_RESP_ERR__TRANSPORT)
+            break;
+        log_warning("committed offsets of %s: %s; trying again", topic, rd_kafka_err2str(code));
+    }
+    for (size_t i = 0; !code && i < count; i++) {
+        const rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_find(list, topic, partitions[i]);
+        code = p->err;
+        out[i] = (struct committed){.offset = p->offset >= 0 ? p->offset : -1};
+        out[i].has_metadata = offset_metadata_parse(p->metadata, p->metadata_size, &out[i].metadata);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return code ? kafka_err(err, code, "cannot read the group's committed offsets") : 0;
+}
+
+int offsets_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err)
+{
+    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, topic, partition, first, end, OFFSETS_TIMEOUT_MS);
+    return code ? kafka_err(err, code, "cannot read the input topic's first and last offset") : 0;
+}
+
+int offsets_at_time(rd_kafka_t *client, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = time_ms < 0 ? 0 : time_ms;
+    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client, list, OFFSETS_TIMEOUT_MS);
+    if (!code)
+        code = list->elems[0].err;
+    int64_t found = list->elems[0].offset, first, end;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code)
+        return kafka_err(err, code, "cannot look up an offset by time");
+    if (found < 0) { /* RD_KAFKA_OFFSET_END: every record is older */
+        if (offsets_bounds(client, topic, partition, &first, &end, err) < 0)
+            return -1;
+        found = end;
+    }
+    *offset = found;
+    return 0;
+}
+
+static int resolve_one(rd_kafka_t *client, const struct config *config, int32_t partition, int64_t *offset, struct err *err)
+{
+    int64_t first, end;
+    if (config->input.start_ms >= 0)
+        return offsets_at_time(client, config->input.topic, partition, config->input.start_ms, offset, err);
+    if (offsets_bounds(client, config->input.topic, partition, &first, &end, err) < 0)
+        return -1;
+    *offset = !strcmp(config->input.start, "latest") ? end : first;
+    return 0;
+}
+
+/* The broker takes offsets of a group from outside only while the group has no members: so either nobody has begun,
+ * or somebody has resolved the start already and ours is refused. */
+static int commit_start(rd_kafka_t *client, const char *topic, int32_t count, const int64_t *offsets, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
+    for (int32_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, topic, i)->offset = offsets[i];
+    rd_kafka_resp_err_t code = rd_kafka_commit(client, list, 0);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)
+        return 0;
+    return code ? kafka_err(err, code, "cannot commit the group's starting offsets") : 0;
+}
+
+int offsets_resolve_start(rd_kafka_t *client, const struct config *config, int32_t count, struct err *err)
+{
+    int32_t *partitions = calloc((size_t)count, sizeof *partitions);
+    struct committed *committed = calloc((size_t)count, sizeof *committed);
+    int64_t *offsets = calloc((size_t)count, sizeof *offsets);
+    assert(partitions && committed && offsets);
+    for (int32_t i = 0; i < count; i++)
+        partitions[i] = i;
+    int result = offsets_committed(client, config->input.topic, partitions, (size_t)count, committed, err);
+    bool fresh = true;
+    for (int32_t i = 0; i < count; i++)
+        fresh = fresh && committed[i].offset < 0;
+    for (int32_t i = 0; result == 0 && fresh && i < count; i++)
+        result = resolve_one(client, config, i, &offsets[i], err);
+    if (result == 0 && fresh) {
+        log_info("group %s has no offsets: starting at %s of %s, %d partitions", kafka_group_id(config), config->input.start, config->input.topic, count);
+        result = commit_start(client, config->input.topic, count, offsets, err);
+    }
+    free(partitions);
+    free(committed);
+    free(offsets);
+    return result;
+}

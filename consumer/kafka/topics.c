@@ -1,0 +1,111 @@
+#include "consumer/kafka/topics.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/kafka/client.h"
+#include "schemas/embedded.h"
+
+enum { LOOKUP_TIMEOUT_MS = 20000 };
+
+int topic_partitions(rd_kafka_t *client, const char *topic, int32_t *partitions, struct err *err)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(client, topic, NULL);
+    const struct rd_kafka_metadata *metadata = NULL;
+    if (!handle)
+        return err_set(err, "topic %s: not a topic name", topic);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle, &metadata, LOOKUP_TIMEOUT_MS);
+    int result = 0;
+    if (code)
+        result = kafka_err(err, code, "cannot read the cluster's metadata; is kafka: bootstrap.servers right and the broker up?");
+    else if (metadata->topic_cnt < 1 || metadata->topics[0].err)
+        result = err_set(err, "topic %s: %s; create it first", topic, rd_kafka_err2str(metadata->topic_cnt ? metadata->topics[0].err : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART));
+    else
+        *partitions = metadata->topics[0].partition_cnt;
+    if (metadata)
+        rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+    return result;
+}
+
+int topic_setting(rd_kafka_t *client, const char *topic, const char *name, char *text, size_t size, struct err *err)
+{
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
+    rd_kafka_AdminOptions_set_request_timeout(options, LOOKUP_TIMEOUT_MS, NULL, 0);
+    rd_kafka_DescribeConfigs(client, &resource, 1, options, queue);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LOOKUP_TIMEOUT_MS + 1000);
+    int result = -1;
+    if (!event) {
+        err_set(err, "topic %s: the broker did not say its settings in time", topic);
+    } else if (rd_kafka_event_error(event)) {
+        kafka_err(err, rd_kafka_event_error(event), topic);
+    } else {
+        size_t count = 0, entries = 0;
+        const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
+        const rd_kafka_ConfigEntry_t **entry = count ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
+        if (count && rd_kafka_ConfigResource_error(found[0]))
+            kafka_err(err, rd_kafka_ConfigResource_error(found[0]), topic);
+        else
+            err_set(err, "topic %s: the broker knows no setting %s", topic, name);
+        for (size_t i = 0; i < entries; i++)
+            if (!strcmp(rd_kafka_ConfigEntry_name(entry[i]), name) && rd_kafka_ConfigEntry_value(entry[i])) {
+                snprintf(text, size, "%s", rd_kafka_ConfigEntry_value(entry[i]));
+                result = 0;
+            }
+    }
+    if (event)
+        rd_kafka_event_destroy(event);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ConfigResource_destroy(resource);
+    return result;
+}
+
+static int describe_output(rd_kafka_t *client, const char *setting, const char *name, struct output_topic *topic, struct err *err)
+{
+    char text[64];
+    *topic = (struct output_topic){.name = name, .schema_id = -1};
+    if (topic_partitions(client, name, &topic->partitions, err) < 0)
+        return err_prefix(err, "outputs.%s", setting);
+    if (topic_setting(client, name, "max.message.bytes", text, sizeof text, err) < 0) {
+        if (!err || err->code != RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+            return err_prefix(err, "outputs.%s", setting);
+        snprintf(text, sizeof text, "1048588"); /* a broker without DescribeConfigs: Kafka's default */
+    }
+    topic->max_message_bytes = (size_t)strtoull(text, NULL, 10);
+    return 0;
+}
+
+int topics_describe(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err)
+{
+    *topics = (struct topics){0};
+    if (topic_partitions(client, config->input.topic, &topics->input_partitions, err) < 0)
+        return err_prefix(err, "input.topic");
+    if (describe_output(client, "dead_letters", config->outputs.dead_letters, &topics->outputs[OUTPUT_DEAD_LETTER], err) < 0 ||
+        describe_output(client, "predictions", config->outputs.predictions, &topics->outputs[OUTPUT_PREDICTION], err) < 0)
+        return -1;
+    if (config->models.shadow_count && describe_output(client, "shadows", config->outputs.shadows, &topics->outputs[OUTPUT_SHADOW], err) < 0)
+        return -1;
+    struct output_topic monitoring;
+    return describe_output(client, "monitoring", config->outputs.monitoring, &monitoring, err);
+}
+
+static int resolve(struct registry *registry, const char *topic, const char *schema, int32_t *id, struct err *err)
+{
+    char subject[512];
+    snprintf(subject, sizeof subject, "%s-value", topic);
+    return registry_output_id(registry, subject, schema, id, err);
+}
+
+int topics_resolve_schemas(struct registry *registry, const struct config *config, struct topics *topics, struct err *err)
+{
+    if (resolve(registry, config->outputs.predictions, schema_prediction, &topics->outputs[OUTPUT_PREDICTION].schema_id, err) < 0)
+        return -1;
+    if (config->models.shadow_count && resolve(registry, config->outputs.shadows, schema_shadow, &topics->outputs[OUTPUT_SHADOW].schema_id, err) < 0)
+        return -1;
+    return resolve(registry, config->outputs.monitoring, schema_report, &topics->report_schema_id, err);
+}

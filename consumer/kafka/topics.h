@@ -1,0 +1,25 @@
+/* What the broker says about the topics that weir uses: looked up once at start. */
+#pragma once
+#include <librdkafka/rdkafka.h>
+#include "consumer/pipeline.h"
+
+struct topics {
+    int32_t input_partitions;
+    struct output_topic {
+        const char *name; /* of the configuration */
+        int32_t partitions;
+        size_t max_message_bytes; /* the topic's max.message.bytes */
+        int32_t schema_id;        /* of its value; -1 for dead letters, which keep the original bytes */
+    } outputs[OUTPUT_COUNT];
+    int32_t report_schema_id;
+};
+
+/* `client` is any handle.  Missing topics and topics without partitions are errors that name topic and setting. */
+int topics_describe(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err);
+/* Registers or looks up the output schemas. */
+int topics_resolve_schemas(struct registry *registry, const struct config *config, struct topics *topics, struct err *err);
+/* One setting of a topic as text; 0 or -1. */
+int topic_setting(rd_kafka_t *client, const char *topic, const char *name, char *text, size_t size, struct err *err);
+int topic_partitions(rd_kafka_t *client, const char *topic, int32_t *partitions, struct err *err);
+
+enum { RECORD_OVERHEAD_BYTES = 256 }; /* batch header, record header, output headers: kept free below max.message.bytes */

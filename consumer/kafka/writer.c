@@ -1,0 +1,429 @@
+#include "consumer/kafka/writer.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "consumer/clock.h"
+#include "consumer/kafka/client.h"
+#include "consumer/log.h"
+
+enum {
+    CALL_TIMEOUT_MS = 30000,
+    BACKOFF_FIRST_MS = 20,
+    BACKOFF_MOST_MS = 1000,
+    COMMIT_TRIES = 10,
+    GIVE_UP_MS = 300000, /* a commit that still fails after this long stops the process */
+    FENCED_MOST = 3,     /* times within FENCED_WITHIN_MS */
+    FENCED_WITHIN_MS = 60000
+};
+
+struct writer {
+    const struct config *config;
+    const struct writer_owner *owner;
+    char id[512]; /* transactional id; "" at least once */
+    rd_kafka_t *producer;
+    bool begun;    /* a transaction is open */
+    bool spoiled;  /* what was produced must be taken back and sent again */
+    bool recreate; /* and the producer with it */
+    struct outbox outbox;
+    struct writer_part *parts;
+    size_t part_count, part_capacity;
+    int64_t fenced_ms[FENCED_MOST];
+    struct writer_counts counts;
+    char last_cause[128]; /* logged once a cause */
+};
+
+static bool transactional(const struct writer *w)
+{
+    return w->config->delivery == DELIVERY_EXACTLY_ONCE;
+}
+
+static void sleep_ms(int ms)
+{
+    usleep((useconds_t)ms * 1000);
+}
+
+static void log_cause(struct writer *w, const struct err *err)
+{
+    char cause[sizeof w->last_cause];
+    snprintf(cause, sizeof cause, "%.*s", (int)sizeof cause - 1, err->msg);
+    if (!strcmp(cause, w->last_cause))
+        return;
+    memcpy(w->last_cause, cause, sizeof cause);
+    log_warning("%s; sending again", err->msg);
+}
+
+/* ---- the producer ---- */
+
+static void producer_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)opaque;
+    if (code != RD_KAFKA_RESP_ERR__FATAL) /* fatal ones come back from the next call */
+        log_warning("kafka producer: %s (%s)", reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
+}
+
+static int initialise(struct writer *w, struct err *err)
+{
+    int backoff = BACKOFF_FIRST_MS;
+    int64_t give_up = clock_monotonic_ns() + (int64_t)GIVE_UP_MS * 1000000;
+    while (transactional(w)) {
+        enum kafka_remedy remedy = kafka_take_error(rd_kafka_init_transactions(w->producer, CALL_TIMEOUT_MS), w->id, err);
+        if (remedy == REMEDY_NONE)
+            break;
+        if (remedy != REMEDY_RETRY || clock_monotonic_ns() > give_up)
+            return err_prefix(err, "cannot initialise the transactional id");
+        sleep_ms(backoff);
+        backoff = backoff * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : backoff * 2;
+    }
+    return 0;
+}
+
+static int open_producer(struct writer *w, struct err *err)
+{
+    if (kafka_producer(w->config, transactional(w) ? w->id : NULL, producer_error, w, &w->producer, err) < 0)
+        return -1;
+    return initialise(w, err);
+}
+
+static void close_producer(struct writer *w)
+{
+    if (!w->producer)
+        return;
+    rd_kafka_purge(w->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(w->producer, 1000);
+    rd_kafka_destroy(w->producer);
+    w->producer = NULL;
+}
+
+int writer_create(const struct config *config, const char *instance, int lane, const struct writer_owner *owner, struct writer **out, struct err *err)
+{
+    struct writer *w = calloc(1, sizeof *w);
+    assert(w);
+    w->config = config;
+    w->owner = owner;
+    if (transactional(w))
+        snprintf(w->id, sizeof w->id, "%s-%s-%d-a", config->app_id, instance, lane);
+    outbox_init(&w->outbox);
+    if (open_producer(w, err) < 0) {
+        writer_destroy(w);
+        return -1;
+    }
+    *out = w;
+    return 0;
+}
+
+void writer_destroy(struct writer *w)
+{
+    if (!w)
+        return;
+    if (w->begun && w->producer)
+        kafka_take_error(rd_kafka_abort_transaction(w->producer, 5000), "abort", NULL);
+    close_producer(w);
+    outbox_finish(&w->outbox);
+    free(w->parts);
+    free(w);
+}
+
+/* ---- adding ---- */
+
+static void begin(struct writer *w)
+{
+    struct err err;
+    if (!transactional(w) || w->begun)
+        return;
+    enum kafka_remedy remedy = kafka_take_error(rd_kafka_begin_transaction(w->producer), "begin transaction", &err);
+    w->begun = remedy == REMEDY_NONE;
+    if (remedy != REMEDY_NONE) {
+        log_cause(w, &err);
+        w->spoiled = w->recreate = true;
+    }
+}
+
+/* Hands one record of the outbox to librdkafka, which reads it in place until it is acknowledged. */
+static void send_record(struct writer *w, const struct outbox_record *r)
+{
+    for (int64_t waited_ms = 0;; waited_ms += 10) {
+        rd_kafka_headers_t *headers = r->headers ? rd_kafka_headers_copy(r->headers) : NULL;
+        rd_kafka_resp_err_t code;
+#define COMMON RD_KAFKA_V_TOPIC(r->topic), RD_KAFKA_V_PARTITION(r->partition), RD_KAFKA_V_KEY(r->key, r->key_size), \
+               RD_KAFKA_V_VALUE((void *)(uintptr_t)r->value, r->value_size), RD_KAFKA_V_TIMESTAMP(r->timestamp_ms), RD_KAFKA_V_MSGFLAGS(0)
+        if (headers)
+            code = rd_kafka_producev(w->producer, COMMON, RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        else
+            code = rd_kafka_producev(w->producer, COMMON, RD_KAFKA_V_END);
+#undef COMMON
+        if (code && headers)
+            rd_kafka_headers_destroy(headers);
+        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && waited_ms < GIVE_UP_MS) {
+            rd_kafka_poll(w->producer, 10); /* back-pressure: the lane reads nothing meanwhile */
+            continue;
+        }
+        if (code) {
+            struct err err;
+            kafka_err(&err, code, "produce");
+            log_cause(w, &err);
+            w->spoiled = true;
+        }
+        return;
+    }
+}
+
+int writer_add(struct writer *w, struct outbox_record record, int32_t schema_id, struct err *err)
+{
+    (void)err;
+    outbox_add(&w->outbox, record, schema_id);
+    begin(w);
+    if (!w->spoiled)
+        send_record(w, &w->outbox.records[w->outbox.count - 1]);
+    if (w->outbox.count % 1024 == 0)
+        rd_kafka_poll(w->producer, 0);
+    return 0;
+}
+
+void writer_cover(struct writer *w, struct writer_part part)
+{
+    for (size_t i = 0; i < w->part_count; i++)
+        if (w->parts[i].partition == part.partition) {
+            w->parts[i] = part;
+            return;
+        }
+    if (w->part_count == w->part_capacity) {
+        w->part_capacity = w->part_capacity ? w->part_capacity * 2 : 16;
+        w->parts = realloc(w->parts, w->part_capacity * sizeof *w->parts);
+        assert(w->parts);
+    }
+    w->parts[w->part_count++] = part;
+}
+
+bool writer_has_work(const struct writer *w)
+{
+    return w->part_count > 0;
+}
+
+size_t writer_bytes(const struct writer *w)
+{
+    return w->outbox.bytes;
+}
+
+void writer_drop(struct writer *w, int32_t partition)
+{
+    for (size_t i = 0; i < w->part_count; i++)
+        if (w->parts[i].partition == partition) {
+            w->parts[i] = w->parts[--w->part_count];
+            outbox_drop(&w->outbox, partition);
+            w->spoiled = w->spoiled || transactional(w); /* at least once: what was sent may stay */
+            return;
+        }
+}
+
+/* ---- committing ---- */
+
+static rd_kafka_topic_partition_list_t *offsets_of(const struct writer *w)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)w->part_count);
+    for (size_t i = 0; i < w->part_count; i++) {
+        char text[OFFSET_METADATA_MAX];
+        rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_add(list, w->config->input.topic, w->parts[i].partition);
+        p->offset = w->parts[i].next_offset;
+        offset_metadata_format(&w->parts[i].metadata, text);
+        p->metadata = strdup(text);
+        assert(p->metadata);
+        p->metadata_size = strlen(text);
+    }
+    return list;
+}
+
+static bool fenced_too_often(struct writer *w)
+{
+    int64_t now = clock_monotonic_ns() / 1000000;
+    memmove(w->fenced_ms, w->fenced_ms + 1, sizeof w->fenced_ms - sizeof *w->fenced_ms);
+    w->fenced_ms[FENCED_MOST - 1] = now;
+    return w->fenced_ms[0] && now - w->fenced_ms[0] < FENCED_WITHIN_MS;
+}
+
+/* A new producer of the same id; then parts that turn out to be committed are done. */
+static int recreate(struct writer *w, struct err *err)
+{
+    w->counts.recreated++;
+    if (transactional(w) && fenced_too_often(w))
+        return err_set(err, "transactional id %s was taken away %d times within a minute: is another process running as this instance? set `instance` to different names", w->id, FENCED_MOST);
+    close_producer(w);
+    w->begun = false;
+    if (open_producer(w, err) < 0)
+        return -1;
+    w->recreate = false;
+    w->spoiled = true;
+    if (!transactional(w) || !w->part_count)
+        return 0;
+    int32_t *partitions = calloc(w->part_count, sizeof *partitions);
+    struct committed *committed = calloc(w->part_count, sizeof *committed);
+    assert(partitions && committed);
+    size_t count = w->part_count;
+    for (size_t i = 0; i < count; i++)
+        partitions[i] = w->parts[i].partition;
+    int result = offsets_committed(w->owner->consumer, w->config->input.topic, partitions, count, committed, err);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        for (size_t k = 0; k < w->part_count; k++)
+            if (w->parts[k].partition == partitions[i] && committed[i].offset >= w->parts[k].next_offset)
+                writer_drop(w, partitions[i]);
+    free(partitions);
+    free(committed);
+    return result;
+}
+
+static int take_back(struct writer *w, struct err *err)
+{
+    w->counts.aborts++;
+    for (int tries = 0; w->begun && !w->recreate; tries++) {
+        enum kafka_remedy remedy = kafka_take_error(rd_kafka_abort_transaction(w->producer, CALL_TIMEOUT_MS), "abort transaction", err);
+        if (remedy == REMEDY_NONE)
+            w->begun = false;
+        else if (remedy == REMEDY_STOP)
+            return -1;
+        else if (remedy != REMEDY_RETRY || tries > 10)
+            w->recreate = true;
+    }
+    return 0;
+}
+
+/* Makes the open transaction hold exactly what the outbox holds. */
+static int send_again(struct writer *w, struct err *err)
+{
+    if (transactional(w) && take_back(w, err) < 0)
+        return -1;
+    if ((w->recreate || rd_kafka_fatal_error(w->producer, NULL, 0)) && recreate(w, err) < 0)
+        return -1;
+    if (!w->part_count)
+        return 0;
+    w->spoiled = false;
+    begin(w);
+    for (size_t i = 0; i < w->outbox.count && !w->spoiled; i++)
+        send_record(w, &w->outbox.records[i]);
+    return 0;
+}
+
+static enum kafka_remedy commit_transaction(struct writer *w, struct err *err)
+{
+    rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(w->owner->consumer);
+    if (!group || rd_kafka_consumer_group_metadata_generation_id(group) <= 0 || !*rd_kafka_consumer_group_metadata_member_id(group)) {
+        if (group)
+            rd_kafka_consumer_group_metadata_destroy(group);
+        err_set(err, "no group generation to commit with");
+        return REMEDY_REFRESH;
+    }
+    rd_kafka_topic_partition_list_t *offsets = offsets_of(w);
+    enum kafka_remedy remedy = kafka_take_error(rd_kafka_send_offsets_to_transaction(w->producer, offsets, group, CALL_TIMEOUT_MS), "send offsets", err);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    rd_kafka_consumer_group_metadata_destroy(group);
+    if (remedy != REMEDY_NONE)
+        return remedy;
+    int tries = 0;
+    do
+        remedy = kafka_take_error(rd_kafka_commit_transaction(w->producer, CALL_TIMEOUT_MS), "commit", err);
+    while (remedy == REMEDY_RETRY && ++tries < COMMIT_TRIES);
+    if (remedy != REMEDY_NONE && remedy != REMEDY_STOP)
+        remedy = REMEDY_RECREATE; /* it may have been committed: only the broker knows */
+    return remedy;
+}
+
+static enum kafka_remedy commit_at_least_once(struct writer *w, struct err *err)
+{
+    char why[256];
+    while (rd_kafka_flush(w->producer, 1000) == RD_KAFKA_RESP_ERR__TIMED_OUT && !rd_kafka_fatal_error(w->producer, NULL, 0))
+        if (w->owner->serve(w->owner->context) == MEMBER_LOST)
+            return REMEDY_REFRESH;
+    if (rd_kafka_fatal_error(w->producer, why, sizeof why)) {
+        err_set(err, "producer: %s", why);
+        return REMEDY_RECREATE;
+    }
+    rd_kafka_topic_partition_list_t *offsets = offsets_of(w);
+    rd_kafka_resp_err_t code = rd_kafka_commit(w->owner->consumer, offsets, 0);
+    rd_kafka_topic_partition_list_destroy(offsets);
+    if (!code)
+        return REMEDY_NONE;
+    kafka_err(err, code, "commit offsets");
+    enum kafka_remedy remedy = kafka_remedy(code, true, false, false);
+    return remedy;
+}
+
+static void committed(struct writer *w)
+{
+    w->begun = false;
+    w->spoiled = false;
+    w->part_count = 0;
+    w->counts.commits++;
+    w->last_cause[0] = 0;
+    outbox_clear(&w->outbox);
+}
+
+/* One attempt to make everything visible.  Returns what is to be done if it did not work. */
+static enum kafka_remedy attempt(struct writer *w, struct err *err)
+{
+    if (w->spoiled && send_again(w, err) < 0)
+        return REMEDY_STOP;
+    if (w->spoiled)
+        return REMEDY_ABORT;
+    enum membership membership = w->owner->serve(w->owner->context);
+    if (!w->part_count)
+        return REMEDY_NONE;
+    if (membership != MEMBER_OK) {
+        err_set(err, "the group is rebalancing");
+        return REMEDY_REFRESH;
+    }
+    if (w->spoiled) /* serving took partitions away */
+        return REMEDY_ABORT;
+    return transactional(w) ? commit_transaction(w, err) : commit_at_least_once(w, err);
+}
+
+int writer_commit(struct writer *w, struct err *err)
+{
+    int backoff = BACKOFF_FIRST_MS;
+    int64_t give_up = clock_monotonic_ns() + (int64_t)GIVE_UP_MS * 1000000;
+    while (w->part_count) {
+        struct err cause = {0};
+        enum kafka_remedy remedy = attempt(w, &cause);
+        if (remedy == REMEDY_NONE && w->part_count) {
+            committed(w);
+            return 0;
+        }
+        if (remedy == REMEDY_STOP || clock_monotonic_ns() > give_up) {
+            if (err)
+                *err = cause;
+            return err_prefix(err, "cannot commit");
+        }
+        w->spoiled = w->spoiled || ((remedy == REMEDY_ABORT || remedy == REMEDY_REFRESH) && transactional(w)) || remedy == REMEDY_RECREATE;
+        w->recreate = w->recreate || remedy == REMEDY_RECREATE;
+        if (cause.msg[0])
+            log_cause(w, &cause);
+        if (remedy == REMEDY_NONE)
+            continue;
+        sleep_ms(backoff);
+        backoff = backoff * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : backoff * 2;
+    }
+    /* Every part was lost or turned out to be done: take back what lies in the open transaction. */
+    struct err cause = {0};
+    if (w->spoiled && send_again(w, &cause) < 0) {
+        if (err)
+            *err = cause;
+        return err_prefix(err, "cannot abort");
+    }
+    w->spoiled = false;
+    while (rd_kafka_outq_len(w->producer) > 0) /* at least once: librdkafka still reads the outbox */
+        if (rd_kafka_fatal_error(w->producer, NULL, 0) || rd_kafka_flush(w->producer, CALL_TIMEOUT_MS)) {
+            close_producer(w);
+            if (open_producer(w, err) < 0)
+                return -1;
+        }
+    outbox_clear(&w->outbox);
+    return 0;
+}
+
+struct writer_counts writer_count(const struct writer *w)
+{
+    return w->counts;
+}

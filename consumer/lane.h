@@ -1,0 +1,41 @@
+/* A lane: one member of the consumer group with its own partitions, windows, models and producer.  Lanes share nothing
+ * on the hot path; each runs on its own thread. */
+#pragma once
+#include <stdatomic.h>
+#include "consumer/kafka/topics.h"
+#include "consumer/observer.h"
+
+struct lane_options {
+    const struct config *config;
+    const struct topics *topics;
+    struct registry *registry;
+    struct observer *observer;
+    const char *instance;
+    int index;
+    atomic_bool *stop; /* set: commit what is done, leave the group, return */
+};
+
+/* What others may know of a partition; copied under the lane's lock. */
+struct lane_partition_status {
+    int32_t partition;
+    int64_t position, committed, end_offset; /* -1: unknown */
+    int64_t restore_from, restore_to;        /* rebuilding while position < restore_to */
+    int64_t stream_time_ms;
+    bool history_complete;
+};
+
+struct lane;
+/* Loads the models, joins no group yet. */
+int lane_create(const struct lane_options *options, struct lane **out, struct err *err);
+void lane_destroy(struct lane *lane);
+/* Until *stop, or -1 with what it cannot get over. */
+int lane_run(struct lane *lane, struct err *err);
+
+/* From any thread: */
+bool lane_ready(struct lane *lane); /* has its partitions and none is being rebuilt */
+void lane_metrics(struct lane *lane, struct metrics *into); /* merges the published counters */
+size_t lane_partitions(struct lane *lane, struct lane_partition_status *out, size_t max);
+/* The lane's state in words: "joining", "rebuilding", "working", "waiting for the schema registry", "stopped". */
+const char *lane_state(struct lane *lane);
+/* The engines behind the models, for /status. */
+const struct deployment *lane_deployment(const struct lane *lane);

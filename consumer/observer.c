@@ -1,0 +1,144 @@
+#include "consumer/observer.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/baseline_file.h"
+#include "consumer/deployment.h"
+#include "consumer/hash.h"
+#include "consumer/pipeline.h"
+
+struct observer {
+    pthread_mutex_t lock; /* of aggregate and reports */
+    const char **features, **fields;
+    struct sketch_model models[SKETCH_SHADOWS + SHADOWS_MAX];
+    size_t series; /* features + models */
+    struct baseline *baseline;
+    struct sketch_shape *shape;
+    struct aggregate *aggregate;
+    struct report_list reports;
+};
+
+static size_t name_models(struct observer *o, const struct config *config)
+{
+    size_t count = 0;
+    if (!config->models.given)
+        return 0;
+    o->models[count++] = (struct sketch_model){config->models.champion.id, false};
+    o->models[count++] = (struct sketch_model){"fallback", false};
+    for (size_t i = 0; i < config->models.shadow_count; i++)
+        o->models[count++] = (struct sketch_model){config->models.shadows[i].id, true};
+    return count;
+}
+
+static int load_baseline(struct observer *o, const struct config *config, struct err *err)
+{
+    if (!config->monitor.baseline)
+        return 0;
+    if (baseline_file_load(config->monitor.baseline, o->features, config->spec->count, &o->baseline, err) < 0)
+        return err_prefix(err, "%s: monitor.baseline", config->file);
+    return 0;
+}
+
+int observer_create(const struct config *config, int64_t now_ms, struct observer **out, struct err *err)
+{
+    struct observer *o = calloc(1, sizeof *o);
+    assert(o);
+    pthread_mutex_init(&o->lock, NULL);
+    o->features = calloc(config->spec->count + 1, sizeof *o->features);
+    o->fields = calloc(config->fields.count + 1, sizeof *o->fields);
+    assert(o->features && o->fields);
+    for (size_t i = 0; i < config->spec->count; i++)
+        o->features[i] = config->spec->features[i].name;
+    for (size_t i = 0; i < config->fields.count; i++)
+        o->fields[i] = config->fields.fields[i].name;
+    size_t models = name_models(o, config);
+    o->series = config->spec->count + models;
+    if (load_baseline(o, config, err) < 0)
+        goto fail;
+    struct sketch_shape_options shape = {.window_ms = config->monitor.window_ms,
+        .feature_count = config->spec->count,
+        .features = o->features,
+        .model_count = models,
+        .models = o->models,
+        .field_count = config->fields.count,
+        .fields = o->fields,
+        .baseline = o->baseline,
+        .bins = BASELINE_COARSE};
+    o->shape = sketch_shape_create(&shape);
+    assert(o->shape);
+    o->aggregate = aggregate_create(&(struct aggregate_options){o->shape, config->spec->lateness_ms, config->input.topic}, now_ms);
+    assert(o->aggregate);
+    *out = o;
+    return 0;
+fail:
+    observer_destroy(o);
+    return -1;
+}
+
+void observer_destroy(struct observer *o)
+{
+    if (!o)
+        return;
+    report_list_finish(&o->reports);
+    aggregate_destroy(o->aggregate);
+    sketch_shape_destroy(o->shape);
+    baseline_destroy(o->baseline);
+    free(o->features);
+    free(o->fields);
+    pthread_mutex_destroy(&o->lock);
+    free(o);
+}
+
+const struct sketch_shape *observer_shape(const struct observer *o)
+{
+    return o->shape;
+}
+
+void observer_merge(struct observer *o, struct sketch *delta, int64_t now_ms)
+{
+    pthread_mutex_lock(&o->lock);
+    aggregate_merge(o->aggregate, delta, now_ms, &o->reports);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void observer_forget(struct observer *o, int32_t partition)
+{
+    pthread_mutex_lock(&o->lock);
+    aggregate_forget(o->aggregate, partition, &o->reports);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void observer_health(struct observer *o, const struct partition_health *partitions, size_t count, int64_t now_ms)
+{
+    pthread_mutex_lock(&o->lock);
+    aggregate_health(o->aggregate, partitions, count, now_ms, &o->reports);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void observer_flush(struct observer *o, bool all)
+{
+    pthread_mutex_lock(&o->lock);
+    aggregate_flush(o->aggregate, all, &o->reports);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void observer_take(struct observer *o, void (*each)(void *context, const struct report *report), void *context)
+{
+    pthread_mutex_lock(&o->lock);
+    struct report_list taken = o->reports;
+    o->reports = (struct report_list){0};
+    pthread_mutex_unlock(&o->lock);
+    for (size_t i = 0; i < taken.count; i++)
+        each(context, &taken.rows[i]);
+    report_list_finish(&taken);
+}
+
+void observer_drift(struct observer *o, double *drift)
+{
+    pthread_mutex_lock(&o->lock);
+    memcpy(drift, aggregate_drift(o->aggregate), o->series * sizeof *drift);
+    pthread_mutex_unlock(&o->lock);
+}

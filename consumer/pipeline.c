@@ -1,0 +1,492 @@
+/* The pipeline: pipeline_process reads as the list of stages; each stage is one function below it.
+ *
+ * A record that fails a stage keeps its verdict and takes no part in later ones; `record_of` leads from events back to
+ * records, so outputs come out in record order, exactly one prediction or one dead letter each. */
+#include "consumer/pipeline.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "consumer/avro/plan.h"
+#include "consumer/file.h"
+#include "consumer/hash.h"
+#include "consumer/output.h"
+#include "consumer/validate.h"
+
+enum { PLANS_MAX = 4096 }; /* writer schemas that one lane keeps compiled */
+
+struct plan_entry {
+    int32_t schema_id;
+    struct decode_plan *plan; /* NULL: the schema cannot be read with this configuration; `why` says it */
+    char *why;
+};
+
+struct pipeline {
+    const struct config *config;
+    const struct deployment *deployment; /* NULL: features only */
+    struct registry *registry;
+    struct avro_schema *reader;
+    struct avro_schema *plain_schema;
+    struct decode_plan *plain_plan; /* of container files */
+    int plain_timestamp_slot;
+    struct plan_entry *plans;
+    size_t plan_count;
+    struct output_context output;
+    struct sketch *sketch;
+    struct batch batch;
+};
+
+static void *must_alloc(size_t count, size_t size)
+{
+    void *p = calloc(count ? count : 1, size ? size : 1);
+    assert(p);
+    return p;
+}
+
+int partition_state_init(struct partition_state *state, const struct config *config, int32_t id)
+{
+    struct window_limits limits = {(uint64_t)config->state.max_entities, (uint64_t)config->state.max_events};
+    *state = (struct partition_state){.id = id, .windows = windows_create(config->spec, limits)};
+    return state->windows ? 0 : -1;
+}
+
+void partition_state_finish(struct partition_state *state)
+{
+    windows_destroy(state->windows);
+    state->windows = NULL;
+}
+
+static int load_reader_schema(struct pipeline *p, struct err *err)
+{
+    char *text = NULL;
+    size_t size = 0;
+    if (!p->config->input.reader_schema)
+        return 0;
+    int result = -1;
+    if (file_read(p->config->input.reader_schema, SCHEMA_TEXT_MAX, &text, &size, err) == 0)
+        result = avro_schema_create(text, size, NULL, 0, &p->reader, err);
+    free(text);
+    return result < 0 ? err_prefix(err, "%s: input.reader_schema", p->config->file) : 0;
+}
+
+int pipeline_create(const struct config *config, const struct deployment *deployment, struct registry *registry, struct pipeline **out, struct err *err)
+{
+    struct pipeline *p = must_alloc(1, sizeof *p);
+    p->config = config;
+    p->deployment = deployment;
+    p->registry = registry;
+    p->plain_timestamp_slot = FIELD_TIME;
+    p->output.config = config;
+    p->output.deployment = deployment;
+    sha256(config->spec->canonical, strlen(config->spec->canonical), p->output.feature_spec_sha256);
+    size_t columns = config->spec->count, shadows = deployment ? deployment->shadow_count : 0;
+    struct batch *b = &p->batch;
+    b->values = must_alloc(BATCH_MAX * config->fields.count, sizeof *b->values);
+    b->rows = must_alloc(BATCH_MAX * columns, sizeof *b->rows);
+    b->contributions = must_alloc(BATCH_MAX * (columns + 1), sizeof *b->contributions);
+    b->explained_rows = must_alloc(BATCH_MAX * columns, sizeof *b->explained_rows);
+    b->shadow_margins = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_margins);
+    b->shadow_scores = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_scores);
+    b->shadow_sampled = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_sampled);
+    p->plans = must_alloc(PLANS_MAX, sizeof *p->plans);
+    if (load_reader_schema(p, err) < 0) {
+        pipeline_destroy(p);
+        return -1;
+    }
+    *out = p;
+    return 0;
+}
+
+static void forget_plans(struct pipeline *p)
+{
+    for (size_t i = 0; i < p->plan_count; i++) {
+        decode_plan_destroy(p->plans[i].plan);
+        free(p->plans[i].why);
+    }
+    p->plan_count = 0;
+}
+
+void pipeline_destroy(struct pipeline *p)
+{
+    if (!p)
+        return;
+    forget_plans(p);
+    free(p->plans);
+    decode_plan_destroy(p->plain_plan);
+    avro_schema_destroy(p->plain_schema);
+    avro_schema_destroy(p->reader);
+    struct batch *b = &p->batch;
+    free(b->values);
+    free(b->rows);
+    free(b->contributions);
+    free(b->explained_rows);
+    free(b->shadow_margins);
+    free(b->shadow_scores);
+    free(b->shadow_sampled);
+    buffer_finish(&b->prediction);
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        buffer_finish(&b->shadow[i]);
+    free(p);
+}
+
+int pipeline_set_plain_schema(struct pipeline *p, const char *schema_text, struct err *err)
+{
+    if (avro_schema_create(schema_text, strlen(schema_text), NULL, 0, &p->plain_schema, err) < 0)
+        return -1;
+    return decode_plan_create(p->plain_schema, p->reader, &p->config->fields, decode_limits_default, &p->plain_plan, err);
+}
+
+void pipeline_set_plain_timestamps(struct pipeline *p, int slot)
+{
+    p->plain_timestamp_slot = slot < 0 ? FIELD_TIME : slot;
+}
+
+size_t pipeline_plain_size(struct pipeline *p, const void *data, size_t size, struct err *err)
+{
+    struct decode_fault fault;
+    size_t consumed = 0;
+    if (decode_value(p->plain_plan, data, size, p->batch.values, &consumed, &fault) == 0)
+        return consumed;
+    err_set(err, "%s%s%s", fault.what, fault.field ? " in field " : "", fault.field ? fault.field : "");
+    return SIZE_MAX;
+}
+
+void pipeline_set_sketch(struct pipeline *p, struct sketch *sketch)
+{
+    p->sketch = sketch;
+}
+
+struct batch *pipeline_batch(struct pipeline *p)
+{
+    return &p->batch;
+}
+
+/* ---- decode ---- */
+
+/* The compiled plan of a writer schema, from the lane's own table or by asking the registry.  Ids are few and never
+ * change, so a short scan with the latest hit in front beats a hash. */
+static enum registry_answer find_plan(struct pipeline *p, int32_t id, const struct plan_entry **out, struct err *err)
+{
+    for (size_t i = 0; i < p->plan_count; i++)
+        if (p->plans[i].schema_id == id) {
+            struct plan_entry hit = p->plans[i];
+            p->plans[i] = p->plans[0];
+            p->plans[0] = hit;
+            *out = &p->plans[0];
+            return REGISTRY_FOUND;
+        }
+    const struct avro_schema *schema = NULL;
+    enum registry_answer answer = registry_schema(p->registry, id, &schema, err);
+    if (answer != REGISTRY_FOUND)
+        return answer;
+    if (p->plan_count == PLANS_MAX)
+        forget_plans(p);
+    struct plan_entry *entry = &p->plans[p->plan_count++];
+    *entry = (struct plan_entry){.schema_id = id};
+    struct err refused;
+    if (decode_plan_create(schema, p->reader, &p->config->fields, decode_limits_default, &entry->plan, &refused) < 0)
+        entry->why = strdup(refused.msg);
+    *out = entry;
+    return REGISTRY_FOUND;
+}
+
+static struct verdict decode_with(const struct plan_entry *plan, const uint8_t *data, size_t size, struct value *values)
+{
+    struct decode_fault fault;
+    if (!plan->plan)
+        return (struct verdict){.reason = REJECT_DECODE_ERROR, .what = plan->why};
+    if (decode_value(plan->plan, data, size, values, NULL, &fault) < 0)
+        return (struct verdict){.reason = fault.reason, .field = fault.field, .what = fault.what};
+    return (struct verdict){0};
+}
+
+/* One record: framing, plan, value.  Returns false where the registry is away. */
+static bool decode_record(struct pipeline *p, struct record *record, struct value *values, int32_t *schema_id, struct verdict *verdict, struct err *err)
+{
+    const uint8_t *data = record->value;
+    *schema_id = 0;
+    *verdict = (struct verdict){0};
+    if (!data) {
+        *verdict = (struct verdict){.reason = REJECT_NOT_AVRO, .what = "the value is null"};
+        return true;
+    }
+    if (record->value_size > (size_t)p->config->input.max_record_bytes) {
+        *verdict = (struct verdict){.reason = REJECT_TOO_LARGE, .what = "the value is longer than input.max_record_bytes"};
+        return true;
+    }
+    if (p->plain_plan) {
+        *verdict = decode_with(&(struct plan_entry){.plan = p->plain_plan}, data, record->value_size, values);
+        const struct value *timestamp = &values[p->plain_timestamp_slot];
+        if (!verdict->reason && timestamp->type == VALUE_INT)
+            record->timestamp_ms = timestamp->integer;
+        return true;
+    }
+    if (record->value_size < 5 || data[0] != 0) {
+        *verdict = (struct verdict){.reason = REJECT_NOT_AVRO, .what = record->value_size < 5 ? "the value is shorter than its header" : "the magic byte is not 0"};
+        return true;
+    }
+    *schema_id = (int32_t)((uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 8 | data[4]);
+    const struct plan_entry *plan = NULL;
+    switch (find_plan(p, *schema_id, &plan, err)) {
+    case REGISTRY_AWAY:
+        return false;
+    case REGISTRY_UNKNOWN:
+        *verdict = (struct verdict){.reason = REJECT_UNKNOWN_SCHEMA, .what = "the schema registry knows no such id"};
+        return true;
+    case REGISTRY_FOUND:
+        break;
+    }
+    *verdict = decode_with(plan, data + 5, record->value_size - 5, values);
+    return true;
+}
+
+/* Decodes and validates every record; cuts the batch at the first one whose schema cannot be asked for. */
+static void decode(struct pipeline *p, struct err *err)
+{
+    struct batch *b = &p->batch;
+    b->event_count = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        struct value *values = b->values + i * p->config->fields.count;
+        if (!decode_record(p, &b->records[i], values, &b->schema_ids[i], &b->verdicts[i], err)) {
+            b->count = i;
+            return;
+        }
+        if (b->verdicts[i].reason)
+            continue;
+        b->verdicts[i] = validate(p->config, &b->records[i], values, b->texts[i], &b->events[b->event_count]);
+        if (!b->verdicts[i].reason)
+            b->record_of[b->event_count++] = (uint16_t)i;
+    }
+}
+
+/* ---- features ---- */
+
+static struct verdict rejected_by_windows(const struct pipeline *p, enum reject_reason reason)
+{
+    const struct field_set *fields = &p->config->fields;
+    int slot = reason == REJECT_DUPLICATE ? FIELD_ID : FIELD_TIME;
+    return (struct verdict){.reason = reason, .field = fields->fields[slot].name};
+}
+
+/* Folds the events into the windows, then packs events, outcomes and rows so that only accepted ones are left. */
+static int compute_features(struct pipeline *p, struct partition_state *state, struct err *err)
+{
+    struct batch *b = &p->batch;
+    size_t columns = p->config->spec->count, kept = 0;
+    if (windows_fold(state->windows, b->events, b->event_count, b->rows, b->outcomes) < 0)
+        return err_set(err, "memory is short for the windows of partition %d", state->id);
+    for (size_t e = 0; e < b->event_count; e++) {
+        if (b->outcomes[e].reason) {
+            b->verdicts[b->record_of[e]] = rejected_by_windows(p, b->outcomes[e].reason);
+            continue;
+        }
+        if (kept != e) {
+            b->events[kept] = b->events[e];
+            b->outcomes[kept] = b->outcomes[e];
+            b->record_of[kept] = b->record_of[e];
+            memcpy(b->rows + kept * columns, b->rows + e * columns, columns * sizeof *b->rows);
+        }
+        kept++;
+    }
+    b->event_count = kept;
+    return 0;
+}
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+    return x ^ (x >> 31);
+}
+
+static void advance(struct partition_state *state, const struct batch *b)
+{
+    for (size_t i = 0; i < b->count; i++)
+        state->verdict_hash = mix(state->verdict_hash ^ mix((uint64_t)b->records[i].offset * 31 + b->verdicts[i].reason));
+    if (b->count)
+        state->next_offset = b->records[b->count - 1].offset + 1;
+}
+
+/* ---- score ---- */
+
+static struct scored served(const struct deployment *d, float margin, float score)
+{
+    if (isfinite(score) && score >= 0 && score <= 1)
+        return (struct scored){score, margin, decide(d->thresholds, score), CONFIDENCE_NORMAL, ROLE_CHAMPION};
+    return (struct scored){d->fallback_score, NAN, decide(d->thresholds, d->fallback_score), CONFIDENCE_NONE, ROLE_FALLBACK};
+}
+
+static int explain(struct pipeline *p, struct err *err)
+{
+    struct batch *b = &p->batch;
+    const struct deployment *d = p->deployment;
+    size_t columns = p->config->spec->count, n = 0;
+    for (size_t e = 0; e < b->event_count; e++) {
+        b->explained[e] = -1;
+        if (d->reasons_top <= 0 || b->scored[e].role == ROLE_FALLBACK || (double)b->scored[e].score < d->reasons_min_score)
+            continue;
+        memcpy(b->explained_rows + n * columns, b->rows + e * columns, columns * sizeof *b->rows);
+        b->explained[e] = (int16_t)n++;
+    }
+    return n ? model_contributions(d->champion.model, b->explained_rows, n, b->contributions, err) : 0;
+}
+
+static int score_shadow(struct pipeline *p, size_t shadow, struct err *err)
+{
+    struct batch *b = &p->batch;
+    const struct deployed_model *model = &p->deployment->shadows[shadow];
+    bool *sampled = b->shadow_sampled + shadow * BATCH_MAX;
+    for (size_t e = 0; e < b->event_count; e++)
+        sampled[e] = model->sample_below >= 10000 || entity_bucket(model->id, b->events[e].entity) < model->sample_below;
+    return model_score(model->model, b->rows, b->event_count, b->shadow_margins + shadow * BATCH_MAX, b->shadow_scores + shadow * BATCH_MAX, err);
+}
+
+static int score(struct pipeline *p, struct err *err)
+{
+    struct batch *b = &p->batch;
+    const struct deployment *d = p->deployment;
+    if (!d || !b->event_count)
+        return 0;
+    if (model_score(d->champion.model, b->rows, b->event_count, b->margins, b->scores, err) < 0)
+        return err_prefix(err, "model %s", d->champion.id);
+    for (size_t e = 0; e < b->event_count; e++)
+        b->scored[e] = served(d, b->margins[e], b->scores[e]);
+    if (explain(p, err) < 0)
+        return err_prefix(err, "reasons of model %s", d->champion.id);
+    for (size_t s = 0; s < d->shadow_count; s++)
+        if (score_shadow(p, s, err) < 0)
+            return err_prefix(err, "shadow %s", d->shadows[s].id);
+    return 0;
+}
+
+/* ---- emit ---- */
+
+/* Encodes all outputs of an event; true if each fits its topic. */
+static bool encode_outputs(struct pipeline *p, const struct sink *sink, size_t e)
+{
+    struct batch *b = &p->batch;
+    size_t key = b->events[e].entity.size;
+    b->prediction.size = 0;
+    encode_prediction(&b->prediction, &p->output, b, e);
+    bool fits = key + b->prediction.size <= sink->max_bytes[OUTPUT_PREDICTION];
+    for (size_t s = 0; s < p->deployment->shadow_count; s++) {
+        b->shadow[s].size = 0;
+        if (!b->shadow_sampled[s * BATCH_MAX + e])
+            continue;
+        encode_shadow(&b->shadow[s], &p->output, b, e, s);
+        fits = fits && key + b->shadow[s].size <= sink->max_bytes[OUTPUT_SHADOW];
+    }
+    return fits;
+}
+
+static int emit_event(struct pipeline *p, const struct sink *sink, size_t e, struct err *err)
+{
+    struct batch *b = &p->batch;
+    size_t r = b->record_of[e];
+    if (sink->accepted && sink->accepted(sink->context, &b->events[e], b->rows + e * p->config->spec->count, b->outcomes[e].window_complete, err) < 0)
+        return -1;
+    if (!p->deployment)
+        return 0;
+    if (!encode_outputs(p, sink, e)) {
+        b->verdicts[r] = (struct verdict){.reason = REJECT_OUTPUT_TOO_LARGE, .what = "an output record is longer than its topic's max.message.bytes"};
+        return sink->rejected(sink->context, &b->records[r], &b->verdicts[r], err);
+    }
+    if (sink->scored(sink->context, OUTPUT_PREDICTION, &b->records[r], b->events[e].entity, &b->prediction, err) < 0)
+        return -1;
+    for (size_t s = 0; s < p->deployment->shadow_count; s++)
+        if (b->shadow[s].size && sink->scored(sink->context, OUTPUT_SHADOW, &b->records[r], b->events[e].entity, &b->shadow[s], err) < 0)
+            return -1;
+    return 0;
+}
+
+/* Hands every output to the sink, in record order. */
+static int emit(struct pipeline *p, const struct sink *sink, struct err *err)
+{
+    struct batch *b = &p->batch;
+    size_t e = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        bool is_event = e < b->event_count && b->record_of[e] == i;
+        size_t event = e;
+        e += is_event;
+        if (sink->wanted && !sink->wanted(sink->context, is_event ? b->events[event].time_ms : b->records[i].timestamp_ms))
+            continue;
+        int result = is_event ? emit_event(p, sink, event, err) : sink->rejected(sink->context, &b->records[i], &b->verdicts[i], err);
+        if (result < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- observe ---- */
+
+static void observe_event(struct pipeline *p, const struct partition_state *state, size_t e)
+{
+    struct batch *b = &p->batch;
+    struct sketch_event seen = {.partition = state->id,
+        .offset = b->events[e].offset,
+        .time_ms = b->events[e].time_ms,
+        .late_ms = b->outcomes[e].late_ms,
+        .window_complete = b->outcomes[e].window_complete,
+        .row = b->rows + e * p->config->spec->count,
+        .values = b->events[e].values};
+    struct sketch_cell *cell = sketch_add(p->sketch, &seen);
+    if (!p->deployment)
+        return;
+    bool fallback = b->scored[e].role == ROLE_FALLBACK;
+    sketch_add_score(p->sketch, cell, fallback ? SKETCH_FALLBACK : SKETCH_CHAMPION, b->scored[e].score, b->scored[e].decision);
+    for (size_t s = 0; s < p->deployment->shadow_count; s++) {
+        float shadow = b->shadow_scores[s * BATCH_MAX + e];
+        if (b->shadow_sampled[s * BATCH_MAX + e])
+            sketch_add_score(p->sketch, cell, SKETCH_SHADOWS + s, shadow, decide(p->deployment->thresholds, shadow));
+    }
+}
+
+/* Folds what came of the batch into the lane's sketch, in record order. */
+static void observe(struct pipeline *p, const struct partition_state *state, const struct sink *sink)
+{
+    struct batch *b = &p->batch;
+    if (!p->sketch)
+        return;
+    int64_t stream_time = windows_stream_time(state->windows);
+    size_t e = 0;
+    for (size_t i = 0; i < b->count; i++) {
+        bool is_event = e < b->event_count && b->record_of[e] == i;
+        if (sink->wanted && !sink->wanted(sink->context, is_event ? b->events[e].time_ms : b->records[i].timestamp_ms))
+            ;
+        else if (b->verdicts[i].reason)
+            sketch_add_reject(p->sketch, state->id, b->records[i].offset, stream_time == TIME_UNKNOWN ? b->records[i].timestamp_ms : stream_time, b->verdicts[i].reason);
+        else
+            observe_event(p, state, e);
+        e += is_event;
+    }
+}
+
+/* ---- all stages ---- */
+
+int pipeline_process(struct pipeline *p, struct partition_state *state, const struct sink *sink, struct err *err)
+{
+    struct batch *b = &p->batch;
+    bool suppressed = b->count && b->records[0].offset < state->suppress_below;
+    assert(!suppressed || b->records[b->count - 1].offset < state->suppress_below);
+    decode(p, err);
+    if (compute_features(p, state, err) < 0)
+        return -1;
+    advance(state, b);
+    if (suppressed)
+        return (int)b->count;
+    if (score(p, err) < 0 || emit(p, sink, err) < 0)
+        return -1;
+    observe(p, state, sink);
+    return (int)b->count;
+}
+
+void verdict_message(const struct verdict *verdict, char *text, size_t size)
+{
+    int n = snprintf(text, size, "%s", reject_name(verdict->reason));
+    struct { const char *before, *value; } parts[] = {{": field ", verdict->field}, {": rule ", verdict->rule}, {": ", verdict->what}};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (parts[i].value && n >= 0 && (size_t)n < size)
+            n += snprintf(text + n, size - (size_t)n, "%s%s", parts[i].before, parts[i].value);
+}

@@ -1,0 +1,60 @@
+/* From records to outputs: decode, validate, features, score, emit, observe.  The same code runs in the worker, in
+ * replay and in the demo; what differs is where records come from and what the sink does with outputs. */
+#pragma once
+#include "consumer/batch.h"
+#include "consumer/deployment.h"
+#include "consumer/registry/registry.h"
+#include "monitor/sketch.h"
+
+enum output { OUTPUT_PREDICTION, OUTPUT_SHADOW, OUTPUT_DEAD_LETTER, OUTPUT_COUNT };
+
+/* Where outputs go.  Values are Avro without framing; the sink adds what its medium needs. */
+struct sink {
+    void *context;
+    size_t max_bytes[OUTPUT_COUNT]; /* of key and value: a larger prediction or shadow makes the event a dead letter */
+    int (*scored)(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err);
+    int (*rejected)(void *context, const struct record *record, const struct verdict *verdict, struct err *err);
+    /* Either may be NULL: every accepted event with its vector; whether outputs of this time are wanted at all (an
+     * event's own, a rejected record's timestamp). */
+    int (*accepted)(void *context, const struct event *event, const float *row, bool window_complete, struct err *err);
+    bool (*wanted)(void *context, int64_t time_ms);
+};
+
+/* State of one input partition: a fold over its records. */
+struct partition_state {
+    int32_t id;
+    int64_t next_offset;     /* of the first record not folded yet */
+    int64_t suppress_below;  /* outputs of records before this offset exist already: fold only */
+    uint64_t verdict_hash;   /* rolling hash of (offset, verdict) */
+    struct windows *windows;
+};
+
+int partition_state_init(struct partition_state *state, const struct config *config, int32_t id);
+void partition_state_finish(struct partition_state *state);
+
+struct pipeline;
+/* Borrows all of them; registry may be NULL where records carry no schema id (then give the plan's schema below). */
+int pipeline_create(const struct config *config, const struct deployment *deployment, struct registry *registry, struct pipeline **out, struct err *err);
+void pipeline_destroy(struct pipeline *pipeline);
+/* Records are plain values of this writer schema without framing (container files); their schema id is 0. */
+int pipeline_set_plain_schema(struct pipeline *pipeline, const char *schema_text, struct err *err);
+/* The field that is a plain record's timestamp; -1, the initial state: the event time. */
+void pipeline_set_plain_timestamps(struct pipeline *pipeline, int slot);
+/* Size of the first plain value at data; SIZE_MAX if it is damaged. */
+size_t pipeline_plain_size(struct pipeline *pipeline, const void *data, size_t size, struct err *err);
+/* Where scored events and rejects are counted; NULL: nowhere.  Its shape: sketch_shape_for. */
+void pipeline_set_sketch(struct pipeline *pipeline, struct sketch *sketch);
+
+/* Models of a sketch in this order. */
+enum { SKETCH_CHAMPION, SKETCH_FALLBACK, SKETCH_SHADOWS };
+
+/* The batch to fill: records[0..count).  Then pipeline_process takes it through all stages. */
+struct batch *pipeline_batch(struct pipeline *pipeline);
+
+/* Processes the batch of one partition.  Returns the number of records done, in order; fewer than count when the
+ * schema registry is away (*err says so and is retriable: call again later with the rest), or -1: the sink failed,
+ * memory is short, the model failed (then the state is undefined and must be rebuilt). */
+int pipeline_process(struct pipeline *pipeline, struct partition_state *state, const struct sink *sink, struct err *err);
+
+/* The text of a dead letter's message: names the field and the rule, never the value. */
+void verdict_message(const struct verdict *verdict, char *text, size_t size);

@@ -1,0 +1,14 @@
+/* What the operating system says of this process, and its signals. */
+#pragma once
+#include <stdatomic.h>
+#include "consumer/config/config.h"
+#include "consumer/registry/registry.h"
+#include "monitor/metrics.h"
+
+struct process_metrics process_metrics_read(void);
+
+/* SIGTERM and SIGINT set *stop; the second one ends the process at once (exit 1).  SIGPIPE is ignored. */
+void process_stop_on_signals(atomic_bool *stop);
+
+/* The registry that the configuration names. */
+struct registry_options registry_options_of(const struct config *config);

@@ -1,0 +1,271 @@
+/* One pass over the source: each run of records of a partition goes through the pipeline, outputs into files. */
+#include "consumer/replay/replay.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "consumer/avro/container.h"
+#include "consumer/clock.h"
+#include "consumer/observer.h"
+#include "consumer/output.h"
+#include "consumer/process.h"
+#include "consumer/progress.h"
+#include "consumer/replay/export.h"
+#include "consumer/replay/labels.h"
+#include "consumer/replay/source.h"
+#include "schemas/embedded.h"
+
+enum { FILE_PREDICTIONS, FILE_SHADOWS, FILE_DEAD_LETTERS, FILE_REPORTS, FILE_COUNT };
+
+struct replay {
+    const struct replay_options *o;
+    struct replay_summary *summary;
+    struct registry *registry;
+    struct deployment *deployment;
+    struct pipeline *pipeline;
+    struct source *source;
+    struct partition_state *states;
+    size_t state_count;
+    struct observer *observer;
+    struct sketch *sketch;
+    struct labels *labels;
+    struct export *export;
+    struct container_writer *files[FILE_COUNT];
+    struct buffer buffer;
+    struct err sink_err; /* of reports, which have no way to return one */
+};
+
+/* ---- sink ---- */
+
+static bool inside(const struct replay *r, int64_t ms)
+{
+    return ms >= r->o->from_ms && ms < r->o->to_ms;
+}
+
+static int write_scored(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err)
+{
+    struct replay *r = context;
+    (void)record;
+    (void)key;
+    if (output == OUTPUT_PREDICTION)
+        r->summary->predictions++;
+    else
+        r->summary->shadows++;
+    return container_writer_append(r->files[output == OUTPUT_PREDICTION ? FILE_PREDICTIONS : FILE_SHADOWS], value->data, value->size, err);
+}
+
+static int write_rejected(void *context, const struct record *record, const struct verdict *verdict, struct err *err)
+{
+    struct replay *r = context;
+    r->summary->rejects[verdict->reason]++;
+    if (!r->files[FILE_DEAD_LETTERS])
+        return 0;
+    r->buffer.size = 0;
+    encode_dead_letter(&r->buffer, record, verdict);
+    return container_writer_append(r->files[FILE_DEAD_LETTERS], r->buffer.data, r->buffer.size, err);
+}
+
+static int export_event(void *context, const struct event *event, const float *row, bool window_complete, struct err *err)
+{
+    struct replay *r = context;
+    bool labelled = false;
+    r->summary->events++;
+    if (!r->export)
+        return 0;
+    r->summary->exported++;
+    int result = export_add(r->export, event, row, window_complete, &labelled, err);
+    r->summary->labelled += labelled;
+    return result;
+}
+
+static bool wanted(void *context, int64_t time_ms)
+{
+    return inside(context, time_ms);
+}
+
+static void write_report(void *context, const struct report *report)
+{
+    struct replay *r = context;
+    r->summary->reports++;
+    r->buffer.size = 0;
+    encode_report(&r->buffer, report);
+    if (!r->sink_err.msg[0])
+        container_writer_append(r->files[FILE_REPORTS], r->buffer.data, r->buffer.size, &r->sink_err);
+}
+
+/* ---- set-up ---- */
+
+static int open_file(struct replay *r, int which, const char *name, const char *schema, struct err *err)
+{
+    char path[4096];
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", r->o->output, name) >= sizeof path)
+        return err_set(err, "%s: the path is too long", r->o->output);
+    return container_writer_open(path, schema, "deflate", NULL, &r->files[which], err);
+}
+
+static int open_output(struct replay *r, struct err *err)
+{
+    if (!r->o->output)
+        return 0;
+    if (mkdir(r->o->output, 0777) < 0 && errno != EEXIST)
+        return err_set(err, "--output %s: cannot make the directory: %s", r->o->output, strerror(errno));
+    if (open_file(r, FILE_DEAD_LETTERS, "dead-letters.avro", schema_dead_letter, err) < 0 || open_file(r, FILE_REPORTS, "reports.avro", schema_report, err) < 0)
+        return -1;
+    if (!r->deployment)
+        return 0;
+    if (open_file(r, FILE_PREDICTIONS, "predictions.avro", schema_prediction, err) < 0)
+        return -1;
+    return open_file(r, FILE_SHADOWS, "shadow-predictions.avro", schema_shadow, err);
+}
+
+static int open_source(struct replay *r, struct err *err)
+{
+    const struct replay_options *o = r->o;
+    if (!o->input)
+        return source_open_topic(o->config, o->config->input.topic, o->config->monitor.window_ms, &r->source, err);
+    if (source_open_file(o->input, r->pipeline, &r->source, err) < 0)
+        return -1;
+    const char *field = o->timestamps ? o->timestamps : source_meta(r->source, "weir.timestamps");
+    if (!field)
+        return 0;
+    int slot = field_set_find(&o->config->fields, field);
+    if (slot < 0)
+        return err_set(err, "--timestamps %s: no such field among those that features, validation and monitor read", field);
+    pipeline_set_plain_timestamps(r->pipeline, slot);
+    return 0;
+}
+
+static int open_states(struct replay *r, struct err *err)
+{
+    size_t count = source_partitions(r->source);
+    r->states = calloc(count, sizeof *r->states);
+    assert(r->states);
+    for (; r->state_count < count; r->state_count++) {
+        struct partition_state *state = &r->states[r->state_count];
+        if (partition_state_init(state, r->o->config, (int32_t)r->state_count) < 0)
+            return err_set(err, "memory is short");
+        state->next_offset = source_first_offset(r->source, state->id);
+        if (state->next_offset > 0)
+            windows_set_history_cold(state->windows);
+    }
+    return 0;
+}
+
+static int set_up(struct replay *r, struct err *err)
+{
+    const struct config *config = r->o->config;
+    struct registry_options registry = registry_options_of(config);
+    if (!r->o->input && registry_create(&registry, &r->registry, err) < 0)
+        return -1;
+    if (r->o->output && config->models.given && deployment_create(config, &r->deployment, err) < 0)
+        return -1;
+    if (pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0 ||
+        observer_create(config, 0, &r->observer, err) < 0)
+        return -1;
+    r->sketch = sketch_create(observer_shape(r->observer));
+    assert(r->sketch);
+    if (r->o->output)
+        pipeline_set_sketch(r->pipeline, r->sketch);
+    if (r->o->labels && labels_load(config, r->o->labels, &r->labels, err) < 0)
+        return -1;
+    if (r->o->export_path && export_open(r->o->export_path, config->spec, r->labels, &r->export, err) < 0)
+        return -1;
+    return open_output(r, err);
+}
+
+/* ---- the pass ---- */
+
+static int merge_sketch(struct replay *r, struct err *err)
+{
+    if (!r->o->output)
+        return 0;
+    observer_merge(r->observer, r->sketch, 0);
+    sketch_reset(r->sketch);
+    observer_take(r->observer, write_report, r);
+    if (!r->sink_err.msg[0])
+        return 0;
+    *err = r->sink_err;
+    return -1;
+}
+
+static int pass(struct replay *r, struct err *err)
+{
+    struct sink sink = {.context = r, .scored = write_scored, .rejected = write_rejected, .accepted = export_event, .wanted = wanted,
+        .max_bytes = {SIZE_MAX, SIZE_MAX, SIZE_MAX}};
+    struct batch *batch = pipeline_batch(r->pipeline);
+    struct progress progress = {0};
+    int64_t done, total, unmerged = 0;
+    source_progress(r->source, &done, &total);
+    if (!r->o->quiet)
+        progress_start(&progress, "replay", total);
+    int n, result = 0;
+    while (result == 0 && (n = source_next(r->source, batch->records, BATCH_MAX, err)) != 0) {
+        if (n < 0 || (r->o->stop && atomic_load(r->o->stop))) {
+            result = n < 0 ? -1 : err_set(err, "stopped; no output file has been completed");
+            break;
+        }
+        batch->count = (size_t)n;
+        r->summary->records += n;
+        int processed = pipeline_process(r->pipeline, &r->states[batch->records[0].partition], &sink, err);
+        result = processed == n ? 0 : -1; /* fewer: the registry is away, and a replay does not wait */
+        unmerged += n;
+        if (result == 0 && (unmerged >= 16 * BATCH_MAX || !sketch_has_room(r->sketch, BATCH_MAX))) {
+            result = merge_sketch(r, err);
+            unmerged = 0;
+        }
+        source_progress(r->source, &done, &total);
+        progress_update(&progress, done);
+    }
+    progress_end(&progress);
+    if (result == 0)
+        observer_flush(r->observer, false);
+    if (result == 0 && (result = merge_sketch(r, err)) == 0 && r->o->output) {
+        observer_flush(r->observer, true);
+        observer_take(r->observer, write_report, r);
+    }
+    return result;
+}
+
+static int finish(struct replay *r, int result, struct err *err)
+{
+    for (int i = 0; i < FILE_COUNT; i++) {
+        if (r->files[i] && result == 0)
+            result = container_writer_close(r->files[i], err);
+        else if (r->files[i])
+            container_writer_abandon(r->files[i]);
+    }
+    if (r->export && result == 0)
+        result = export_close(r->export, err);
+    else if (r->export)
+        export_abandon(r->export);
+    labels_destroy(r->labels);
+    sketch_destroy(r->sketch);
+    observer_destroy(r->observer);
+    for (size_t i = 0; i < r->state_count; i++)
+        partition_state_finish(&r->states[i]);
+    free(r->states);
+    source_close(r->source);
+    pipeline_destroy(r->pipeline);
+    deployment_destroy(r->deployment);
+    registry_destroy(r->registry);
+    buffer_finish(&r->buffer);
+    return result;
+}
+
+int replay_run(const struct replay_options *options, struct replay_summary *summary, struct err *err)
+{
+    struct replay r = {.o = options, .summary = summary};
+    *summary = (struct replay_summary){0};
+    int result = set_up(&r, err);
+    int64_t wall = clock_monotonic_ns(), cpu = clock_cpu_ns();
+    if (result == 0)
+        result = pass(&r, err);
+    summary->seconds = (double)(clock_monotonic_ns() - wall) / 1e9;
+    summary->cpu_seconds = (double)(clock_cpu_ns() - cpu) / 1e9;
+    return finish(&r, result, err);
+}

@@ -1,0 +1,253 @@
+#include "consumer/worker.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/clock.h"
+#include "consumer/hash.h"
+#include "consumer/http/server.h"
+#include "consumer/instance.h"
+#include "consumer/kafka/client.h"
+#include "consumer/kafka/offsets.h"
+#include "consumer/log.h"
+#include "consumer/process.h"
+#include "consumer/reporter.h"
+
+enum { STATUS_PARTITIONS_MAX = 4096 };
+
+struct lane_thread {
+    struct worker *worker;
+    struct lane *lane;
+    pthread_t thread;
+    int result;
+    struct err err;
+};
+
+struct worker {
+    const struct config *config;
+    atomic_bool *stop;
+    struct instance instance;
+    struct registry *registry;
+    struct topics topics;
+    struct observer *observer;
+    struct lane **lanes;
+    struct lane_thread *threads;
+    size_t lane_count;
+    struct reporter *reporter;
+    struct http_server *http;
+    int64_t started_ms;
+};
+
+/* ---- HTTP ---- */
+
+bool worker_ready(struct worker *w)
+{
+    for (size_t i = 0; i < w->lane_count; i++)
+        if (!lane_ready(w->lanes[i]))
+            return false;
+    return true;
+}
+
+void worker_metrics(struct worker *w, struct metrics *total)
+{
+    for (size_t i = 0; i < w->lane_count; i++)
+        lane_metrics(w->lanes[i], total);
+}
+
+struct observer *worker_observer(struct worker *w)
+{
+    return w->observer;
+}
+
+static int http_ready(void *context)
+{
+    return worker_ready(context);
+}
+
+static void http_metrics(void *context, struct text_buffer *text)
+{
+    struct worker *w = context;
+    const struct sketch_shape *shape = observer_shape(w->observer);
+    const struct sketch_shape_options *options = sketch_shape_of(shape);
+    struct metrics total;
+    double *drift = calloc(options->feature_count + options->model_count + 1, sizeof *drift);
+    assert(drift && metrics_init(&total, shape) == 0);
+    worker_metrics(w, &total);
+    observer_drift(w->observer, drift);
+    struct process_metrics process = process_metrics_read();
+    process.ready = worker_ready(w);
+    process.drift = drift;
+    process.now_ms = clock_wall_ms();
+    metrics_expose(&total, &process, text);
+    metrics_finish(&total);
+    free(drift);
+}
+
+static void status_model(struct text_buffer *text, const char *role, const struct deployed_model *m, bool first)
+{
+    char hex[65];
+    sha256_hex(m->sha256, hex);
+    text_add(text, "%s\n    {\"role\": \"%s\", \"id\": ", first ? "" : ",", role);
+    text_add_json_string(text, m->id);
+    text_add(text, ", \"sha256\": \"%s\", \"engine\": \"%s\", \"objective\": \"%s\", \"trees\": %zu}", hex, model_engine(m->model), model_objective(m->model), model_tree_count(m->model));
+}
+
+static void status_time(struct text_buffer *text, int64_t ms)
+{
+    if (ms == TIME_UNKNOWN)
+        text_add(text, "null");
+    else
+        text_add(text, "%" PRId64, ms);
+}
+
+static void status_partition(struct text_buffer *text, const struct lane_partition_status *p, bool first)
+{
+    text_add(text, "%s\n        {\"partition\": %d, \"position\": %" PRId64 ", \"committed\": %" PRId64 ", \"end\": %" PRId64 ", \"stream_time_ms\": ", first ? "" : ",", p->partition, p->position, p->committed, p->end_offset);
+    status_time(text, p->stream_time_ms);
+    text_add(text, ", \"history_complete\": %s, \"rebuilding\": %s", p->history_complete ? "true" : "false", p->restore_to > p->restore_from ? "true" : "false");
+    if (p->restore_to > p->restore_from)
+        text_add(text, ", \"rebuilt_share\": %.3f", (double)(p->position - p->restore_from) / (double)(p->restore_to - p->restore_from));
+    text_add(text, "}");
+}
+
+static void http_status(void *context, struct text_buffer *text)
+{
+    struct worker *w = context;
+    char hex[65];
+    uint8_t digest[32];
+    sha256(w->config->spec->canonical, strlen(w->config->spec->canonical), digest);
+    sha256_hex(digest, hex);
+    text_add(text, "{\n  \"version\": \"" WEIR_VERSION "\",\n  \"app_id\": ");
+    text_add_json_string(text, w->config->app_id);
+    text_add(text, ",\n  \"instance\": ");
+    text_add_json_string(text, w->instance.name);
+    text_add(text, ",\n  \"ready\": %s,\n  \"delivery\": \"%s\",\n  \"started_ms\": %" PRId64 ",\n  \"features\": {\"columns\": %zu, \"sha256\": \"%s\"},\n  \"models\": [", worker_ready(w) ? "true" : "false",
+        w->config->delivery == DELIVERY_EXACTLY_ONCE ? "exactly_once" : "at_least_once", w->started_ms, w->config->spec->count, hex);
+    const struct deployment *d = lane_deployment(w->lanes[0]);
+    status_model(text, "champion", &d->champion, true);
+    for (size_t i = 0; i < d->shadow_count; i++)
+        status_model(text, "shadow", &d->shadows[i], false);
+    text_add(text, "\n  ],\n  \"lanes\": [");
+    struct lane_partition_status *p = calloc(STATUS_PARTITIONS_MAX, sizeof *p);
+    assert(p);
+    for (size_t i = 0; i < w->lane_count; i++) {
+        text_add(text, "%s\n    {\"lane\": %zu, \"state\": \"%s\", \"partitions\": [", i ? "," : "", i, lane_state(w->lanes[i]));
+        size_t n = lane_partitions(w->lanes[i], p, STATUS_PARTITIONS_MAX);
+        for (size_t k = 0; k < n; k++)
+            status_partition(text, &p[k], k == 0);
+        text_add(text, "]}");
+    }
+    text_add(text, "\n  ]\n}\n");
+    free(p);
+}
+
+/* ---- start and stop ---- */
+
+static int look_up(struct worker *w, rd_kafka_t *client, struct err *err)
+{
+    if (topics_describe(client, w->config, &w->topics, err) < 0)
+        return -1;
+    return topics_resolve_schemas(w->registry, w->config, &w->topics, err);
+}
+
+static int create_lanes(struct worker *w, struct err *err)
+{
+    w->lanes = calloc((size_t)w->config->lanes, sizeof(struct lane *));
+    w->threads = calloc((size_t)w->config->lanes, sizeof *w->threads);
+    assert(w->lanes && w->threads);
+    for (int i = 0; i < w->config->lanes; i++) {
+        struct lane_options options = {w->config, &w->topics, w->registry, w->observer, w->instance.name, i, w->stop};
+        if (lane_create(&options, &w->lanes[i], err) < 0)
+            return -1;
+        w->lane_count++;
+    }
+    return 0;
+}
+
+/* Everything that needs the broker.  Lanes come before offsets are read: making one settles what a dead predecessor
+ * left open, which would hold the offsets back. */
+static int connect_all(struct worker *w, struct err *err)
+{
+    rd_kafka_t *client = NULL;
+    if (kafka_plain_consumer(w->config, &client, err) < 0)
+        return -1;
+    int result = look_up(w, client, err);
+    if (result == 0)
+        result = create_lanes(w, err);
+    if (result == 0)
+        result = offsets_resolve_start(client, w->config, w->topics.input_partitions, err);
+    rd_kafka_consumer_close(client);
+    rd_kafka_destroy(client);
+    return result;
+}
+
+int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err)
+{
+    struct worker *w = calloc(1, sizeof *w);
+    assert(w);
+    w->config = config;
+    w->stop = stop;
+    w->instance.lock_fd = -1;
+    w->started_ms = clock_wall_ms();
+    struct registry_options registry = registry_options_of(config);
+    struct http_handlers handlers = {w, http_ready, http_metrics, http_status};
+    if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||
+        observer_create(config, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
+        reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
+        (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0)) {
+        worker_destroy(w);
+        return -1;
+    }
+    if (w->http)
+        log_info("http: listening on %s", http_server_address(w->http));
+    *out = w;
+    return 0;
+}
+
+void worker_destroy(struct worker *w)
+{
+    if (!w)
+        return;
+    if (w->http)
+        http_server_stop(w->http);
+    reporter_stop(w->reporter);
+    for (size_t i = 0; i < w->lane_count; i++)
+        lane_destroy(w->lanes[i]);
+    free(w->lanes);
+    free(w->threads);
+    observer_destroy(w->observer);
+    registry_destroy(w->registry);
+    instance_release(&w->instance);
+    free(w);
+}
+
+static void *run_lane(void *context)
+{
+    struct lane_thread *t = context;
+    t->result = lane_run(t->lane, &t->err);
+    if (t->result < 0)
+        atomic_store(t->worker->stop, true); /* one lane's end is the process's: the group gives its partitions to others */
+    return NULL;
+}
+
+int worker_run(struct worker *w, struct err *err)
+{
+    int result = 0;
+    log_info("instance %s: %zu lane%s, %d partitions of %s", w->instance.name, w->lane_count, w->lane_count == 1 ? "" : "s", w->topics.input_partitions, w->config->input.topic);
+    for (size_t i = 0; i < w->lane_count; i++) {
+        w->threads[i] = (struct lane_thread){.worker = w, .lane = w->lanes[i]};
+        int failed = pthread_create(&w->threads[i].thread, NULL, run_lane, &w->threads[i]);
+        assert(!failed);
+    }
+    for (size_t i = 0; i < w->lane_count; i++) {
+        pthread_join(w->threads[i].thread, NULL);
+        if (w->threads[i].result < 0 && result == 0) {
+            *err = w->threads[i].err;
+            result = -1;
+        }
+    }
+    return result;
+}

@@ -1,0 +1,16 @@
+/* The worker: lanes, the reporter and the HTTP endpoint of one process. */
+#pragma once
+#include <stdatomic.h>
+#include "consumer/lane.h"
+
+struct worker;
+/* Looks everything up (topics, schemas, start offsets) and makes the lanes; nothing runs yet. */
+int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err);
+void worker_destroy(struct worker *worker);
+/* Runs the lanes until *stop is set or one of them fails; then all stop. */
+int worker_run(struct worker *worker, struct err *err);
+
+/* For the demo's live view, while it runs. */
+void worker_metrics(struct worker *worker, struct metrics *total);
+struct observer *worker_observer(struct worker *worker);
+bool worker_ready(struct worker *worker);
