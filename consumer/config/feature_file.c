@@ -86,7 +86,7 @@ static int read_current(const struct reading *reading, const char *key, const st
 
 _Static_assert(offsetof(struct feature_source, line) == 0, "records begin with their line");
 
-static const struct option rows[] = {
+static const struct config_option rows[] = {
     {"version", OPTION_INT, .at = OPTION_NOWHERE, .min = 1, .max = 1, .required = true, .meaning = "Version of this format: 1."},
     {"id", OPTION_TEXT, AT(id), .required = true, .meaning = "Field that is unique per event: string, int or long."},
     {"entity", OPTION_TEXT, AT(entity), .required = true, .meaning = "Field that the windows are kept by; the input topic is partitioned by it. String, int or long."},

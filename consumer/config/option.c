@@ -49,7 +49,7 @@ struct excerpt excerpt_of(const struct yaml_node *node)
 
 /* --- the table --- */
 
-const struct option *option_find(const struct option_table *table, const char *key)
+const struct config_option *option_find(const struct option_table *table, const char *key)
 {
     for (size_t i = 0; i < table->count; i++)
         if (!strcmp(table->rows[i].key, key))
@@ -65,7 +65,7 @@ static bool is_child(const char *section, const char *key)
     return !strchr(key + n + (n > 0), '.');
 }
 
-const struct option *option_child(const struct option_table *table, const char *section, size_t index)
+const struct config_option *option_child(const struct option_table *table, const char *section, size_t index)
 {
     for (size_t i = 0; i < table->count; i++)
         if (is_child(section, table->rows[i].key) && !index--)
@@ -73,7 +73,7 @@ const struct option *option_child(const struct option_table *table, const char *
     return NULL;
 }
 
-const char *option_leaf(const struct option *option)
+const char *option_leaf(const struct config_option *option)
 {
     const char *dot = strrchr(option->key, '.');
     return dot ? dot + 1 : option->key;
@@ -130,7 +130,7 @@ static int unknown_key(const struct reading *reading, const char *section, const
     const char *names[NAMES_MAX];
     char allowed[700] = "";
     size_t count = 0, used = 0;
-    for (const struct option *o; count < NAMES_MAX && (o = option_child(reading->table, section, count)); count++) {
+    for (const struct config_option *o; count < NAMES_MAX && (o = option_child(reading->table, section, count)); count++) {
         names[count] = option_leaf(o);
         if (o->kind != OPTION_LATER && used < sizeof allowed)
             used += (size_t)snprintf(allowed + used, sizeof allowed - used, "%s%s", used ? ", " : "", names[count]);
@@ -143,7 +143,7 @@ static int unknown_key(const struct reading *reading, const char *section, const
     return reading_fail(reading, name->line, full, "unknown key; known here: %s", allowed);
 }
 
-static const struct option *row_of(const struct reading *reading, const char *section, const char *name)
+static const struct config_option *row_of(const struct reading *reading, const char *section, const char *name)
 {
     char full[KEY_MAX];
     if ((size_t)snprintf(full, sizeof full, "%s%s%s", section, *section ? "." : "", name) >= sizeof full || strpbrk(name, ".["))
@@ -194,14 +194,14 @@ static int quantity_text(bool duration, int64_t value, char *text, size_t size)
     return snprintf(text, size, "%lld%s", (long long)(value / sizes[unit].factor), sizes[unit].name);
 }
 
-struct excerpt option_quantity(const struct option *option, int64_t value)
+struct excerpt option_quantity(const struct config_option *option, int64_t value)
 {
     struct excerpt e;
     quantity_text(option->kind == OPTION_DURATION, value, e.text, sizeof e.text);
     return e;
 }
 
-const char *option_range(const struct option *option, char *text, size_t size)
+const char *option_range(const struct config_option *option, char *text, size_t size)
 {
     if (option->kind == OPTION_DURATION || option->kind == OPTION_SIZE)
         snprintf(text, size, "%s..%s", option_quantity(option, (int64_t)option->min).text, option_quantity(option, (int64_t)option->max).text);
@@ -210,7 +210,7 @@ const char *option_range(const struct option *option, char *text, size_t size)
     return text;
 }
 
-static int check_range(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, double value)
+static int check_range(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, double value)
 {
     char range[80];
     if (option->min == 0 && option->max == 0)
@@ -251,7 +251,7 @@ char *path_join(const char *dir, const char *path)
     return asprintf(&joined, "%s/%s", dir, path) < 0 ? NULL : joined;
 }
 
-static int read_text(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, void *target)
+static int read_text(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, void *target)
 {
     char *text;
     if (option_read_text(reading, key, node, &text) < 0)
@@ -297,7 +297,7 @@ static void choices_text(const char *choices, char *text, size_t size)
         used += (size_t)snprintf(text + used, size - used, *p == '|' ? " or " : "%c", *p);
 }
 
-static int read_choice(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, void *target)
+static int read_choice(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, void *target)
 {
     char allowed[160];
     choices_text(option->choices, allowed, sizeof allowed);
@@ -319,7 +319,7 @@ static int read_choice(const struct reading *reading, const struct option *optio
     return 0;
 }
 
-static int read_number(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, void *target)
+static int read_number(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, void *target)
 {
     int64_t whole = 0;
     double real = 0;
@@ -358,7 +358,7 @@ static int read_number(const struct reading *reading, const struct option *optio
     return 0;
 }
 
-static int read_bool(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, void *target)
+static int read_bool(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, void *target)
 {
     bool value;
     if (!yaml_bool(node, &value))
@@ -367,7 +367,7 @@ static int read_bool(const struct reading *reading, const struct option *option,
     return 0;
 }
 
-static int check_list(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node)
+static int check_list(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node)
 {
     size_t most = option->most ? option->most : OPTION_LIST_MAX;
     if (node->kind != YAML_IS_SEQUENCE)
@@ -379,7 +379,7 @@ static int check_list(const struct reading *reading, const struct option *option
     return 0;
 }
 
-static int read_texts(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, void *target)
+static int read_texts(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, void *target)
 {
     if (check_list(reading, option, key, node) < 0)
         return -1;
@@ -402,7 +402,7 @@ static int read_texts(const struct reading *reading, const struct option *option
 
 static int read_mapping(const struct reading *reading, const char *section, const char *key, const struct yaml_node *node, void *target);
 
-static int read_records(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, void *target)
+static int read_records(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, void *target)
 {
     if (check_list(reading, option, key, node) < 0)
         return -1;
@@ -424,7 +424,7 @@ static int read_records(const struct reading *reading, const struct option *opti
     return 0;
 }
 
-static int read_value(const struct reading *reading, const struct option *option, const char *key, const struct yaml_node *node, void *target)
+static int read_value(const struct reading *reading, const struct config_option *option, const char *key, const struct yaml_node *node, void *target)
 {
     switch (option->kind) {
     case OPTION_SECTION:
@@ -461,7 +461,7 @@ static int read_value(const struct reading *reading, const struct option *option
 /* Defaults of the rows below `section` that `node` (NULL: the section is not there) has no key for. */
 static int read_defaults(const struct reading *reading, const char *section, const char *key, const struct yaml_node *node, int line, void *target)
 {
-    const struct option *option;
+    const struct config_option *option;
     for (size_t i = 0; (option = option_child(reading->table, section, i)); i++) {
         if (node && yaml_find(node, option_leaf(option)))
             continue;
@@ -488,7 +488,7 @@ static int read_mapping(const struct reading *reading, const char *section, cons
     if (options_check_keys(reading, section, key, node) < 0)
         return -1;
     for (size_t i = 0; i < node->count; i++) {
-        const struct option *option = row_of(reading, section, node->pairs[i].key->text);
+        const struct config_option *option = row_of(reading, section, node->pairs[i].key->text);
         char full[KEY_MAX];
         snprintf(full, sizeof full, "%s%s%s", key, *key ? "." : "", option_leaf(option));
         if (option->has_at)
@@ -522,7 +522,7 @@ static size_t size_at(const void *target, size_t at)
 
 static void finish_rows(const struct option_table *table, const char *section, void *target)
 {
-    const struct option *option;
+    const struct config_option *option;
     for (size_t i = 0; (option = option_child(table, section, i)); i++) {
         if (option->at == OPTION_NOWHERE)
             continue;

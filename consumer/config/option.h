@@ -37,7 +37,7 @@ struct reading { /* one file on its way into a struct */
     struct err *err;
 };
 
-struct option {
+struct config_option {
     const char *key;
     enum option_kind kind;
     size_t at;                 /* offset in the struct (of the entry, inside a list) */
@@ -63,7 +63,7 @@ struct option {
 };
 
 struct option_table {
-    const struct option *rows;
+    const struct config_option *rows;
     size_t count;
 };
 
@@ -82,18 +82,18 @@ int options_check_keys(const struct reading *reading, const char *section, const
 /* Frees what options_read allocated for every kind but OPTION_READ. */
 void options_finish(const struct option_table *table, void *target);
 
-const struct option *option_find(const struct option_table *table, const char *key);
+const struct config_option *option_find(const struct option_table *table, const char *key);
 /* The rows right below `section` ("" is the top): calls with each index from 0 give the rows, then NULL. */
-const struct option *option_child(const struct option_table *table, const char *section, size_t index);
-const char *option_leaf(const struct option *option);
+const struct config_option *option_child(const struct option_table *table, const char *section, size_t index);
+const char *option_leaf(const struct config_option *option);
 
 /* Of the `count` names the one that `text` was probably meant to be; NULL if none is near. */
 const char *nearest_name(const char *text, const char *const *names, size_t count);
 
 /* A duration or size as it would be written: 300000 is "5m". */
-struct excerpt option_quantity(const struct option *option, int64_t value);
+struct excerpt option_quantity(const struct config_option *option, int64_t value);
 /* The range as the reference and messages write it: "10..60000", "1s..7d". */
-const char *option_range(const struct option *option, char *text, size_t size);
+const char *option_range(const struct config_option *option, char *text, size_t size);
 
 /* A text that must be there and not empty, without control characters; copied. */
 int option_read_text(const struct reading *reading, const char *key, const struct yaml_node *node, char **text);

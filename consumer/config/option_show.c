@@ -13,7 +13,7 @@ static json_t *show_text(const void *at)
     return text ? json_string(text) : json_null();
 }
 
-static json_t *show_texts(const struct option *option, const void *target)
+static json_t *show_texts(const struct config_option *option, const void *target)
 {
     char **texts;
     size_t count;
@@ -25,7 +25,7 @@ static json_t *show_texts(const struct option *option, const void *target)
     return list;
 }
 
-static json_t *show_records(const struct option_table *table, const struct option *option, const void *target)
+static json_t *show_records(const struct option_table *table, const struct config_option *option, const void *target)
 {
     const char *entries;
     size_t count;
@@ -41,7 +41,7 @@ static json_t *show_records(const struct option_table *table, const struct optio
     return list;
 }
 
-static json_t *show_choice(const struct option *option, int index)
+static json_t *show_choice(const struct config_option *option, int index)
 {
     const char *p = option->choices;
     while (index-- > 0)
@@ -49,7 +49,7 @@ static json_t *show_choice(const struct option *option, int index)
     return json_stringn(p, strcspn(p, "|"));
 }
 
-static json_t *show_value(const struct option_table *table, const struct option *option, const void *target)
+static json_t *show_value(const struct option_table *table, const struct config_option *option, const void *target)
 {
     const char *at = (const char *)target + option->at;
     int64_t whole;
@@ -97,7 +97,7 @@ static json_t *show_value(const struct option_table *table, const struct option 
 static json_t *show_mapping(const struct option_table *table, const char *section, const void *target)
 {
     json_t *shown = json_object();
-    const struct option *option;
+    const struct config_option *option;
     for (size_t i = 0; (option = option_child(table, section, i)); i++) {
         json_t *value = option->at == OPTION_NOWHERE ? json_string(option->preset) : show_value(table, option, target);
         if (value)

@@ -175,7 +175,7 @@ static json_t *show_validation(const void *target)
 
 _Static_assert(offsetof(struct validation_entry, line) == 0 && offsetof(struct model_entry, line) == 0, "records begin with their line");
 
-static const struct option rows[] = {
+static const struct config_option rows[] = {
     {"app_id", OPTION_TEXT, AT(app_id), .required = true, .fault = name_fault,
      .meaning = "Name of this pipeline: the consumer group unless `kafka` sets `group.id`, and the first part of the names of transactional ids and internal topics."},
     {"instance", OPTION_TEXT, AT(instance), .fault = name_fault,

@@ -6,7 +6,7 @@
 #include "consumer/config/config.h"
 #include "consumer/config/option.h"
 
-static const char *type_text(const struct option *option, char *text, size_t size)
+static const char *type_text(const struct config_option *option, char *text, size_t size)
 {
     static const char *const names[] = {
         [OPTION_SECTION] = "mapping", [OPTION_RECORDS] = "list of mappings", [OPTION_TEXT] = "text", [OPTION_PATH] = "path",
@@ -26,7 +26,7 @@ static const char *type_text(const struct option *option, char *text, size_t siz
     return text;
 }
 
-static void write_row(FILE *f, const struct option *option)
+static void write_row(FILE *f, const struct config_option *option)
 {
     char type[200], range[80];
     bool bounded = option->min < 0 || option->max > 0;

@@ -489,7 +489,7 @@ static void the_sample_is_good_and_names_every_key(void **state)
     for (size_t s = 0; s < 2; s++) {
         char *text = read_source(samples[s].file);
         for (size_t i = 0; i < samples[s].table->count; i++) {
-            const struct option *option = &samples[s].table->rows[i];
+            const struct config_option *option = &samples[s].table->rows[i];
             char key[64];
             snprintf(key, sizeof key, "%s:", option_leaf(option));
             if (option->kind != OPTION_LATER && !strstr(text, key))
