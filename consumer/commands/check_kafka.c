@@ -1,6 +1,7 @@
 #include "consumer/commands/check_kafka.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +11,38 @@
 #include "consumer/registry/registry.h"
 
 enum { ASK_TIMEOUT_MS = 15000 };
+
+/* The last connection failure that librdkafka logged: the calls themselves only say that no broker answered. */
+struct failure_note {
+    pthread_mutex_t lock;
+    char text[512];
+};
+
+static void note_failure(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    (void)level;
+    struct failure_note *note = rd_kafka_opaque(rk);
+    if (strcmp(facility, "FAIL"))
+        return;
+    pthread_mutex_lock(&note->lock);
+    snprintf(note->text, sizeof note->text, "%s", text);
+    pthread_mutex_unlock(&note->lock);
+}
+
+/* The same client, but what it logs goes to the note and not to the log. */
+static int keep_notes(rd_kafka_t **client, struct failure_note *note, struct err *err)
+{
+    char why[512];
+    rd_kafka_type_t type = rd_kafka_type(*client);
+    rd_kafka_conf_t *conf = rd_kafka_conf_dup(rd_kafka_conf(*client));
+    rd_kafka_destroy(*client);
+    rd_kafka_conf_set_log_cb(conf, note_failure);
+    rd_kafka_conf_set_opaque(conf, note);
+    if ((*client = rd_kafka_new(type, conf, why, sizeof why)))
+        return 0;
+    rd_kafka_conf_destroy(conf);
+    return err_set(err, "kafka: %s", why);
+}
 
 /* --- the schema registry --- */
 
@@ -139,7 +172,7 @@ static void check_output(rd_kafka_t *client, const char *setting, const char *to
         check_say(report, CHECK_WARNING, step, "topic %s: %d partitions, the input has %d: records go by the hash of their key; order per entity holds, partition numbers do not", topic,
                   partitions, inputs);
     else
-        check_say(report, CHECK_OK, step, "topic %s: %d partitions", topic, partitions);
+        check_say(report, CHECK_OK, step, "topic %s, partitions: %d", topic, partitions);
     check_permission(client, step, topic, RD_KAFKA_ACL_OPERATION_WRITE, report);
 }
 
@@ -151,7 +184,7 @@ static void check_topics(rd_kafka_t *client, const struct config *config, struct
         check_say(report, CHECK_FAILED, "input.topic", "%s", err.msg);
         inputs = 0;
     } else {
-        check_say(report, CHECK_OK, "input.topic", "topic %s: %d partitions", config->input.topic, inputs);
+        check_say(report, CHECK_OK, "input.topic", "topic %s, partitions: %d", config->input.topic, inputs);
         check_permission(client, "input.topic", config->input.topic, RD_KAFKA_ACL_OPERATION_READ, report);
         check_retention(client, config, report);
         check_clock(client, config, report);
@@ -184,8 +217,8 @@ static void check_group(rd_kafka_t *client, const struct config *config, struct 
     bool forbidden = code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED || (operations && !has_operation(operations, operation_count, RD_KAFKA_ACL_OPERATION_READ));
     if (forbidden)
         check_say(report, CHECK_FAILED, "app_id", "group %s: no permission to read it; allow the operation READ on it", group);
-    else if (count == 1 && !code)
-        check_say(report, CHECK_OK, "app_id", "group %s: %s, %zu members", group, rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(groups[0])),
+    else if (count == 1 && !code && rd_kafka_ConsumerGroupDescription_state(groups[0]) != RD_KAFKA_CONSUMER_GROUP_STATE_DEAD)
+        check_say(report, CHECK_OK, "app_id", "group %s: %s, members: %zu", group, rd_kafka_consumer_group_state_name(rd_kafka_ConsumerGroupDescription_state(groups[0])),
                   rd_kafka_ConsumerGroupDescription_member_count(groups[0]));
     else
         check_say(report, CHECK_OK, "app_id", "group %s: not there yet; input.start holds", group);
@@ -196,7 +229,7 @@ static void check_group(rd_kafka_t *client, const struct config *config, struct 
 }
 
 /* Opening a transactional id is the only way to learn whether it is allowed; no worker uses this one. */
-static void check_transactions(const struct config *config, struct check_report *report)
+static void check_transactions(const struct config *config, struct failure_note *note, struct check_report *report)
 {
     char id[256];
     rd_kafka_t *producer;
@@ -204,7 +237,7 @@ static void check_transactions(const struct config *config, struct check_report 
     if (config->delivery != DELIVERY_EXACTLY_ONCE)
         return;
     snprintf(id, sizeof id, "%s-check", config->app_id);
-    if (kafka_producer(config, id, NULL, NULL, &producer, &err) < 0) {
+    if (kafka_producer(config, id, NULL, NULL, &producer, &err) < 0 || keep_notes(&producer, note, &err) < 0) {
         check_say(report, CHECK_FAILED, "delivery", "%s", err.msg);
         return;
     }
@@ -219,14 +252,14 @@ static void check_transactions(const struct config *config, struct check_report 
     rd_kafka_destroy(producer);
 }
 
-static bool check_brokers(rd_kafka_t *client, struct check_report *report)
+static bool check_brokers(rd_kafka_t *client, struct failure_note *note, struct check_report *report)
 {
     const struct rd_kafka_metadata *metadata;
     rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, NULL, &metadata, ASK_TIMEOUT_MS);
-    struct err err;
     if (code) {
-        kafka_err(&err, code, "no broker answers; is bootstrap.servers right and reachable from here?");
-        check_say(report, CHECK_FAILED, "kafka", "%s", err.msg);
+        pthread_mutex_lock(&note->lock);
+        check_say(report, CHECK_FAILED, "kafka", "no broker answers: %s; is bootstrap.servers right and reachable from here?", *note->text ? note->text : rd_kafka_err2str(code));
+        pthread_mutex_unlock(&note->lock);
         return false;
     }
     check_say(report, CHECK_OK, "kafka", "%d broker%s", metadata->broker_cnt, metadata->broker_cnt == 1 ? "" : "s");
@@ -238,15 +271,15 @@ void check_kafka(const struct config *config, struct check_report *report)
 {
     rd_kafka_t *client;
     struct err err;
-    if (kafka_plain_consumer(config, &client, &err) < 0) {
+    struct failure_note note = {.lock = PTHREAD_MUTEX_INITIALIZER};
+    if (kafka_plain_consumer(config, &client, &err) < 0 || keep_notes(&client, &note, &err) < 0) {
         check_say(report, CHECK_FAILED, "kafka", "%s", err.msg);
         return;
     }
-    if (check_brokers(client, report)) {
+    if (check_brokers(client, &note, report)) {
         check_topics(client, config, report);
         check_group(client, config, report);
-        check_transactions(config, report);
+        check_transactions(config, &note, report);
     }
-    rd_kafka_consumer_close(client);
     rd_kafka_destroy(client);
 }
