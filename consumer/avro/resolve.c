@@ -55,14 +55,30 @@ bool resolve_matches(const struct avro_type_node *writer, const struct avro_type
     }
 }
 
+/* 0: no match, 1: by promotion, 2: of one type, 3: of one type and full name. */
+static int match_rank(const struct avro_type_node *writer, const struct avro_type_node *reader)
+{
+    if (!resolve_matches(writer, reader))
+        return 0;
+    if (writer->type != reader->type)
+        return 1;
+    return writer->name && strcmp(writer->name, reader->name) ? 2 : 3;
+}
+
 const struct avro_type_node *resolve_reader(const struct avro_type_node *writer, const struct avro_type_node *reader)
 {
     if (reader->type != AVRO_T_UNION)
         return resolve_matches(writer, reader) ? reader : NULL;
-    for (size_t i = 0; i < reader->count; i++)
-        if (resolve_matches(writer, reader->branches[i]))
-            return reader->branches[i];
-    return NULL;
+    const struct avro_type_node *best = NULL;
+    int best_rank = 0;
+    for (size_t i = 0; i < reader->count; i++) {
+        int rank = match_rank(writer, reader->branches[i]);
+        if (rank > best_rank) {
+            best = reader->branches[i];
+            best_rank = rank;
+        }
+    }
+    return best;
 }
 
 void resolve_fields(const struct avro_type_node *writer, const struct avro_type_node *reader, int *match, bool *taken)

@@ -1,7 +1,9 @@
 /* Avro schema resolution, the part that looks at two types alone: who matches whom, and what a default is.
  *
- * Names match when their last parts are equal or an alias of the reader's says so.  A reader's union takes the
- * first branch that matches.  Two decimals match only with the same precision and scale. */
+ * Names match when their last parts are equal or an alias of the reader's says so.  Two decimals match only with
+ * the same precision and scale.  Of a reader's union the first branch that matches is taken, but one of the very type
+ * before one by promotion, and one of the full name before another (as Avro's Java does: by the letter of the
+ * specification a long would become a double in ["double", "long"], even where the writer has the same union). */
 #pragma once
 #include "consumer/avro/arena.h"
 #include "consumer/avro/schema.h"

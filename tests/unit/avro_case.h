@@ -9,7 +9,7 @@
 #include <cmocka.h>
 #include "consumer/avro/plan.h"
 
-static struct avro_schema *schema_of(const char *text)
+static inline struct avro_schema *schema_of(const char *text)
 {
     struct avro_schema *schema = NULL;
     struct err err = {0};
@@ -19,7 +19,7 @@ static struct avro_schema *schema_of(const char *text)
 }
 
 /* "id,card.token" */
-static void field_set_of(struct field_set *set, const char *names)
+static inline void field_set_of(struct field_set *set, const char *names)
 {
     char copy[256], *rest = copy;
     field_set_init(set);
@@ -29,7 +29,7 @@ static void field_set_of(struct field_set *set, const char *names)
 }
 
 /* A copy that ends where its memory ends, so that the sanitizer sees a read beyond. */
-static uint8_t *exact_copy(const void *data, size_t size)
+static inline uint8_t *exact_copy(const void *data, size_t size)
 {
     uint8_t *copy = malloc(size ? size : 1);
     assert_non_null(copy);
@@ -38,7 +38,7 @@ static uint8_t *exact_copy(const void *data, size_t size)
     return copy;
 }
 
-static size_t bytes_of(const char *hex, uint8_t *bytes, size_t capacity)
+static inline size_t bytes_of(const char *hex, uint8_t *bytes, size_t capacity)
 {
     size_t n = 0;
     for (const char *c = hex; *c;) {
@@ -57,7 +57,7 @@ static size_t bytes_of(const char *hex, uint8_t *bytes, size_t capacity)
     return n;
 }
 
-static void append_value(char *text, size_t size, const char *name, const struct value *value)
+static inline void append_value(char *text, size_t size, const char *name, const struct value *value)
 {
     size_t n = strlen(text);
     char *to = text + n;
@@ -75,7 +75,7 @@ static void append_value(char *text, size_t size, const char *name, const struct
 }
 
 /* What a plan makes of the bytes: "a=1 b='x'", or "decode_error at a.b: why", or "refused: why". */
-static void decode_text(const char *writer_text, const char *reader_text, const char *names, struct decode_limits limits, const void *data,
+static inline void decode_text(const char *writer_text, const char *reader_text, const char *names, struct decode_limits limits, const void *data,
                         size_t size, char *text, size_t text_size)
 {
     struct avro_schema *writer = schema_of(writer_text), *reader = reader_text ? schema_of(reader_text) : NULL;
