@@ -141,7 +141,7 @@ static int split(struct csv *csv, char *at, char *end, size_t *count, struct err
 
 int csv_next(struct csv *csv, char ***cells, size_t *count, struct err *err)
 {
-    size_t size;
+    size_t size = 0;
     csv->line = csv->next_line;
     int found = find_end(csv, &size, err);
     if (found < 0 || (found == 0 && size == 0))
