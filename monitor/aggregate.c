@@ -1,7 +1,8 @@
 /* Which windows there are, which are closed, and when their rows are written.
  *
- * Invariants: windows are in order of start; every window that ends at or before `frontier` is closed; none starts
- * before `floor` (those were forgotten); the frontier and the floor only rise.  Cost of a delta: its cells, and on a
+ * Invariants: windows are in order of start; every window that ends at or before `frontier` is closed, and the
+ * frontier only rises; there are never fewer windows than before, so once the oldest was forgotten there is room
+ * for none that starts before the oldest that is left.  Cost of a delta: its cells, and on a
  * close the rows of the window plus one look at the field times of the windows before. */
 #include "monitor/aggregate.h"
 
@@ -28,7 +29,7 @@ struct aggregate {
     char *topic;
     size_t window_count, windows_max;
     struct window_state *windows;
-    int64_t frontier_ms, floor_ms; /* INT64_MIN at first */
+    int64_t frontier_ms;           /* INT64_MIN at first */
     int64_t largest_ms;            /* T over all partitions, also those given up */
     int64_t first_ms;              /* start of the earliest window ever */
     int64_t beyond;                /* not yet published */
@@ -59,7 +60,7 @@ struct aggregate *aggregate_create(const struct aggregate_options *options, int6
     a->window_ms = shape->window_ms;
     a->lateness_ms = options->lateness_ms;
     a->windows_max = aggregate_windows_max(options->shape);
-    a->frontier_ms = a->floor_ms = a->drift_of_ms = INT64_MIN;
+    a->frontier_ms = a->drift_of_ms = INT64_MIN;
     a->largest_ms = TIME_UNKNOWN;
     a->first_ms = INT64_MAX;
     a->started_ms = now_ms;
@@ -246,7 +247,6 @@ static void forget_oldest(struct aggregate *a, struct report_list *reports)
     else if (oldest->dirty)
         revise_window(a, 0, reports);
     later_of(a->forgotten_seen_ms, oldest->cell->last_seen_ms, sketch_shape_of(a->shape)->field_count);
-    a->floor_ms = oldest->start_ms + a->window_ms;
     sketch_cell_destroy(oldest->cell);
     memmove(a->windows, a->windows + 1, --a->window_count * sizeof *a->windows);
 }
@@ -271,7 +271,7 @@ static struct window_state *window_of(struct aggregate *a, int64_t start_ms, str
     if (is_at(a, i, start_ms))
         return &a->windows[i];
     bool full = a->window_count == a->windows_max;
-    if (start_ms < a->floor_ms || (full && i == 0))
+    if (full && i == 0)
         return NULL;
     if (full) {
         forget_oldest(a, reports);

@@ -105,7 +105,8 @@ static void one_partition_closes_a_window_at_its_end_plus_lateness(void **state)
     struct fixture *f = *state;
     commit_event(f, 0, 5);
     assert_string_equal(published(f), "");
-    commit_event(f, 0, 69);
+    scene_add(f->delta, (struct scene_event){.offset = 1, .time_ms = 70 * S - 1});
+    commit(f);
     assert_string_equal(published(f), "");
     commit_event(f, 0, 70);
     assert_string_equal(published(f), "0");
@@ -256,6 +257,9 @@ static void too_many_windows_close_the_oldest_and_older_ones_are_beyond(void **s
     commit(f);
     assert_string_equal(published(f), "60");
     assert_near(row_of(f, 60, "transactions", "beyond")->value, 1, 0);
+    sketch_add_reject(f->delta, 0, most + 2, (most + 2) * SCENE_WINDOW, REJECT_NOT_AVRO);
+    commit(f);
+    assert_near(row_of(f, 120, "transactions", "beyond")->value, 0, 0); /* said once */
     sketch_add_reject(f->delta, 0, most + 3, SCENE_WINDOW, REJECT_NOT_AVRO); /* forgotten: not opened again */
     commit(f);
     assert_string_equal(published(f), "");
@@ -302,6 +306,24 @@ static void drift_is_measured_against_the_baseline(void **state)
     assert_near(aggregate_drift(f->aggregate)[1], flag->value, 0);
     assert_near(aggregate_drift(f->aggregate)[2], score->value, 0);
     assert_true(isnan(aggregate_drift(f->aggregate)[3])); /* the shadow scored nothing */
+}
+
+static void a_revision_of_an_old_window_is_not_the_newest_drift(void **state)
+{
+    struct fixture *f = *state;
+    commit_event(f, 0, 5);
+    commit_event(f, 0, 60);
+    commit_event(f, 0, 130);
+    double newest = aggregate_drift(f->aggregate)[0];
+    for (int i = 0; i < 50; i++)
+        scene_add(f->delta, (struct scene_event){.offset = 100 + i, .time_ms = i, .late_ms = 130 * S - i, .amount = 9000});
+    commit(f);
+    commit_event(f, 0, 189);
+    f->reports.count = 0;
+    aggregate_flush(f->aggregate, false, &f->reports);
+    assert_string_equal(published(f), "0r1");
+    assert_true(row_of(f, 0, "amount", "psi")->value != newest);
+    assert_near(aggregate_drift(f->aggregate)[0], newest, 0);
 }
 
 static void too_few_values_are_published_and_not_judged(void **state)
@@ -408,6 +430,20 @@ static void field_age_is_from_the_last_value_to_the_windows_end(void **state)
     assert_near(row_of(f, 0, "amount_minor", "age_seconds")->value, 10, 0);
     assert_near(row_of(f, 60, "device", "age_seconds")->value, 100, 0);
     assert_int_equal(row_of(f, 60, "device", "age_seconds")->kind, REPORT_FRESHNESS);
+}
+
+static void field_age_reaches_back_to_forgotten_windows(void **state)
+{
+    struct fixture *f = *state;
+    int64_t most = (int64_t)aggregate_windows_max(f->shape);
+    scene_add(f->delta, (struct scene_event){.time_ms = 20 * S, .device = true});
+    for (int64_t i = 1; i <= most; i++)
+        event(f, 0, i * 60, 0);
+    commit(f);
+    event(f, 0, (most + 5) * 60, 0);
+    commit(f);
+    int64_t start = most * 60;
+    assert_near(row_of(f, start, "device", "age_seconds")->value, (double)(start + 60 - 20), 0);
 }
 
 static void a_field_never_seen_counts_from_the_first_window(void **state)
@@ -527,7 +563,8 @@ int main(void)
         TEST(a_forgotten_window_is_revised_before), TEST(drift_is_measured_against_the_baseline),
         TEST(too_few_values_are_published_and_not_judged), TEST(another_models_score_is_not_judged_by_this_ones_baseline),
         TEST(a_field_that_goes_missing_is_judged), TEST(predictions_have_their_distribution), TEST(rejects_are_reported_by_reason),
-        TEST(field_age_is_from_the_last_value_to_the_windows_end), TEST(a_field_never_seen_counts_from_the_first_window),
+        TEST(field_age_is_from_the_last_value_to_the_windows_end), TEST(field_age_reaches_back_to_forgotten_windows),
+        TEST(a_revision_of_an_old_window_is_not_the_newest_drift), TEST(a_field_never_seen_counts_from_the_first_window),
         TEST(health_is_on_the_wall_clock), TEST(offsets_that_do_not_join_are_counted),
         TEST(the_last_revision_does_not_depend_on_the_commits), TEST(nothing_is_reported_of_nothing),
     };

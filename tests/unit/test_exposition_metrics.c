@@ -51,6 +51,10 @@ static void committed_deltas_become_counters(void **state)
     struct fixture *f = *state;
     scene_add(f->delta, (struct scene_event){.partition = 0, .offset = 0, .time_ms = 1000, .amount = NAN, .score = 0.95f});
     scene_add(f->delta, (struct scene_event){.partition = 1, .offset = 0, .time_ms = 70000, .late_ms = 5, .score = 0.25f});
+    struct sketch_cell *cell = sketch_add(f->delta, &(struct sketch_event){.partition = 1, .time_ms = 70000, .row = (float[]){1, 1}});
+    sketch_add_score(f->delta, cell, 0, 0.6f, DECISION_REVIEW);
+    sketch_add_score(f->delta, cell, 1, 0.7f, DECISION_REVIEW);
+    sketch_add_shed(f->delta, cell, 1);
     sketch_add_reject(f->delta, 1, 1, 70000, REJECT_DUPLICATE);
     metrics_add_sketch(&f->lanes[0], f->delta);
     metrics_add_sketch(&f->lanes[1], f->delta);
@@ -58,16 +62,19 @@ static void committed_deltas_become_counters(void **state)
     metrics_merge(&f->total, &f->lanes[1]);
     metrics_expose(&f->total, &(struct process_metrics){.version = "1", .now_ms = 0}, &f->text);
     struct parsed *p = parse_exposition(f->text.data);
-    assert_near(parsed_value(p, "weir_records_total", ""), 6, 0);
-    assert_near(parsed_value(p, "weir_predictions_total", ""), 4, 0);
+    assert_near(parsed_value(p, "weir_records_total", ""), 8, 0);
+    assert_near(parsed_value(p, "weir_predictions_total", ""), 6, 0);
     assert_near(parsed_value(p, "weir_late_events_total", ""), 2, 0);
     assert_near(parsed_value(p, "weir_dead_letters_total", "reason=duplicate"), 2, 0);
     assert_near(parsed_value(p, "weir_dead_letters_total", "reason=not_avro"), 0, 0);
     assert_near(parsed_value(p, "ml_predictions_total", "model_version=champion,outcome=DECLINE"), 2, 0);
     assert_near(parsed_value(p, "ml_predictions_total", "model_version=champion,outcome=APPROVE"), 2, 0);
+    assert_near(parsed_value(p, "weir_shadow_predictions_total", "model_version=shadow,outcome=REVIEW"), 2, 0);
+    assert_near(parsed_value(p, "weir_shadow_shed_total", "model_version=shadow"), 2, 0);
+    assert_near(parsed_value(p, "weir_incomplete_windows_total", ""), 2, 0);
     assert_near(parsed_value(p, "ml_feature_missing_total", "feature=amount"), 2, 0);
-    assert_near(parsed_value(p, "ml_prediction_value_count", "model_version=champion"), 4, 0);
-    assert_near(parsed_value(p, "ml_prediction_value_sum", "model_version=champion"), 2.4, 1e-6);
+    assert_near(parsed_value(p, "ml_prediction_value_count", "model_version=champion"), 6, 0);
+    assert_near(parsed_value(p, "ml_prediction_value_sum", "model_version=champion"), 3.6, 1e-6);
     assert_near(parsed_bucket(p, "ml_prediction_value_bucket", "model_version=champion", 0.25), 2, 0);
     free(p);
 }

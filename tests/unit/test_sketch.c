@@ -177,6 +177,26 @@ static void values_outside_the_baseline_are_counted(void **state)
     assert_int_equal(amount->above, 1);
 }
 
+/* A baseline that met infinities took them for the largest float: so does the sketch. */
+static void an_infinity_is_where_the_baseline_has_it(void **state)
+{
+    (void)state;
+    float rows[] = {1, 0, INFINITY, 0, -INFINITY, 0};
+    struct baseline *baseline = baseline_create_from_rows(scene_features, SCENE_FEATURES, rows, NULL, 3, (const uint8_t[32]){0}, NULL);
+    struct sketch_shape *shape = scene_shape(baseline, 20);
+    struct sketch *sketch = sketch_create(shape);
+    for (int i = 0; i < 3; i++)
+        scene_add(sketch, (struct scene_event){.amount = rows[2 * i]});
+    const int64_t *expected;
+    const struct sketch_feature_counts *amount = sketch_feature(shape, sketch_cell(sketch, 0), 0);
+    size_t bins = sketch_shape_bins(shape, 0, &expected);
+    assert_memory_equal(amount->bins, expected, bins * sizeof *expected);
+    assert_int_equal(amount->below + amount->above, 0);
+    sketch_destroy(sketch);
+    sketch_shape_destroy(shape);
+    baseline_destroy(baseline);
+}
+
 static void means_are_exact_for_sums_that_floats_would_round(void **state)
 {
     struct fixture *f = *state;
@@ -312,7 +332,12 @@ static void a_lost_partition_leaves_the_rest(void **state)
         if (e.partition != 1)
             scene_add(rest, e);
     }
+    scene_add(f->sketch, (struct scene_event){.partition = 1, .offset = 2999, .time_ms = 1});
     sketch_drop(f->sketch, 1);
+    assert_same(f->sketch, rest);
+    struct scene_event back = {.partition = 1, .offset = 0, .time_ms = 1}; /* it came back */
+    scene_add(f->sketch, back);
+    scene_add(rest, back);
     assert_same(f->sketch, rest);
     struct scene_event more = {.partition = 2, .offset = 3000, .time_ms = 1};
     scene_add(f->sketch, more); /* the table still finds its cells */
@@ -373,7 +398,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(merge_is_exact), TEST(a_value_goes_to_the_bin_of_the_first_edge_not_below_it), TEST(the_240_bins_agree_with_the_20),
         TEST(missing_is_counted_and_not_binned), TEST(values_outside_the_baseline_are_counted),
-        TEST(means_are_exact_for_sums_that_floats_would_round), TEST(scores_have_decisions_bins_and_a_mean),
+        TEST(an_infinity_is_where_the_baseline_has_it), TEST(means_are_exact_for_sums_that_floats_would_round), TEST(scores_have_decisions_bins_and_a_mean),
         TEST(quantiles_are_within_a_sixteenth), TEST(every_score_has_a_logarithmic_bin),
         TEST(cells_are_by_window_and_partition_in_order), TEST(positions_follow_events_and_the_lane),
         TEST(last_seen_is_the_largest_time_with_a_value), TEST(a_lost_partition_leaves_the_rest),
