@@ -1,13 +1,34 @@
 #include "consumer/deployment.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <math.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "consumer/file.h"
 #include "consumer/hash.h"
+
+/* Keeps the bytes as <cache_dir>/<sha256><ending>: whatever was ever in force can be looked at again. */
+static int keep_copy(const struct config *config, const char *file, const uint8_t sha[32], const void *bytes, size_t size, struct err *err)
+{
+    char hex[65], path[4096];
+    const char *ending = strrchr(file, '.');
+    if (!config->models.cache_dir)
+        return 0;
+    sha256_hex(sha, hex);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s%s", config->models.cache_dir, hex, ending && !strchr(ending, '/') ? ending : "") >= sizeof path)
+        return err_set(err, "%s: models.cache_dir is too long", config->file);
+    if (access(path, F_OK) == 0)
+        return 0;
+    if (mkdir(config->models.cache_dir, 0777) < 0 && errno != EEXIST)
+        return err_set(err, "%s: models.cache_dir %s: cannot make the directory: %s", config->file, config->models.cache_dir, strerror(errno));
+    return file_write(path, bytes, size, err) < 0 ? err_prefix(err, "%s: models.cache_dir", config->file) : 0;
+}
 
 static int load_model(const struct config *config, const char *setting, const struct model_entry *entry, struct deployed_model *out, struct err *err)
 {
@@ -18,9 +39,15 @@ static int load_model(const struct config *config, const char *setting, const st
     struct deployed_model model = {.sample_below = (uint32_t)lround(entry->sample_percent * 100)};
     sha256(bytes, size, model.sha256);
     int result = model_create(bytes, size, &model.model, err);
-    free(bytes);
     if (result < 0)
-        return err_prefix(err, "%s:%d: %s: %s", config->file, entry->line, setting, entry->file);
+        err_prefix(err, "%s:%d: %s: %s", config->file, entry->line, setting, entry->file);
+    else
+        result = keep_copy(config, entry->file, model.sha256, bytes, size, err);
+    free(bytes);
+    if (result < 0) {
+        model_destroy(model.model);
+        return -1;
+    }
     const struct feature_spec *spec = config->spec;
     const char **names = calloc(spec->count + 1, sizeof *names);
     assert(names);

@@ -300,7 +300,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
         err_set(&l->fatal, "consumer of lane %d: %s (%s)%s", l->o.index, why, rd_kafka_err2name(fatal),
             fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? ": another process runs as this instance; set `instance` to different names" : "");
     } else {
-        log_warning("kafka consumer: %s (%s)", reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
+        kafka_log_error("consumer", code, reason);
     }
 }
 

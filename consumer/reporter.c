@@ -95,7 +95,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     (void)rk;
     (void)opaque;
-    log_warning("monitoring: %s (%s)", reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
+    kafka_log_error("monitoring", code, reason);
 }
 
 int reporter_start(const struct config *config, const struct topics *topics, struct observer *observer, struct lane **lanes, size_t lane_count, struct reporter **out, struct err *err)

@@ -16,7 +16,7 @@
 #include "consumer/process.h"
 #include "consumer/reporter.h"
 
-enum { STATUS_PARTITIONS_MAX = 4096 };
+enum { STATUS_PARTITIONS_MAX = 4096, SHED_LAG_MS_PRESET = 2000, CHECKPOINT_INTERVAL_MS_PRESET = 300000 };
 
 struct lane_thread {
     struct worker *worker;
@@ -184,6 +184,15 @@ static int connect_all(struct worker *w, struct err *err)
     return result;
 }
 
+/* Settings that are taken but change nothing yet must not look as if they did. */
+static void warn_of_idle_settings(const struct config *config)
+{
+    if (config->models.shed_lag_ms != SHED_LAG_MS_PRESET)
+        log_warning("%s: models.shed_lag_ms has no effect in this version: shadows are never shed", config->file);
+    if (config->state.checkpoint_interval_ms != CHECKPOINT_INTERVAL_MS_PRESET)
+        log_warning("%s: state.checkpoint_interval has no effect in this version: state is rebuilt from the input", config->file);
+}
+
 int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err)
 {
     struct worker *w = calloc(1, sizeof *w);
@@ -192,6 +201,7 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     w->stop = stop;
     w->instance.lock_fd = -1;
     w->started_ms = clock_wall_ms();
+    warn_of_idle_settings(config);
     struct registry_options registry = registry_options_of(config);
     struct http_handlers handlers = {w, http_ready, http_metrics, http_status};
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||

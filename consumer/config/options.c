@@ -246,8 +246,8 @@ static const struct config_option rows[] = {
     {"models.reasons", OPTION_SECTION, .meaning = "Contributions of features to a score (exact TreeSHAP)."},
     {"models.reasons.top", OPTION_INT, AT(models.reasons_top), .preset = "3", .min = 0, .max = 32, .meaning = "How many; 0 turns them off."},
     {"models.reasons.min_score", OPTION_REAL, AT(models.reasons_min_score), .preset = "0.5", .min = 0, .max = 1, .meaning = "Only for scores of at least this."},
-    {"models.shed_lag_ms", OPTION_INT64, AT(models.shed_lag_ms), .preset = "2000", .min = 1, .max = 86400000, .meaning = "A lane that lags by more than this skips shadow scoring (and counts it)."},
-    {"models.cache_dir", OPTION_PATH, AT(models.cache_dir), .meaning = "Directory that keeps model files by SHA-256."},
+    {"models.shed_lag_ms", OPTION_INT64, AT(models.shed_lag_ms), .preset = "2000", .min = 1, .max = 86400000, .meaning = "A lane that lags by more than this skips shadow scoring (and counts it). No effect yet: shadows are never shed."},
+    {"models.cache_dir", OPTION_PATH, AT(models.cache_dir), .meaning = "Directory that keeps a copy of each model file that was in force, named by its SHA-256."},
     {"models.canary", OPTION_LATER, .meaning = NULL},
     {"models.dsn_file", OPTION_LATER, .meaning = NULL},
     {"models.max_missing_features", OPTION_LATER, .meaning = NULL},
@@ -265,7 +265,7 @@ static const struct config_option rows[] = {
     {"dead_letters.payload", OPTION_WORD, .at = OPTION_NOWHERE, .preset = "raw", .choices = "raw", .meaning = "The original key, value and headers."},
 
     {"state", OPTION_SECTION, .meaning = "Limits of one partition's state. `weir check` prints the bytes that they allow at worst."},
-    {"state.checkpoint_interval", OPTION_DURATION, AT(state.checkpoint_interval_ms), .preset = "5m", .min = DURATION_S, .max = 7 * DURATION_DAY, .meaning = "Time between checkpoints."},
+    {"state.checkpoint_interval", OPTION_DURATION, AT(state.checkpoint_interval_ms), .preset = "5m", .min = DURATION_S, .max = 7 * DURATION_DAY, .meaning = "Time between checkpoints. No effect yet: state is rebuilt from the input."},
     {"state.max_entities", OPTION_INT64, AT(state.max_entities), .preset = "2000000", .min = 1, .max = 1e9, .meaning = "Entities held; the least recently seen is evicted."},
     {"state.max_events", OPTION_INT64, AT(state.max_events), .preset = "50000000", .min = 1, .max = 1e10, .meaning = "Events held."},
 

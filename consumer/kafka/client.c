@@ -1,14 +1,16 @@
 #include "consumer/kafka/client.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/clock.h"
 #include "consumer/log.h"
 
 /* Defaults that make a low-latency exactly-once pipeline; `kafka:` in the configuration overrides them. */
 static const char *const common_defaults[][2] = {
-    {"socket.nagle.disable", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
+    {"socket.nagle.disable", "true"}, {"check.crcs", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
 static const char *const consumer_defaults[][2] = {{"queued.min.messages", "100000"}, {"queued.max.messages.kbytes", "65536"},
     {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"session.timeout.ms", "20000"}, {"max.poll.interval.ms", "300000"}};
 static const char *const producer_defaults[][2] = {{"linger.ms", "5"}, {"batch.size", "1000000"}, {"batch.num.messages", "10000"},
@@ -84,6 +86,24 @@ static void log_from_library(const rd_kafka_t *rk, int level, const char *facili
     log_write(level <= 3 ? LOG_ERROR : level <= 4 ? LOG_WARNING : level <= 6 ? LOG_INFO : LOG_DEBUG, "kafka: %s: %s", facility, text);
 }
 
+void kafka_log_error(const char *who, int code, const char *reason)
+{
+    static atomic_int last_code;
+    static _Atomic int64_t last_ns;
+    int64_t now = clock_monotonic_ns();
+    if (atomic_exchange(&last_code, code) == code && now - atomic_load(&last_ns) < 10000000000)
+        return;
+    atomic_store(&last_ns, now);
+    log_warning("kafka %s: %s (%s)", who, reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
+}
+
+static void log_error_of_plain(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)opaque;
+    kafka_log_error("client", code, reason);
+}
+
 static int set(rd_kafka_conf_t *conf, const char *name, const char *value, struct err *err)
 {
     char why[512];
@@ -126,7 +146,7 @@ static int create(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out,
 int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err)
 {
     static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
-        {"isolation.level", "read_committed"}, {"check.crcs", "true"}, {"partition.assignment.strategy", "cooperative-sticky"}};
+        {"isolation.level", "read_committed"}, {"partition.assignment.strategy", "cooperative-sticky"}};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char member[512];
     snprintf(member, sizeof member, "%s-%d", identity.instance, identity.lane);
@@ -148,13 +168,14 @@ int kafka_group_consumer(const struct config *config, struct kafka_identity iden
 int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err)
 {
     static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
-        {"isolation.level", "read_committed"}, {"check.crcs", "true"}, {"enable.partition.eof", "true"}};
+        {"isolation.level", "read_committed"}, {"enable.partition.eof", "true"}};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
         set(conf, "group.id", kafka_group_id(config), err) < 0) {
         rd_kafka_conf_destroy(conf);
         return -1;
     }
+    rd_kafka_conf_set_error_cb(conf, log_error_of_plain);
     if (create(RD_KAFKA_CONSUMER, conf, out, err) < 0)
         return -1;
     rd_kafka_poll_set_consumer(*out);

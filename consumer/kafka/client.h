@@ -35,5 +35,8 @@ int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct e
 /* transactional_id NULL: an idempotent producer.  delivery_failed counts messages that were given up. */
 int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
 
+/* Error callback text into the log, the same code at most once in ten seconds: a broker that is down says so often. */
+void kafka_log_error(const char *who, int code, const char *reason);
+
 const char *kafka_group_id(const struct config *config);
 const char *kafka_property(const struct config *config, const char *name); /* NULL if not set */

@@ -64,7 +64,7 @@ static void producer_error(rd_kafka_t *rk, int code, const char *reason, void *o
     (void)rk;
     (void)opaque;
     if (code != RD_KAFKA_RESP_ERR__FATAL) /* fatal ones come back from the next call */
-        log_warning("kafka producer: %s (%s)", reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
+        kafka_log_error("producer", code, reason);
 }
 
 static int initialise(struct writer *w, struct err *err)
