@@ -97,7 +97,7 @@ int container_writer_open(const char *path, const char *schema_text, const char 
 static int deflate_block(struct container_writer *w, struct err *err)
 {
     z_stream z = {0};
-    if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (deflateInit2(&z, Z_BEST_SPEED, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         return err_set(err, "%s: out of memory for deflate", w->path);
     size_t bound = deflateBound(&z, w->block.size);
     buffer_reserve(&w->packed, bound);
