@@ -1,0 +1,641 @@
+/* Schemas from a directory, and from a registry that is a thread with a socket in this very process. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "consumer/avro/encode.h"
+#include "consumer/file.h"
+#include "consumer/registry/registry.h"
+
+#define ALPHA "{\"type\": \"record\", \"name\": \"Alpha\", \"fields\": [{\"name\": \"a\", \"type\": \"int\"}]}"
+#define ALPHA_DOC "{\"name\":\"Alpha\",\"type\":\"record\",\"doc\":\"x\",\"fields\":[{\"name\":\"a\",\"type\":\"int\",\"doc\":\"y\"}]}"
+#define BETA "{\"type\": \"record\", \"name\": \"Beta\", \"fields\": []}"
+
+/* ---- directory ---- */
+
+static char dir[] = "/tmp/weir-registry-XXXXXX";
+
+static void put_file(const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    assert_int_equal(file_write(path, text, strlen(text), NULL), 0);
+}
+
+static int make_dir(void **state)
+{
+    (void)state;
+    memcpy(dir + strlen(dir) - 6, "XXXXXX", 6);
+    return mkdtemp(dir) ? 0 : -1;
+}
+
+static int drop_dir(void **state)
+{
+    (void)state;
+    DIR *list = opendir(dir);
+    char path[512];
+    for (const struct dirent *entry; (entry = readdir(list));) {
+        snprintf(path, sizeof path, "%s/%s", dir, entry->d_name);
+        unlink(path);
+    }
+    closedir(list);
+    return rmdir(dir);
+}
+
+static int files_in_dir(void)
+{
+    int count = 0;
+    DIR *list = opendir(dir);
+    for (const struct dirent *entry; (entry = readdir(list));)
+        count += entry->d_name[0] != '.' || strlen(entry->d_name) > 2;
+    closedir(list);
+    return count;
+}
+
+static struct registry *open_dir(void)
+{
+    struct registry *registry;
+    struct registry_options options = {.dir = dir};
+    struct err err;
+    if (registry_create(&options, &registry, &err) < 0)
+        fail_msg("%s", err.msg);
+    return registry;
+}
+
+static void a_directory_finds_schemas_by_id(void **state)
+{
+    (void)state;
+    put_file("7.avsc", ALPHA);
+    put_file("8.avsc", "{\"type\": \"panther\"}");
+    struct registry *registry = open_dir();
+    const struct avro_schema *schema, *again;
+    struct err err;
+    assert_int_equal(registry_schema(registry, 7, &schema, &err), REGISTRY_FOUND);
+    assert_string_equal(avro_schema_root(schema)->name, "Alpha");
+    assert_int_equal(registry_schema(registry, 7, &again, &err), REGISTRY_FOUND);
+    assert_ptr_equal(schema, again);
+    assert_int_equal(registry_schema(registry, 8, &schema, &err), REGISTRY_AWAY);
+    assert_non_null(strstr(err.msg, "8.avsc: schema: unknown type \"panther\""));
+    assert_true(err.retriable);
+    static const int32_t none[] = {9, 0, -1, INT32_MIN, INT32_MAX};
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(registry_schema(registry, none[i], &schema, &err), REGISTRY_UNKNOWN);
+    put_file("9.avsc", BETA); /* still remembered as unknown */
+    assert_int_equal(registry_schema(registry, 9, &schema, &err), REGISTRY_UNKNOWN);
+    registry_destroy(registry);
+}
+
+static void many_ids_stay_apart(void **state)
+{
+    (void)state;
+    char text[128], name[32];
+    for (int i = 1; i <= 300; i++) {
+        snprintf(name, sizeof name, "%d.avsc", i * 7919);
+        snprintf(text, sizeof text, "{\"type\": \"record\", \"name\": \"R%d\", \"fields\": []}", i * 7919);
+        put_file(name, text);
+    }
+    struct registry *registry = open_dir();
+    for (int round = 0; round < 2; round++) {
+        for (int i = 1; i <= 300; i++) {
+            const struct avro_schema *schema;
+            assert_int_equal(registry_schema(registry, i * 7919, &schema, NULL), REGISTRY_FOUND);
+            snprintf(name, sizeof name, "R%d", i * 7919);
+            assert_string_equal(avro_schema_root(schema)->name, name);
+        }
+    }
+    registry_destroy(registry);
+}
+
+static void a_directory_that_is_gone_is_away(void **state)
+{
+    (void)state;
+    struct registry *registry = open_dir();
+    const struct avro_schema *schema;
+    struct err err;
+    assert_int_equal(rmdir(dir), 0);
+    assert_int_equal(registry_schema(registry, 1, &schema, &err), REGISTRY_AWAY);
+    assert_int_equal(mkdir(dir, 0755), 0);
+    assert_int_equal(registry_schema(registry, 1, &schema, &err), REGISTRY_UNKNOWN);
+    registry_destroy(registry);
+}
+
+static void output_schemas_are_found_or_added(void **state)
+{
+    (void)state;
+    put_file("3.avsc", ALPHA_DOC);
+    put_file("5.avsc", ALPHA);
+    put_file("07.avsc", BETA); /* no id */
+    put_file("9.avsc.partial", BETA);
+    put_file("2147483648.avsc", BETA);
+    struct registry *registry = open_dir();
+    struct err err;
+    int32_t id;
+    assert_int_equal(registry_output_id(registry, "t-value", ALPHA, &id, &err), 0);
+    assert_int_equal(id, 3);
+    assert_int_equal(registry_output_id(registry, "t-value", BETA, &id, &err), 0);
+    assert_int_equal(id, 6);
+    assert_int_equal(registry_output_id(registry, "t-value", BETA, &id, &err), 0);
+    assert_int_equal(id, 6);
+    char path[128], *text;
+    size_t size;
+    snprintf(path, sizeof path, "%s/6.avsc", dir);
+    assert_int_equal(file_read(path, 1000, &text, &size, NULL), 0);
+    assert_string_equal(text, BETA);
+    free(text);
+    const struct avro_schema *schema;
+    assert_int_equal(registry_schema(registry, 6, &schema, &err), REGISTRY_FOUND);
+    assert_int_equal(files_in_dir(), 6); /* nothing temporary is left */
+    registry_destroy(registry);
+}
+
+static void no_id_is_left(void **state)
+{
+    (void)state;
+    put_file("2147483647.avsc", ALPHA);
+    struct registry *registry = open_dir();
+    struct err err;
+    int32_t id;
+    assert_int_equal(registry_output_id(registry, "t-value", BETA, &id, &err), -1);
+    assert_non_null(strstr(err.msg, "no id is left for the schema of t-value"));
+    registry_destroy(registry);
+}
+
+static void a_read_only_directory_names_schema_and_directory(void **state)
+{
+    (void)state;
+    struct registry *registry = open_dir();
+    struct err err;
+    int32_t id;
+    assert_int_equal(chmod(dir, 0555), 0);
+    if (geteuid() == 0)
+        assert_int_equal(seteuid(65534), 0); /* root may write everywhere */
+    int result = registry_output_id(registry, "predictions-value", ALPHA, &id, &err);
+    if (getuid() == 0)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(dir, 0755), 0);
+    assert_int_equal(result, -1);
+    assert_non_null(strstr(err.msg, "the schema of predictions-value is not in it and cannot be added (Permission denied)"));
+    assert_non_null(strstr(err.msg, dir));
+    assert_non_null(strstr(err.msg, "1.avsc"));
+    registry_destroy(registry);
+}
+
+struct writer_thread {
+    struct registry *registry;
+    const char *text;
+    int32_t id;
+};
+
+static void *add_schema(void *arg)
+{
+    struct writer_thread *w = arg;
+    struct err err;
+    w->id = registry_output_id(w->registry, "t-value", w->text, &w->id, &err) == 0 ? w->id : -1;
+    return NULL;
+}
+
+static void writers_at_once_agree(void **state)
+{
+    (void)state;
+    enum { THREADS = 12, SCHEMAS = 3 };
+    static char texts[SCHEMAS][100];
+    struct writer_thread writers[THREADS];
+    pthread_t threads[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        snprintf(texts[i % SCHEMAS], sizeof texts[0], "{\"type\": \"record\", \"name\": \"N%d\", \"fields\": []}", i % SCHEMAS);
+        writers[i] = (struct writer_thread){open_dir(), texts[i % SCHEMAS], 0};
+    }
+    for (int i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, add_schema, &writers[i]);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++) {
+        assert_in_range(writers[i].id, 1, SCHEMAS);
+        assert_int_equal(writers[i].id, writers[i % SCHEMAS].id);
+        registry_destroy(writers[i].registry);
+    }
+    assert_int_equal(files_in_dir(), SCHEMAS);
+}
+
+static void options_are_checked(void **state)
+{
+    (void)state;
+    static const struct {
+        struct registry_options options;
+        const char *error;
+    } cases[] = {
+        {{0}, "input.schemas: give either url or dir"},
+        {{.url = "http://a", .dir = "/tmp"}, "input.schemas: give either url or dir"},
+        {{.dir = "/nowhere/at/all"}, "input.schemas.dir: /nowhere/at/all is no directory"},
+        {{.url = "ftp://a"}, "input.schemas.url: not an http:// or https:// address"},
+        {{.url = "file:///etc/passwd"}, "input.schemas.url: not an http:// or https:// address"},
+        {{.url = "127.0.0.1"}, "input.schemas.url: not an http:// or https:// address"},
+        {{.url = "http://me:s3cret@a"}, "input.schemas.url: holds a user"},
+        {{.url = "http://a/?x=1"}, "may not hold ? or #"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct registry *registry;
+        struct err err = {0};
+        assert_int_equal(registry_create(&cases[i].options, &registry, &err), -1);
+        if (!strstr(err.msg, cases[i].error))
+            fail_msg("\"%s\" does not say \"%s\"", err.msg, cases[i].error);
+        assert_null(strstr(err.msg, "s3cret"));
+    }
+}
+
+/* ---- HTTP ---- */
+
+struct route {
+    const char *request; /* "GET /path" */
+    int status;
+    const char *body; /* NULL: no answer at all; "huge": endless */
+};
+
+static struct server {
+    int socket;
+    pthread_t thread;
+    char url[64];
+    const struct route *routes;
+    size_t route_count;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    int requests; /* answered or hanging */
+    bool release; /* what hangs may go on */
+    char last_head[4096], last_body[4096];
+} server;
+
+static void send_all(int fd, const char *data, size_t size)
+{
+    while (size > 0) {
+        ssize_t n = send(fd, data, size, MSG_NOSIGNAL);
+        if (n <= 0)
+            return;
+        data += n;
+        size -= (size_t)n;
+    }
+}
+
+static void hang(void)
+{
+    pthread_mutex_lock(&server.lock);
+    while (!server.release)
+        pthread_cond_wait(&server.changed, &server.lock);
+    pthread_mutex_unlock(&server.lock);
+}
+
+static void answer(int fd, const struct route *route)
+{
+    char head[256];
+    static char piece[1 << 16];
+    if (route && !route->body) {
+        hang();
+        return;
+    }
+    bool huge = route && !strcmp(route->body, "huge");
+    const char *body = route ? route->body : "{\"error_code\": 404, \"message\": \"no such route\"}";
+    int n = snprintf(head, sizeof head, "HTTP/1.1 %d X\r\nConnection: close\r\n%sContent-Type: application/json\r\n\r\n", route ? route->status : 404,
+                     route && route->status == 302 ? "Location: /elsewhere\r\n" : "");
+    send_all(fd, head, (size_t)n);
+    memset(piece, ' ', sizeof piece);
+    for (int i = 0; huge && i < 100; i++)
+        send_all(fd, piece, sizeof piece);
+    if (!huge)
+        send_all(fd, body, strlen(body));
+}
+
+static bool read_request(int fd, char *text, size_t size)
+{
+    size_t n = 0;
+    for (;;) {
+        ssize_t got = recv(fd, text + n, size - 1 - n, 0);
+        if (got <= 0)
+            return false;
+        n += (size_t)got;
+        text[n] = 0;
+        const char *end = strstr(text, "\r\n\r\n"), *length = strcasestr(text, "content-length:");
+        if (end && n >= (size_t)(end + 4 - text) + (length ? strtoul(length + 15, NULL, 10) : 0))
+            return true;
+    }
+}
+
+static void *serve_one(void *arg)
+{
+    int fd = (int)(intptr_t)arg;
+    static _Thread_local char text[1 << 16];
+    if (read_request(fd, text, sizeof text)) {
+        char *body = strstr(text, "\r\n\r\n") + 4, line[1024];
+        snprintf(line, sizeof line, "%.*s", (int)(strstr(text, " HTTP/") - text), text);
+        const struct route *route = NULL;
+        pthread_mutex_lock(&server.lock);
+        for (size_t i = 0; i < server.route_count; i++)
+            if (!strcmp(server.routes[i].request, line))
+                route = &server.routes[i];
+        server.requests++;
+        snprintf(server.last_head, sizeof server.last_head, "%.*s", (int)(body - text), text);
+        snprintf(server.last_body, sizeof server.last_body, "%s", body);
+        pthread_cond_broadcast(&server.changed);
+        pthread_mutex_unlock(&server.lock);
+        answer(fd, route);
+    }
+    close(fd);
+    return NULL;
+}
+
+static void *serve(void *arg)
+{
+    (void)arg;
+    for (int fd; (fd = accept(server.socket, NULL, NULL)) >= 0;) {
+        pthread_t thread;
+        pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd);
+        pthread_detach(thread);
+    }
+    return NULL;
+}
+
+static int start_server(void **state)
+{
+    (void)state;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof address;
+    server = (struct server){.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+    server.socket = socket(AF_INET, SOCK_STREAM, 0);
+    if (bind(server.socket, (struct sockaddr *)&address, size) < 0 || listen(server.socket, 16) < 0 ||
+        getsockname(server.socket, (struct sockaddr *)&address, &size) < 0)
+        return -1;
+    snprintf(server.url, sizeof server.url, "http://127.0.0.1:%d/base/v7/", ntohs(address.sin_port));
+    return pthread_create(&server.thread, NULL, serve, NULL);
+}
+
+static int stop_server(void **state)
+{
+    (void)state;
+    shutdown(server.socket, SHUT_RDWR);
+    pthread_join(server.thread, NULL);
+    close(server.socket);
+    pthread_mutex_lock(&server.lock);
+    server.release = true;
+    pthread_cond_broadcast(&server.changed);
+    pthread_mutex_unlock(&server.lock);
+    usleep(20000); /* what hung sees it */
+    return 0;
+}
+
+static void serve_routes(const struct route *routes, size_t count)
+{
+    pthread_mutex_lock(&server.lock);
+    server.routes = routes;
+    server.route_count = count;
+    pthread_mutex_unlock(&server.lock);
+}
+#define SERVE(routes) serve_routes(routes, sizeof(routes) / sizeof *(routes))
+
+static int request_count(void)
+{
+    pthread_mutex_lock(&server.lock);
+    int count = server.requests;
+    pthread_mutex_unlock(&server.lock);
+    return count;
+}
+
+static struct registry *open_http(struct registry_options options)
+{
+    struct registry *registry;
+    struct err err;
+    options.url = server.url;
+    options.timeout_ms = options.timeout_ms ? options.timeout_ms : 5000;
+    if (registry_create(&options, &registry, &err) < 0)
+        fail_msg("%s", err.msg);
+    return registry;
+}
+
+#define QUOTED_ALPHA "\"{\\\"type\\\": \\\"record\\\", \\\"name\\\": \\\"Alpha\\\", \\\"fields\\\": []}\""
+
+static void found_is_cached_for_ever(void **state)
+{
+    (void)state;
+    static const struct route routes[] = {{"GET /base/v7/schemas/ids/5", 200, "{\"schema\": " QUOTED_ALPHA "}"}};
+    SERVE(routes);
+    struct registry *registry = open_http((struct registry_options){0});
+    const struct avro_schema *schema;
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(registry_schema(registry, 5, &schema, NULL), REGISTRY_FOUND);
+        assert_string_equal(avro_schema_root(schema)->name, "Alpha");
+    }
+    assert_int_equal(request_count(), 1);
+    assert_null(strcasestr(server.last_head, "authorization"));
+    registry_destroy(registry);
+}
+
+static void unknown_is_asked_once(void **state)
+{
+    (void)state;
+    static const struct route routes[] = {{"GET /base/v7/schemas/ids/5", 404, "{\"error_code\": 40403, \"message\": \"Schema not found\"}"}};
+    SERVE(routes);
+    struct registry *registry = open_http((struct registry_options){0});
+    const struct avro_schema *schema;
+    struct err err;
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(registry_schema(registry, 5, &schema, &err), REGISTRY_UNKNOWN);
+    assert_int_equal(request_count(), 1);
+    registry_destroy(registry);
+}
+
+static void references_are_read_before_what_names_them(void **state)
+{
+    (void)state;
+    static const struct route routes[] = {
+        {"GET /base/v7/schemas/ids/1", 200,
+         "{\"schemaType\": \"AVRO\", \"schema\": \"{\\\"type\\\": \\\"record\\\", \\\"name\\\": \\\"Top\\\", \\\"fields\\\": [{\\\"name\\\": \\\"m\\\", "
+         "\\\"type\\\": \\\"x.Middle\\\"}, {\\\"name\\\": \\\"l\\\", \\\"type\\\": \\\"Leaf\\\"}]}\", \"references\": ["
+         "{\"name\": \"x.Middle\", \"subject\": \"a/middle?\", \"version\": 2}, {\"name\": \"Leaf\", \"subject\": \"leaf\", \"version\": 1}]}"},
+        {"GET /base/v7/subjects/a%2Fmiddle%3F/versions/2", 200,
+         "{\"schema\": \"{\\\"type\\\": \\\"record\\\", \\\"name\\\": \\\"x.Middle\\\", \\\"fields\\\": [{\\\"name\\\": \\\"l\\\", \\\"type\\\": "
+         "\\\"Leaf\\\"}]}\", \"references\": [{\"name\": \"Leaf\", \"subject\": \"leaf\", \"version\": 1}]}"},
+        {"GET /base/v7/subjects/leaf/versions/1", 200, "{\"schema\": \"{\\\"type\\\": \\\"enum\\\", \\\"name\\\": \\\"Leaf\\\", \\\"symbols\\\": "
+         "[\\\"X\\\"]}\"}"},
+        {"GET /base/v7/schemas/ids/2", 200, "{\"schema\": \"\\\"Leaf\\\"\", \"references\": [{\"name\": \"Leaf\", \"subject\": \"none\", \"version\": 1}]}"},
+        {"GET /base/v7/schemas/ids/3", 200, "{\"schema\": \"\\\"int\\\"\", \"references\": [{\"name\": \"A\", \"subject\": \"loop\", \"version\": 1}]}"},
+        {"GET /base/v7/subjects/loop/versions/1", 200, "{\"schema\": \"\\\"int\\\"\", \"references\": [{\"name\": \"A\", \"subject\": \"loop\", "
+         "\"version\": 1}]}"},
+    };
+    SERVE(routes);
+    struct registry *registry = open_http((struct registry_options){0});
+    const struct avro_schema *schema;
+    struct err err;
+    assert_int_equal(registry_schema(registry, 1, &schema, &err), REGISTRY_FOUND);
+    const struct avro_type_node *top = avro_schema_root(schema);
+    assert_string_equal(top->fields[0].type->fields[0].type->name, "Leaf");
+    assert_ptr_equal(top->fields[0].type->fields[0].type, top->fields[1].type);
+    assert_int_equal(request_count(), 3);
+    assert_int_equal(registry_schema(registry, 2, &schema, &err), REGISTRY_AWAY);
+    assert_non_null(strstr(err.msg, "/subjects/none/versions/1: HTTP 404"));
+    assert_int_equal(registry_schema(registry, 3, &schema, &err), REGISTRY_FOUND);
+    registry_destroy(registry);
+}
+
+static void whatever_else_is_away(void **state)
+{
+    (void)state;
+    static const struct route routes[] = {
+        {"GET /base/v7/schemas/ids/1", 500, "{\"error_code\": 50001, \"message\": \"store \\u001b[31m down\"}"},
+        {"GET /base/v7/schemas/ids/2", 404, "<html>404</html>"},
+        {"GET /base/v7/schemas/ids/3", 200, "huge"},
+        {"GET /base/v7/schemas/ids/4", 200, "no json"},
+        {"GET /base/v7/schemas/ids/5", 200, "{}"},
+        {"GET /base/v7/schemas/ids/6", 200, "{\"schemaType\": \"PROTOBUF\", \"schema\": \"x\"}"},
+        {"GET /base/v7/schemas/ids/7", 200, "{\"schema\": \"{\\\"type\\\": \\\"panther\\\"}\"}"},
+        {"GET /base/v7/schemas/ids/8", 401, "{\"error_code\": 40101, \"message\": \"user s3cret may not\"}"},
+        {"GET /base/v7/schemas/ids/9", 302, ""},
+        {"GET /base/v7/schemas/ids/10", 200, NULL},
+        {"GET /elsewhere", 200, "{\"schema\": " QUOTED_ALPHA "}"},
+    };
+    static const char *const errors[] = {
+        "/schemas/ids/1: HTTP 500: store  [31m down",
+        "/schemas/ids/2: HTTP 404 (no JSON: is the path of input.schemas.url right?)",
+        "/schemas/ids/3: the answer is larger than 4194304 bytes",
+        "/schemas/ids/4: HTTP 200 (no JSON",
+        "/schemas/ids/5: the answer has no schema",
+        "/schemas/ids/6: a schema of type PROTOBUF, only AVRO can be read",
+        "/schemas/ids/7: schema: unknown type \"panther\"",
+        "/schemas/ids/8: HTTP 401 (check input.schemas user and password)",
+        "/schemas/ids/9: HTTP 302",
+        "/schemas/ids/10: Operation timed out",
+    };
+    SERVE(routes);
+    struct registry *registry = open_http((struct registry_options){.timeout_ms = 300, .user = "me", .password = "s3cret"});
+    for (int id = 1; id <= 10; id++) {
+        const struct avro_schema *schema;
+        struct err err = {0};
+        assert_int_equal(registry_schema(registry, id, &schema, &err), REGISTRY_AWAY);
+        if (!strstr(err.msg, errors[id - 1]))
+            fail_msg("\"%s\" does not say \"%s\"", err.msg, errors[id - 1]);
+        assert_true(err.retriable);
+        assert_null(strstr(err.msg, "s3cret"));
+    }
+    registry_destroy(registry);
+}
+
+static void nobody_listens(void **state)
+{
+    (void)state;
+    struct registry *registry;
+    struct registry_options options = {.url = "http://127.0.0.1:1", .timeout_ms = 1000};
+    const struct avro_schema *schema;
+    struct err err;
+    assert_int_equal(registry_create(&options, &registry, &err), 0);
+    assert_int_equal(registry_schema(registry, 1, &schema, &err), REGISTRY_AWAY);
+    assert_non_null(strstr(err.msg, "schema registry http://127.0.0.1:1: /schemas/ids/1: "));
+    registry_destroy(registry);
+}
+
+static void basic_auth_is_sent(void **state)
+{
+    (void)state;
+    static const struct route routes[] = {{"GET /base/v7/schemas/ids/5", 200, "{\"schema\": " QUOTED_ALPHA "}"}};
+    SERVE(routes);
+    struct registry *registry = open_http((struct registry_options){.user = "me", .password = "s3cret"});
+    const struct avro_schema *schema;
+    assert_int_equal(registry_schema(registry, 5, &schema, NULL), REGISTRY_FOUND);
+    assert_non_null(strstr(server.last_head, "Authorization: Basic bWU6czNjcmV0\r\n"));
+    registry_destroy(registry);
+}
+
+static void output_schemas_are_looked_up_then_registered(void **state)
+{
+    (void)state;
+    static const struct route known[] = {{"POST /base/v7/subjects/predictions-value", 200, "{\"subject\": \"predictions-value\", \"id\": 12}"}};
+    static const struct route fresh[] = {
+        {"POST /base/v7/subjects/predictions-value", 404, "{\"error_code\": 40401, \"message\": \"Subject not found\"}"},
+        {"POST /base/v7/subjects/predictions-value/versions", 200, "{\"id\": 13}"},
+    };
+    static const struct route refused[] = {
+        {"POST /base/v7/subjects/predictions-value", 404, "{\"error_code\": 40403}"},
+        {"POST /base/v7/subjects/predictions-value/versions", 409, "{\"error_code\": 409, \"message\": \"Schema is incompatible\"}"},
+    };
+    struct registry *registry = open_http((struct registry_options){.register_schemas = true});
+    struct registry *only_looks = open_http((struct registry_options){0});
+    struct err err;
+    int32_t id;
+    SERVE(known);
+    assert_int_equal(registry_output_id(only_looks, "predictions-value", ALPHA, &id, &err), 0);
+    assert_int_equal(id, 12);
+    SERVE(fresh);
+    assert_int_equal(registry_output_id(only_looks, "predictions-value", ALPHA, &id, &err), -1);
+    assert_non_null(strstr(err.msg, "not registered under the subject predictions-value"));
+    assert_int_equal(registry_output_id(registry, "predictions-value", ALPHA, &id, &err), 0);
+    assert_int_equal(id, 13);
+    json_t *sent = json_loads(server.last_body, 0, NULL);
+    assert_string_equal(json_string_value(json_object_get(sent, "schema")), ALPHA);
+    json_decref(sent);
+    SERVE(refused);
+    assert_int_equal(registry_output_id(registry, "predictions-value", ALPHA, &id, &err), -1);
+    assert_non_null(strstr(err.msg, "HTTP 409: Schema is incompatible"));
+    assert_int_equal(err.code, 409);
+    assert_false(err.retriable);
+    registry_destroy(registry);
+    registry_destroy(only_looks);
+}
+
+static void *fetch_nine(void *registry)
+{
+    const struct avro_schema *schema;
+    return (void *)(intptr_t)registry_schema(registry, 9, &schema, NULL);
+}
+
+static void a_slow_fetch_does_not_delay_what_is_cached(void **state)
+{
+    (void)state;
+    static const struct route routes[] = {{"GET /base/v7/schemas/ids/5", 200, "{\"schema\": " QUOTED_ALPHA "}"},
+                                          {"GET /base/v7/schemas/ids/9", 200, NULL}};
+    SERVE(routes);
+    struct registry *registry = open_http((struct registry_options){0});
+    const struct avro_schema *schema;
+    pthread_t thread;
+    void *result;
+    assert_int_equal(registry_schema(registry, 5, &schema, NULL), REGISTRY_FOUND);
+    pthread_create(&thread, NULL, fetch_nine, registry);
+    pthread_mutex_lock(&server.lock);
+    while (server.requests < 2)
+        pthread_cond_wait(&server.changed, &server.lock);
+    pthread_mutex_unlock(&server.lock);
+    assert_int_equal(registry_schema(registry, 5, &schema, NULL), REGISTRY_FOUND); /* would wait for ever if it were held up */
+    pthread_mutex_lock(&server.lock);
+    server.release = true;
+    pthread_cond_broadcast(&server.changed);
+    pthread_mutex_unlock(&server.lock);
+    pthread_join(thread, &result);
+    assert_int_equal((intptr_t)result, REGISTRY_AWAY);
+    registry_destroy(registry);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_directory_finds_schemas_by_id, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(many_ids_stay_apart, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_directory_that_is_gone_is_away, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(output_schemas_are_found_or_added, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(no_id_is_left, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(a_read_only_directory_names_schema_and_directory, make_dir, drop_dir),
+        cmocka_unit_test_setup_teardown(writers_at_once_agree, make_dir, drop_dir),
+        cmocka_unit_test(options_are_checked),
+        cmocka_unit_test_setup_teardown(found_is_cached_for_ever, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(unknown_is_asked_once, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(references_are_read_before_what_names_them, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(whatever_else_is_away, start_server, stop_server),
+        cmocka_unit_test(nobody_listens),
+        cmocka_unit_test_setup_teardown(basic_auth_is_sent, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(output_schemas_are_looked_up_then_registered, start_server, stop_server),
+        cmocka_unit_test_setup_teardown(a_slow_fetch_does_not_delay_what_is_cached, start_server, stop_server),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
