@@ -7,7 +7,7 @@
 #include "consumer/avro/encode.h"
 #include "consumer/registry/registry.h"
 
-enum { DELIVERY_TIMEOUT_MS = 60000, SERVE_EVERY = 512 };
+enum { DELIVERY_TIMEOUT_MS = 60000, BROKER_TIMEOUT_MS = 10000, SERVE_EVERY = 512 };
 
 struct topic_sink {
     rd_kafka_t *producer;
@@ -32,7 +32,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
 static int create_producer(struct topic_sink *sink, const char *brokers, struct err *err)
 {
     static const char *const settings[][2] = {{"enable.idempotence", "true"}, {"partitioner", "murmur2"}, {"compression.type", "lz4"},
-                                              {"linger.ms", "20"},            {"message.timeout.ms", "60000"}, {"log.connection.close", "false"}};
+                                              {"linger.ms", "20"},            {"message.timeout.ms", "60000"}, {"log_level", "2"}};
     char reason[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_opaque(conf, sink);
@@ -74,11 +74,38 @@ void topic_sink_destroy(struct topic_sink *sink)
     free(sink);
 }
 
+/* Asks for the topic until it has partitions; a broker may be creating it just now. */
+static int await_topic(struct topic_sink *sink, const char *topic, struct err *err)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(sink->producer, topic, NULL);
+    if (!handle)
+        return err_set(err, "topic '%s': %s", topic, rd_kafka_err2str(rd_kafka_last_error()));
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+    bool answered = true;
+    for (int tries = 0; tries < 10 && code == RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE; tries++) {
+        const struct rd_kafka_metadata *metadata;
+        rd_kafka_poll(sink->producer, tries ? 300 : 0);
+        code = rd_kafka_metadata(sink->producer, 0, handle, &metadata, BROKER_TIMEOUT_MS);
+        if (code) {
+            answered = false;
+        } else {
+            code = metadata->topics[0].err;
+            rd_kafka_metadata_destroy(metadata);
+        }
+    }
+    rd_kafka_topic_destroy(handle);
+    if (!answered)
+        return err_set(err, "no answer from the brokers (--brokers) within %d s: %s", BROKER_TIMEOUT_MS / 1000, rd_kafka_err2str(code));
+    return code ? err_set(err, "topic '%s': %s", topic, rd_kafka_err2str(code)) : 0;
+}
+
 int topic_sink_schema(struct topic_sink *sink, const char *topic, const char *schema_text, int32_t *schema_id, struct err *err)
 {
     char subject[300];
     if ((size_t)snprintf(subject, sizeof subject, "%s-value", topic) >= sizeof subject)
         return err_set(err, "topic '%.60s...': the name is too long", topic);
+    if (await_topic(sink, topic, err) < 0)
+        return -1;
     return registry_output_id(sink->registry, subject, schema_text, schema_id, err);
 }
 

@@ -14,7 +14,7 @@ struct topic_sink;
 int topic_sink_create(const struct topic_sink_options *options, struct topic_sink **out, struct err *err);
 void topic_sink_destroy(struct topic_sink *sink);
 
-/* A topic to write to: its schema is registered under <topic>-value and gives *schema_id. */
+/* A topic to write to, which must be there: its schema is registered under <topic>-value and gives *schema_id. */
 int topic_sink_schema(struct topic_sink *sink, const char *topic, const char *schema_text, int32_t *schema_id, struct err *err);
 /* Queues one record; waits while the queue is full.  Fails once a record could not be delivered. */
 int topic_sink_send(struct topic_sink *sink, const char *topic, int32_t schema_id, const char *key, const void *body, size_t size,
