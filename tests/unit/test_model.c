@@ -20,6 +20,7 @@ struct recipe {
     const char *objective, *booster, *classes;
     bool named;
     const char *format; /* "ubj" or "json" */
+    bool categorical;   /* the third column holds categories */
 };
 
 static float cell(size_t row, size_t column)
@@ -32,8 +33,8 @@ static void fill(float *rows, float *labels, const char *objective)
 {
     for (size_t i = 0; i < ROWS; i++) {
         for (size_t j = 0; j < COLUMNS; j++)
-            rows[i * COLUMNS + j] = cell(i, j);
-        labels[i] = rows[i * COLUMNS] > 30 || rows[i * COLUMNS + 1] < 0;
+            rows[i * COLUMNS + j] = j == 2 ? (float)(i % 7) : cell(i, j);
+        labels[i] = rows[i * COLUMNS] > 30 || rows[i * COLUMNS + 1] < 0 || i % 7 == 2 || i % 7 == 5;
         if (!strcmp(objective, "reg:gamma"))
             labels[i] += 1;
     }
@@ -54,6 +55,8 @@ static char *train(struct recipe r, size_t *size)
     matrix_of(rows, ROWS, &matrix);
     XGDMatrixSetFloatInfo(matrix, "label", labels, ROWS);
     XGBoosterCreate(&matrix, 1, &booster);
+    if (r.categorical)
+        XGDMatrixSetStrFeatureInfo(matrix, "feature_type", (const char *[]){"q", "q", "c"}, COLUMNS);
     if (r.named)
         XGBoosterSetStrFeatureInfo(booster, "feature_name", (const char **)(uintptr_t)names, COLUMNS);
     const char *const parameters[][2] = {{"objective", r.objective}, {"booster", r.booster}, {"num_class", r.classes ? r.classes : "0"},
@@ -79,7 +82,7 @@ static char *train(struct recipe r, size_t *size)
     return copy;
 }
 
-static const struct recipe logistic = {"binary:logistic", "gbtree", NULL, true, "ubj"};
+static const struct recipe logistic = {"binary:logistic", "gbtree", NULL, true, "ubj", false};
 
 static struct model *trained(struct recipe r)
 {
@@ -118,10 +121,11 @@ static void library_scores(struct recipe r, const float *rows, size_t n, bool ma
 static void scores_are_the_librarys_bits(void **state)
 {
     (void)state;
-    static const struct recipe recipes[] = {{"binary:logistic", "gbtree", NULL, true, "ubj"},
-                                            {"binary:logistic", "gbtree", NULL, true, "json"},
-                                            {"binary:logistic", "dart", NULL, true, "ubj"},
-                                            {"reg:squarederror", "gbtree", NULL, true, "ubj"}};
+    static const struct recipe recipes[] = {{"binary:logistic", "gbtree", NULL, true, "ubj", false},
+                                            {"binary:logistic", "gbtree", NULL, true, "json", false},
+                                            {"binary:logistic", "dart", NULL, true, "ubj", false},
+                                            {"reg:squarederror", "gbtree", NULL, true, "ubj", false},
+                                            {"binary:logistic", "gbtree", NULL, true, "ubj", true}};
     static float rows[ROWS * COLUMNS], unused[ROWS], margin[ROWS], score[ROWS], own_margin[ROWS], own_score[ROWS];
     fill(rows, unused, "");
     for (size_t i = 0; i < sizeof recipes / sizeof *recipes; i++) {
@@ -158,7 +162,7 @@ static void a_raw_logit_scores_as_its_probability(void **state)
     (void)state;
     static float rows[ROWS * COLUMNS], unused[ROWS], margin[ROWS], score[ROWS];
     fill(rows, unused, "");
-    struct model *m = trained((struct recipe){"binary:logitraw", "gbtree", NULL, true, "ubj"});
+    struct model *m = trained((struct recipe){"binary:logitraw", "gbtree", NULL, true, "ubj", false});
     assert_int_equal(model_score(m, rows, ROWS, margin, score, NULL), 0);
     for (size_t i = 0; i < ROWS; i++)
         assert_true(fabs((double)score[i] - 1 / (1 + exp(-(double)margin[i]))) < 1e-6);
@@ -169,7 +173,7 @@ static void infinite_features_score_as_the_largest_numbers(void **state)
 {
     (void)state;
     const float rows[4 * COLUMNS] = {INFINITY, 1, 1, 3.0e38f, 1, 1, -INFINITY, 1, 1, -3.0e38f, 1, 1};
-    static const struct recipe recipes[] = {{"binary:logistic", "gbtree", NULL, true, "ubj"}, {"binary:logistic", "dart", NULL, true, "ubj"}};
+    static const struct recipe recipes[] = {{"binary:logistic", "gbtree", NULL, true, "ubj", false}, {"binary:logistic", "dart", NULL, true, "ubj", false}};
     for (size_t i = 0; i < 2; i++) {
         struct model *m = trained(recipes[i]);
         float margin[4], score[4], contributions[4 * (COLUMNS + 1)];
@@ -237,7 +241,7 @@ static void features_must_be_the_models_by_name_and_order(void **state)
 static void a_model_without_names_is_refused_with_the_command_that_adds_them(void **state)
 {
     (void)state;
-    struct model *m = trained((struct recipe){"binary:logistic", "gbtree", NULL, false, "ubj"});
+    struct model *m = trained((struct recipe){"binary:logistic", "gbtree", NULL, false, "ubj", false});
     struct err err = {0};
     assert_null(model_feature_name(m, 0));
     assert_int_equal(model_check_features(m, names, COLUMNS, &err), -1);
@@ -263,9 +267,9 @@ static void what_cannot_be_scored_is_refused_by_name(void **state)
         struct recipe recipe;
         const char *error;
     } cases[] = {
-        {{"reg:gamma", "gbtree", NULL, true, "ubj"}, "the objective is reg:gamma"},
-        {{"multi:softprob", "gbtree", "3", true, "ubj"}, "the objective is multi:softprob"},
-        {{"binary:logistic", "gblinear", NULL, true, "ubj"}, "the booster is gblinear"},
+        {{"reg:gamma", "gbtree", NULL, true, "ubj", false}, "the objective is reg:gamma"},
+        {{"multi:softprob", "gbtree", "3", true, "ubj", false}, "the objective is multi:softprob"},
+        {{"binary:logistic", "gblinear", NULL, true, "ubj", false}, "the booster is gblinear"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         size_t size;
@@ -321,7 +325,7 @@ static void damaged_structure_is_refused(void **state)
         {"{", "{", "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "nested too deeply"},
     };
     size_t size;
-    char *json = train((struct recipe){"binary:logistic", "gbtree", NULL, true, "json"}, &size);
+    char *json = train((struct recipe){"binary:logistic", "gbtree", NULL, true, "json", false}, &size);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char *text = edited(json, cases[i].anchor, cases[i].from, cases[i].to);
         struct model *m = NULL;
@@ -332,6 +336,29 @@ static void damaged_structure_is_refused(void **state)
         size_t first = other ? (size_t)(other - cases[i].error) : strlen(cases[i].error);
         if (!memmem(err.msg, strlen(err.msg), cases[i].error, first) && !(other && strstr(err.msg, other + 1)))
             fail_msg("case %zu: refused with: %s; should be: %s", i, err.msg, cases[i].error);
+        free(text);
+    }
+    free(json);
+}
+
+static void damaged_categories_are_refused(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *anchor, *from, *to, *error;
+    } cases[] = {
+        {"\"categories\":[", "[", "[65536,", "is not within 0..65535"},
+        {"\"categories\":[", "[", "[-1,", "is not within 0..65535"},
+        {"\"categories_sizes\":[", "[", "[1", "categories are not in the list"},
+        {"\"categories_segments\":[", "[0", "[1000", "categories are not in the list"},
+        {"\"categories_nodes\":[", "[", "[9", "is not in categories_nodes"},
+        {"\"split_type\":[", "[", "[2,", "split_type has"},
+    };
+    size_t size;
+    char *json = train((struct recipe){"binary:logistic", "gbtree", NULL, true, "json", true}, &size);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char *text = edited(json, cases[i].anchor, cases[i].from, cases[i].to);
+        refuse(text, strlen(text), cases[i].error);
         free(text);
     }
     free(json);
@@ -357,7 +384,7 @@ static void flipped_bytes_never_crash(void **state)
     size_t taken = 0, tried = 0;
     for (int format = 0; format < 2; format++) {
         size_t size;
-        char *bytes = train((struct recipe){"binary:logistic", "gbtree", NULL, true, format ? "json" : "ubj"}, &size);
+        char *bytes = train((struct recipe){"binary:logistic", "gbtree", NULL, true, format ? "json" : "ubj", false}, &size);
         uint64_t r = 42;
         for (size_t i = 0; i < 600; i++, tried++) {
             char *copy = malloc(size);
@@ -399,6 +426,7 @@ int main(void)
         cmocka_unit_test(a_model_without_names_is_refused_with_the_command_that_adds_them),
         cmocka_unit_test(what_cannot_be_scored_is_refused_by_name),
         cmocka_unit_test(damaged_structure_is_refused),
+        cmocka_unit_test(damaged_categories_are_refused),
         cmocka_unit_test(what_is_no_model_is_refused),
         cmocka_unit_test(flipped_bytes_never_crash),
     };
