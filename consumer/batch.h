@@ -31,7 +31,7 @@ struct verdict {
     const char *what;  /* more than the reason says, or NULL */
 };
 
-struct scored {
+struct served { /* what an event gets */
     float score, margin;
     enum decision decision;
     enum confidence confidence;
@@ -55,7 +55,7 @@ struct batch {
     float *rows; /* event_count x columns; after the features stage only of events that were accepted */
     /* score: per accepted event */
     float margins[BATCH_MAX], scores[BATCH_MAX];
-    struct scored scored[BATCH_MAX];
+    struct served served[BATCH_MAX];
     float *contributions;   /* of the rows in `explained`, columns + 1 each */
     float *explained_rows;  /* their vectors, packed */
     int16_t explained[BATCH_MAX]; /* row of contributions, or -1 */

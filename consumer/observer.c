@@ -8,6 +8,7 @@
 #include "consumer/baseline_file.h"
 #include "consumer/deployment.h"
 #include "consumer/hash.h"
+#include "consumer/log.h"
 #include "consumer/pipeline.h"
 
 struct observer {
@@ -39,6 +40,10 @@ static int load_baseline(struct observer *o, const struct config *config, struct
         return 0;
     if (baseline_file_load(config->monitor.baseline, o->features, config->spec->count, &o->baseline, err) < 0)
         return err_prefix(err, "%s: monitor.baseline", config->file);
+    uint8_t spec[32];
+    sha256(config->spec->canonical, strlen(config->spec->canonical), spec);
+    if (memcmp(spec, o->baseline->feature_spec_sha256, sizeof spec) != 0)
+        log_warning("%s: monitor.baseline %s was made with another definition of these features; drift is measured against it all the same", config->file, config->monitor.baseline);
     return 0;
 }
 

@@ -101,17 +101,17 @@ void encode_prediction(struct buffer *out, const struct output_context *context,
     static const uint8_t no_hash[32];
     const struct config *config = context->config;
     const struct event *event = &batch->events[e];
-    const struct scored *scored = &batch->scored[e];
+    const struct served *served = &batch->served[e];
     const struct record *record = &batch->records[batch->record_of[e]];
-    bool fallback = scored->role == ROLE_FALLBACK;
+    bool fallback = served->role == ROLE_FALLBACK;
     put_text(out, event->id);
     put_text(out, event->entity);
     put_long(out, event->time_ms);
-    put_float(out, scored->score);
-    put_float(out, scored->margin);
-    put_long(out, scored->decision);
-    put_long(out, scored->confidence);
-    put_long(out, scored->role);
+    put_float(out, served->score);
+    put_float(out, served->margin);
+    put_long(out, served->decision);
+    put_long(out, served->confidence);
+    put_long(out, served->role);
     put_string(out, fallback ? "fallback" : context->deployment->champion.id);
     put_bytes_raw(out, fallback ? no_hash : context->deployment->champion.sha256, 32);
     put_bytes_raw(out, context->feature_spec_sha256, 32);
@@ -137,7 +137,7 @@ void encode_prediction(struct buffer *out, const struct output_context *context,
 void encode_shadow(struct buffer *out, const struct output_context *context, const struct batch *batch, size_t e, size_t shadow)
 {
     const struct event *event = &batch->events[e];
-    const struct scored *served = &batch->scored[e];
+    const struct served *served = &batch->served[e];
     const struct record *record = &batch->records[batch->record_of[e]];
     const struct deployed_model *model = &context->deployment->shadows[shadow];
     float score = batch->shadow_scores[shadow * BATCH_MAX + e];

@@ -311,11 +311,11 @@ static void advance(struct partition_state *state, const struct batch *b)
 
 /* ---- score ---- */
 
-static struct scored served(const struct deployment *d, float margin, float score)
+static struct served serve(const struct deployment *d, float margin, float score)
 {
     if (isfinite(score) && score >= 0 && score <= 1)
-        return (struct scored){score, margin, decide(d->thresholds, score), CONFIDENCE_NORMAL, ROLE_CHAMPION};
-    return (struct scored){d->fallback_score, NAN, decide(d->thresholds, d->fallback_score), CONFIDENCE_NONE, ROLE_FALLBACK};
+        return (struct served){score, margin, decide(d->thresholds, score), CONFIDENCE_NORMAL, ROLE_CHAMPION};
+    return (struct served){d->fallback_score, NAN, decide(d->thresholds, d->fallback_score), CONFIDENCE_NONE, ROLE_FALLBACK};
 }
 
 static int explain(struct pipeline *p, struct err *err)
@@ -325,7 +325,7 @@ static int explain(struct pipeline *p, struct err *err)
     size_t columns = p->config->spec->count, n = 0;
     for (size_t e = 0; e < b->event_count; e++) {
         b->explained[e] = -1;
-        if (d->reasons_top <= 0 || b->scored[e].role == ROLE_FALLBACK || (double)b->scored[e].score < d->reasons_min_score)
+        if (d->reasons_top <= 0 || b->served[e].role == ROLE_FALLBACK || (double)b->served[e].score < d->reasons_min_score)
             continue;
         memcpy(b->explained_rows + n * columns, b->rows + e * columns, columns * sizeof *b->rows);
         b->explained[e] = (int16_t)n++;
@@ -352,7 +352,7 @@ static int score(struct pipeline *p, struct err *err)
     if (model_score(d->champion.model, b->rows, b->event_count, b->margins, b->scores, err) < 0)
         return err_prefix(err, "model %s", d->champion.id);
     for (size_t e = 0; e < b->event_count; e++)
-        b->scored[e] = served(d, b->margins[e], b->scores[e]);
+        b->served[e] = serve(d, b->margins[e], b->scores[e]);
     if (explain(p, err) < 0)
         return err_prefix(err, "reasons of model %s", d->champion.id);
     for (size_t s = 0; s < d->shadow_count; s++)
@@ -434,8 +434,8 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
     struct sketch_cell *cell = sketch_add(p->sketch, &seen);
     if (!p->deployment)
         return;
-    bool fallback = b->scored[e].role == ROLE_FALLBACK;
-    sketch_add_score(p->sketch, cell, fallback ? SKETCH_FALLBACK : SKETCH_CHAMPION, b->scored[e].score, b->scored[e].decision);
+    bool fallback = b->served[e].role == ROLE_FALLBACK;
+    sketch_add_score(p->sketch, cell, fallback ? SKETCH_FALLBACK : SKETCH_CHAMPION, b->served[e].score, b->served[e].decision);
     for (size_t s = 0; s < p->deployment->shadow_count; s++) {
         float shadow = b->shadow_scores[s * BATCH_MAX + e];
         if (b->shadow_sampled[s * BATCH_MAX + e])
@@ -443,13 +443,13 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
     }
 }
 
-/* Folds what came of the batch into the lane's sketch, in record order. */
-static void observe(struct pipeline *p, const struct partition_state *state, const struct sink *sink)
+/* Folds what came of the batch into the lane's sketch, in record order.  `from` and stream_time: the
+ * partition's next offset and T before the batch. */
+static void observe(struct pipeline *p, const struct partition_state *state, int64_t from, int64_t stream_time, const struct sink *sink)
 {
     struct batch *b = &p->batch;
-    if (!p->sketch)
+    if (!p->sketch || !b->count)
         return;
-    int64_t stream_time = windows_stream_time(state->windows);
     size_t e = 0;
     for (size_t i = 0; i < b->count; i++) {
         bool is_event = e < b->event_count && b->record_of[e] == i;
@@ -459,8 +459,11 @@ static void observe(struct pipeline *p, const struct partition_state *state, con
             sketch_add_reject(p->sketch, state->id, b->records[i].offset, stream_time == TIME_UNKNOWN ? b->records[i].timestamp_ms : stream_time, b->verdicts[i].reason);
         else
             observe_event(p, state, e);
+        if (is_event)
+            stream_time = b->events[e].time_ms + b->outcomes[e].late_ms;
         e += is_event;
     }
+    sketch_cover(p->sketch, state->id, from, state->next_offset, stream_time);
 }
 
 /* ---- all stages ---- */
@@ -470,6 +473,7 @@ int pipeline_process(struct pipeline *p, struct partition_state *state, const st
     struct batch *b = &p->batch;
     bool suppressed = b->count && b->records[0].offset < state->suppress_below;
     assert(!suppressed || b->records[b->count - 1].offset < state->suppress_below);
+    int64_t from = state->next_offset, stream_time = windows_stream_time(state->windows);
     decode(p, err);
     if (compute_features(p, state, err) < 0)
         return -1;
@@ -478,7 +482,7 @@ int pipeline_process(struct pipeline *p, struct partition_state *state, const st
         return (int)b->count;
     if (score(p, err) < 0 || emit(p, sink, err) < 0)
         return -1;
-    observe(p, state, sink);
+    observe(p, state, from, stream_time, sink);
     return (int)b->count;
 }
 
