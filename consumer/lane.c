@@ -659,7 +659,7 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
         goto fail;
     l->queue = rd_kafka_queue_get_consumer(l->consumer);
     l->owner = (struct writer_owner){l, l->consumer, serve_membership};
-    if (writer_create(options->config, options->instance, options->index, &l->owner, &l->writer, err) < 0)
+    if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);
     l->sink = (struct sink){.context = l, .scored = send_scored, .rejected = send_rejected};

@@ -8,6 +8,8 @@
 #include "consumer/clock.h"
 #include "consumer/log.h"
 
+enum { MESSAGE_BYTES_MAX = 1000000000, BATCH_OVERHEAD_MAX = 64 << 10 };
+
 /* Defaults that make a low-latency exactly-once pipeline; `kafka:` in the configuration overrides them. */
 static const char *const common_defaults[][2] = {
     {"socket.nagle.disable", "true"}, {"check.crcs", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
@@ -182,11 +184,32 @@ int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct e
     return 0;
 }
 
+/* Over the user's own: a batch that a topic does not take would abort every transaction.  A single record may exceed
+ * batch.size; librdkafka wants some room beyond it for the batch around it. */
+static int set_sizes(rd_kafka_conf_t *conf, struct kafka_sizes sizes, struct err *err)
+{
+    char text[32];
+    size_t length = sizeof text;
+    if (sizes.batch_max && rd_kafka_conf_get(conf, "batch.size", text, &length) == RD_KAFKA_CONF_OK && strtoull(text, NULL, 10) > sizes.batch_max) {
+        snprintf(text, sizeof text, "%zu", sizes.batch_max);
+        if (set(conf, "batch.size", text, err) < 0)
+            return -1;
+    }
+    size_t largest = sizes.record_max > MESSAGE_BYTES_MAX - BATCH_OVERHEAD_MAX ? MESSAGE_BYTES_MAX : sizes.record_max + BATCH_OVERHEAD_MAX;
+    snprintf(text, sizeof text, "%zu", largest);
+    return sizes.record_max ? set(conf, "message.max.bytes", text, err) : 0;
+}
+
 int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err)
+{
+    return kafka_producer_within(config, (struct kafka_sizes){0}, transactional_id, on_error, opaque, out, err);
+}
+
+int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     int bad = base_conf(config, producer_defaults, sizeof producer_defaults / sizeof *producer_defaults, conf, err) < 0 ||
-              set(conf, "enable.idempotence", "true", err) < 0 || set(conf, "acks", "all", err) < 0;
+              set_sizes(conf, sizes, err) < 0 || set(conf, "enable.idempotence", "true", err) < 0 || set(conf, "acks", "all", err) < 0;
     if (!bad && transactional_id)
         bad = set(conf, "transactional.id", transactional_id, err) < 0 || set(conf, "transaction.timeout.ms", "10000", err) < 0;
     else if (!bad)

@@ -32,7 +32,14 @@ struct kafka_consumer_callbacks {
 int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err);
 /* A consumer without a group membership of its own (replay, look-ups); group.id is set so that offsets can be read. */
 int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err);
-/* transactional_id NULL: an idempotent producer.  delivery_failed counts messages that were given up. */
+/* What the topics that a producer writes to take.  Kafka holds max.message.bytes against a whole batch: the smallest of
+ * the topics bounds all batches, the largest bounds single records. */
+struct kafka_sizes {
+    size_t batch_max, record_max; /* 0: librdkafka's defaults */
+};
+
+/* transactional_id NULL: an idempotent producer. */
+int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
 int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
 
 /* Error callback text into the log, the same code at most once in ten seconds: a broker that is down says so often. */

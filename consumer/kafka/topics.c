@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer/kafka/client.h"
 #include "schemas/embedded.h"
 
 enum { LOOKUP_TIMEOUT_MS = 20000 };
@@ -91,7 +90,23 @@ int topics_describe(rd_kafka_t *client, const struct config *config, struct topi
     if (config->models.shadow_count && describe_output(client, "shadows", config->outputs.shadows, &topics->outputs[OUTPUT_SHADOW], err) < 0)
         return -1;
     struct output_topic monitoring;
-    return describe_output(client, "monitoring", config->outputs.monitoring, &monitoring, err);
+    if (describe_output(client, "monitoring", config->outputs.monitoring, &monitoring, err) < 0)
+        return -1;
+    topics->report_max_message_bytes = monitoring.max_message_bytes;
+    return 0;
+}
+
+struct kafka_sizes topics_sizes(const struct topics *topics)
+{
+    struct kafka_sizes sizes = {.batch_max = SIZE_MAX};
+    for (int i = 0; i < OUTPUT_COUNT; i++) {
+        size_t most = topics->outputs[i].max_message_bytes;
+        if (!topics->outputs[i].name)
+            continue;
+        sizes.batch_max = most < sizes.batch_max ? most : sizes.batch_max;
+        sizes.record_max = most > sizes.record_max ? most : sizes.record_max;
+    }
+    return sizes;
 }
 
 static int resolve(struct registry *registry, const char *topic, const char *schema, int32_t *id, struct err *err)

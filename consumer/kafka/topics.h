@@ -1,6 +1,7 @@
 /* What the broker says about the topics that weir uses: looked up once at start. */
 #pragma once
 #include <librdkafka/rdkafka.h>
+#include "consumer/kafka/client.h"
 #include "consumer/pipeline.h"
 
 struct topics {
@@ -12,10 +13,13 @@ struct topics {
         int32_t schema_id;        /* of its value; -1 for dead letters, which keep the original bytes */
     } outputs[OUTPUT_COUNT];
     int32_t report_schema_id;
+    size_t report_max_message_bytes; /* of the monitoring topic */
 };
 
 /* `client` is any handle.  Missing topics and topics without partitions are errors that name topic and setting. */
 int topics_describe(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err);
+/* Of the outputs that a lane writes to. */
+struct kafka_sizes topics_sizes(const struct topics *topics);
 /* Registers or looks up the output schemas. */
 int topics_resolve_schemas(struct registry *registry, const struct config *config, struct topics *topics, struct err *err);
 /* One setting of a topic as text; 0 or -1. */

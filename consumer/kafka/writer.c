@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "consumer/clock.h"
-#include "consumer/kafka/client.h"
 #include "consumer/log.h"
 
 enum {
@@ -23,6 +22,7 @@ enum {
 
 struct writer {
     const struct config *config;
+    struct kafka_sizes sizes;
     const struct writer_owner *owner;
     char id[512]; /* transactional id; "" at least once */
     rd_kafka_t *producer;
@@ -85,7 +85,7 @@ static int initialise(struct writer *w, struct err *err)
 
 static int open_producer(struct writer *w, struct err *err)
 {
-    if (kafka_producer(w->config, transactional(w) ? w->id : NULL, producer_error, w, &w->producer, err) < 0)
+    if (kafka_producer_within(w->config, w->sizes, transactional(w) ? w->id : NULL, producer_error, w, &w->producer, err) < 0)
         return -1;
     return initialise(w, err);
 }
@@ -100,11 +100,12 @@ static void close_producer(struct writer *w)
     w->producer = NULL;
 }
 
-int writer_create(const struct config *config, const char *instance, int lane, const struct writer_owner *owner, struct writer **out, struct err *err)
+int writer_create(const struct config *config, struct kafka_sizes sizes, const char *instance, int lane, const struct writer_owner *owner, struct writer **out, struct err *err)
 {
     struct writer *w = calloc(1, sizeof *w);
     assert(w);
     w->config = config;
+    w->sizes = sizes;
     w->owner = owner;
     if (transactional(w))
         snprintf(w->id, sizeof w->id, "%s-%s-%d-a", config->app_id, instance, lane);

@@ -6,6 +6,7 @@
  * one way or the other) and the group's committed offsets say which partitions are done.
  * at_least_once: an idempotent producer; offsets are committed when every output is acknowledged. */
 #pragma once
+#include "consumer/kafka/client.h"
 #include "consumer/kafka/offsets.h"
 #include "consumer/kafka/outbox.h"
 
@@ -32,7 +33,7 @@ struct writer_counts {
 struct writer;
 /* Creates the producer and initialises its transactional id, which also settles what a dead predecessor left open.
  * owner is borrowed and must outlive the writer. */
-int writer_create(const struct config *config, const char *instance, int lane, const struct writer_owner *owner, struct writer **out, struct err *err);
+int writer_create(const struct config *config, struct kafka_sizes sizes, const char *instance, int lane, const struct writer_owner *owner, struct writer **out, struct err *err);
 void writer_destroy(struct writer *writer);
 
 /* Produces one output (see outbox_add).  Waits while the producer's queue is full.  -1 only for what cannot be
