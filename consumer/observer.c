@@ -74,7 +74,7 @@ int observer_create(const struct config *config, int64_t now_ms, struct observer
         .bins = BASELINE_COARSE};
     o->shape = sketch_shape_create(&shape);
     assert(o->shape);
-    o->aggregate = aggregate_create(&(struct aggregate_options){o->shape, config->spec->lateness_ms, config->input.topic ? config->input.topic : "transactions"}, now_ms);
+    o->aggregate = aggregate_create(&(struct aggregate_options){o->shape, config->spec->lateness_ms, config->input.topic}, now_ms);
     assert(o->aggregate);
     *out = o;
     return 0;

@@ -191,7 +191,7 @@ static const struct config_option rows[] = {
      .meaning = "Worker threads, each with its own consumer, producer and partitions."},
 
     {"input", OPTION_SECTION, .needed_by = CONFIG_NEED_INPUT, .meaning = "What is read."},
-    {"input.topic", OPTION_TEXT, AT(input.topic), .fault = topic_fault, .required = false, .needed_by = CONFIG_NEED_INPUT, .meaning = "The topic of events."},
+    {"input.topic", OPTION_TEXT, AT(input.topic), .preset = "transactions", .fault = topic_fault, .meaning = "The topic of events."},
     {"input.start", OPTION_READ, .preset = "earliest", .read = read_start, .show = show_start, .shape = "`earliest`, `latest` or an ISO time",
      .meaning = "Where to begin; only where the group has no offset. Resolved to offsets once. Partitions that appear later start at 0."},
     {"input.schemas", OPTION_SECTION, .needed_by = CONFIG_NEED_INPUT, .meaning = "Where Avro schemas come from: `url` or `dir`."},

@@ -218,11 +218,10 @@ static void a_command_needs_only_its_part(void **state)
     (void)state;
     struct config *c = parse(APP FEATURES, 0);
     assert_false(c->models.given);
-    assert_null(c->input.topic);
+    assert_string_equal(c->input.topic, "transactions");
     assert_string_equal(c->outputs.predictions, "predictions");
     config_destroy(c);
     assert_refused(APP KAFKA FEATURES, CONFIG_NEED_INPUT, "weir.yaml:1: input: missing: What is read.");
-    assert_refused(APP KAFKA FEATURES "input: {schemas: {dir: d}}", CONFIG_NEED_INPUT, "weir.yaml:4: input.topic: missing: The topic of events.");
     assert_refused(APP KAFKA FEATURES "input: {topic: t}", CONFIG_NEED_INPUT, "weir.yaml:4: input.schemas: missing: Where Avro schemas come from: `url` or `dir`.");
     assert_refused(APP INPUT FEATURES, CONFIG_NEED_MODELS,
                    "weir.yaml:1: models: missing: What scores. Without it only commands that compute features alone work.");
