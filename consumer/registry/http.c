@@ -115,6 +115,13 @@ static int request(const struct http_source *h, const char *path, const char *po
     return result;
 }
 
+/* A 404 with an error_code is the registry's own word that there is no such thing.  One without comes from something
+ * before it (a proxy, a wrong path): that is no answer, and must not send records to the dead letters. */
+static bool says_absent(const struct answer *answer)
+{
+    return answer->status == 404 && json_is_integer(json_object_get(answer->body, "error_code"));
+}
+
 /* An answer that is not what was asked for.  Quotes what the registry says, but never a secret. */
 static int refuse(const struct http_source *h, const char *path, const struct answer *answer, struct err *err)
 {
@@ -126,8 +133,9 @@ static int refuse(const struct http_source *h, const char *path, const struct an
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             *c = ' ';
     const char *mend = answer->status == 401 || answer->status == 403 ? " (check input.schemas user and password)"
-                       : !answer->body                                ? " (no JSON: is the path of input.schemas.url right?)"
-                                                                      : "";
+                       : answer->status == 404 && !says_absent(answer) ? " (not a registry's answer: is the path of input.schemas.url right?)"
+                       : !answer->body                                 ? " (no JSON)"
+                                                                       : "";
     err_set(err, "schema registry %s: %s: HTTP %ld%s%s", h->url, path, answer->status, quoted, mend);
     if (err) {
         err->code = (int)answer->status;
@@ -217,7 +225,6 @@ static int build(const struct http_source *h, const char *path, const json_t *bo
     return result;
 }
 
-/* Any 404 in JSON is the registry's own word; one without comes from something before it, and is no answer. */
 static enum registry_answer http_fetch(struct schema_source *source, int32_t id, struct avro_schema **schema, struct err *err)
 {
     const struct http_source *h = (const struct http_source *)source;
@@ -231,7 +238,7 @@ static enum registry_answer http_fetch(struct schema_source *source, int32_t id,
         result = build(h, path, answer.body, schema, err) == 0 ? REGISTRY_FOUND : REGISTRY_AWAY;
     else
         refuse(h, path, &answer, err);
-    if (answer.status == 404 && json_is_object(answer.body))
+    if (says_absent(&answer))
         result = REGISTRY_UNKNOWN;
     if (result == REGISTRY_AWAY && err)
         err->retriable = true; /* the lane waits and asks again, whatever it was */
@@ -266,7 +273,7 @@ static int http_output_id(struct schema_source *source, const char *subject, con
         result = request(h, path, post, &answer, err);
     }
     if (result == 0) {
-        absent = answer.status == 404 && json_is_object(answer.body);
+        absent = says_absent(&answer);
         result = absent ? 0 : id_of(h, path, &answer, id, err);
         json_decref(answer.body);
     }

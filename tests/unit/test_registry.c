@@ -496,11 +496,12 @@ static void whatever_else_is_away(void **state)
         {"GET /base/v7/schemas/ids/8", 401, "{\"error_code\": 40101, \"message\": \"user s3cret may not\"}"},
         {"GET /base/v7/schemas/ids/9", 302, ""},
         {"GET /base/v7/schemas/ids/10", 200, NULL},
+        {"GET /base/v7/schemas/ids/11", 404, "{\"title\": \"no such resource\"}"},
         {"GET /elsewhere", 200, "{\"schema\": " QUOTED_ALPHA "}"},
     };
     static const char *const errors[] = {
         "/schemas/ids/1: HTTP 500: store  [31m down",
-        "/schemas/ids/2: HTTP 404 (no JSON: is the path of input.schemas.url right?)",
+        "/schemas/ids/2: HTTP 404 (not a registry's answer: is the path of input.schemas.url right?)",
         "/schemas/ids/3: the answer is larger than 4194304 bytes",
         "/schemas/ids/4: HTTP 200 (no JSON",
         "/schemas/ids/5: the answer has no schema",
@@ -509,10 +510,11 @@ static void whatever_else_is_away(void **state)
         "/schemas/ids/8: HTTP 401 (check input.schemas user and password)",
         "/schemas/ids/9: HTTP 302",
         "/schemas/ids/10: Operation timed out",
+        "/schemas/ids/11: HTTP 404 (not a registry's answer",
     };
     SERVE(routes);
     struct registry *registry = open_http((struct registry_options){.timeout_ms = 300, .user = "me", .password = "s3cret"});
-    for (int id = 1; id <= 10; id++) {
+    for (int id = 1; id <= 11; id++) {
         const struct avro_schema *schema;
         struct err err = {0};
         assert_int_equal(registry_schema(registry, id, &schema, &err), REGISTRY_AWAY);
