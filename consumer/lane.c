@@ -663,10 +663,8 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);
     l->sink = (struct sink){.context = l, .scored = send_scored, .rejected = send_rejected};
-    for (int i = 0; i < OUTPUT_COUNT; i++) {
-        size_t most = options->topics->outputs[i].max_message_bytes;
-        l->sink.max_bytes[i] = most > RECORD_OVERHEAD_BYTES ? most - RECORD_OVERHEAD_BYTES : 0;
-    }
+    for (int i = 0; i < OUTPUT_COUNT; i++)
+        l->sink.max_bytes[i] = topics_room(options->topics->outputs[i].max_message_bytes);
     *out = l;
     return 0;
 fail:

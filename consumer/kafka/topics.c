@@ -7,7 +7,7 @@
 
 #include "schemas/embedded.h"
 
-enum { LOOKUP_TIMEOUT_MS = 20000 };
+enum { LOOKUP_TIMEOUT_MS = 20000, MAX_MESSAGE_BYTES_DEFAULT = 1048588 };
 
 int topic_partitions(rd_kafka_t *client, const char *topic, int32_t *partitions, struct err *err)
 {
@@ -64,18 +64,38 @@ int topic_setting(rd_kafka_t *client, const char *topic, const char *name, char 
     return result;
 }
 
-static int describe_output(rd_kafka_t *client, const char *setting, const char *name, struct output_topic *topic, struct err *err)
+/* false: *err says why not. */
+static bool max_message_bytes(rd_kafka_t *client, const char *topic, size_t *bytes, struct err *err)
 {
     char text[64];
+    if (topic_setting(client, topic, "max.message.bytes", text, sizeof text, err) == 0)
+        *bytes = (size_t)strtoull(text, NULL, 10);
+    else if (err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
+        *bytes = MAX_MESSAGE_BYTES_DEFAULT; /* a broker without DescribeConfigs */
+    else
+        return false;
+    return true;
+}
+
+size_t topics_room(size_t max_message_bytes)
+{
+    return max_message_bytes > RECORD_OVERHEAD_BYTES ? max_message_bytes - RECORD_OVERHEAD_BYTES : 0;
+}
+
+size_t topic_room(rd_kafka_t *client, const char *topic)
+{
+    size_t bytes;
+    struct err err = {0};
+    return max_message_bytes(client, topic, &bytes, &err) ? topics_room(bytes) : SIZE_MAX;
+}
+
+static int describe_output(rd_kafka_t *client, const char *setting, const char *name, struct output_topic *topic, struct err *err)
+{
     *topic = (struct output_topic){.name = name, .schema_id = -1};
     if (topic_partitions(client, name, &topic->partitions, err) < 0)
         return err_prefix(err, "outputs.%s", setting);
-    if (topic_setting(client, name, "max.message.bytes", text, sizeof text, err) < 0) {
-        if (!err || err->code != RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
-            return err_prefix(err, "outputs.%s", setting);
-        snprintf(text, sizeof text, "1048588"); /* a broker without DescribeConfigs: Kafka's default */
-    }
-    topic->max_message_bytes = (size_t)strtoull(text, NULL, 10);
+    if (!max_message_bytes(client, name, &topic->max_message_bytes, err))
+        return err_prefix(err, "outputs.%s", setting);
     return 0;
 }
 

@@ -18,6 +18,10 @@ struct topics {
 
 /* `client` is any handle.  Missing topics and topics without partitions are errors that name topic and setting. */
 int topics_describe(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err);
+/* What of max.message.bytes is left for key and value. */
+size_t topics_room(size_t max_message_bytes);
+/* The same of one topic, asked of the broker; SIZE_MAX if it has no such topic. */
+size_t topic_room(rd_kafka_t *client, const char *topic);
 /* Of the outputs that a lane writes to. */
 struct kafka_sizes topics_sizes(const struct topics *topics);
 /* Registers or looks up the output schemas. */

@@ -11,6 +11,7 @@
 
 #include "consumer/avro/container.h"
 #include "consumer/clock.h"
+#include "consumer/kafka/topics.h"
 #include "consumer/observer.h"
 #include "consumer/output.h"
 #include "consumer/process.h"
@@ -193,10 +194,22 @@ static int merge_sketch(struct replay *r, struct err *err)
     return -1;
 }
 
+/* What a topic would not take is a dead letter here too; files take everything. */
+static void limit_outputs(const struct replay *r, struct sink *sink)
+{
+    rd_kafka_t *client = source_client(r->source);
+    if (!client || !r->deployment)
+        return;
+    sink->max_bytes[OUTPUT_PREDICTION] = topic_room(client, r->o->config->outputs.predictions);
+    if (r->deployment->shadow_count)
+        sink->max_bytes[OUTPUT_SHADOW] = topic_room(client, r->o->config->outputs.shadows);
+}
+
 static int pass(struct replay *r, struct err *err)
 {
     struct sink sink = {.context = r, .scored = write_scored, .rejected = write_rejected, .accepted = export_event, .wanted = wanted,
         .max_bytes = {SIZE_MAX, SIZE_MAX, SIZE_MAX}};
+    limit_outputs(r, &sink);
     struct batch *batch = pipeline_batch(r->pipeline);
     struct progress progress = {0};
     int64_t done, total, unmerged = 0;

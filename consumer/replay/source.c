@@ -264,6 +264,11 @@ void source_close(struct source *s)
     free(s);
 }
 
+rd_kafka_t *source_client(const struct source *s)
+{
+    return s->consumer;
+}
+
 size_t source_partitions(const struct source *s)
 {
     return s->file ? 1 : (size_t)s->partition_count;

@@ -1,6 +1,7 @@
 /* Where a replay reads: an Avro container file, or all that a topic holds.  Both hand out runs of records of one
  * partition, in offset order, in an order that depends on the data alone. */
 #pragma once
+#include <librdkafka/rdkafka.h>
 #include "consumer/avro/container.h"
 #include "consumer/pipeline.h"
 
@@ -12,6 +13,8 @@ int source_open_file(const char *path, struct pipeline *pipeline, struct source 
  * record timestamps, so that windows of all partitions close together. */
 int source_open_topic(const struct config *config, const char *topic, int64_t slice_ms, struct source **out, struct err *err);
 void source_close(struct source *source);
+/* To ask the broker something; NULL for a file. */
+rd_kafka_t *source_client(const struct source *source);
 
 /* Fills records[0..max) with a run of one partition.  Returns how many, 0 at the end, -1 on error.  The records live
  * until the next call. */
