@@ -269,6 +269,7 @@ static struct server {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     int requests; /* answered or hanging */
+    int open;     /* connections */
     bool release; /* what hangs may go on */
     char last_head[4096], last_body[4096];
 } server;
@@ -295,7 +296,7 @@ static void hang(void)
 static void answer(int fd, const struct route *route)
 {
     char head[256];
-    static char piece[1 << 16];
+    static _Thread_local char piece[1 << 16];
     if (route && !route->body) {
         hang();
         return;
@@ -347,6 +348,10 @@ static void *serve_one(void *arg)
         answer(fd, route);
     }
     close(fd);
+    pthread_mutex_lock(&server.lock);
+    server.open--;
+    pthread_cond_broadcast(&server.changed);
+    pthread_mutex_unlock(&server.lock);
     return NULL;
 }
 
@@ -355,6 +360,9 @@ static void *serve(void *arg)
     (void)arg;
     for (int fd; (fd = accept(server.socket, NULL, NULL)) >= 0;) {
         pthread_t thread;
+        pthread_mutex_lock(&server.lock);
+        server.open++;
+        pthread_mutex_unlock(&server.lock);
         pthread_create(&thread, NULL, serve_one, (void *)(intptr_t)fd);
         pthread_detach(thread);
     }
@@ -384,8 +392,9 @@ static int stop_server(void **state)
     pthread_mutex_lock(&server.lock);
     server.release = true;
     pthread_cond_broadcast(&server.changed);
+    while (server.open > 0)
+        pthread_cond_wait(&server.changed, &server.lock);
     pthread_mutex_unlock(&server.lock);
-    usleep(20000); /* what hung sees it */
     return 0;
 }
 
