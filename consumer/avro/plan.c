@@ -296,8 +296,8 @@ static bool emit_enum(struct compiler *c, const struct avro_type_node *w, const 
 }
 
 /* Compiles a type of fixed width only to see whether the reader takes it; what was written is taken back. */
-static bool takes_fixed(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, struct wants wants,
-                        const char *name, unsigned level,
+static bool takes_fixed(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, const char *name,
+                        unsigned level,
                         bool (*writer)(struct compiler *, const struct avro_type_node *, const struct avro_type_node *, struct wants,
                                        const char *, unsigned))
 {
@@ -306,16 +306,17 @@ static bool takes_fixed(struct compiler *c, const struct avro_type_node *w, cons
         return true;
     size_t steps = c->step_count, pieces = c->piece_count, targets = c->target_count, barrier = c->barrier;
     c->barrier = steps;
-    if (!writer(c, w, r, wants, name, level))
-        return false;
+    bool takes = writer(c, w, r, no_wants, name, level);
     c->step_count = steps;
     c->piece_count = pieces;
     c->target_count = targets;
     c->barrier = barrier;
-    json_object_set_new(c->resolved, key, json_true());
-    return true;
+    if (takes)
+        json_object_set_new(c->resolved, key, json_true());
+    return takes;
 }
 
+/* The reader may refuse each item: an array without any is read all the same. */
 static bool emit_items(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, struct wants wants,
                        const char *name, unsigned level)
 {
@@ -326,18 +327,16 @@ static bool emit_items(struct compiler *c, const struct avro_type_node *w, const
         add(c, STEP_FAIL, 0, NO_SLOT, FAULT_DEPTH, name);
         return true;
     }
-    if (w->type == AVRO_T_ARRAY && item->width >= 0) {
-        if (!takes_fixed(c, item, reader_item, no_wants, name, own, emit))
-            return false;
+    if (w->type == AVRO_T_ARRAY && item->width >= 0 && takes_fixed(c, item, reader_item, name, own, emit)) {
         add(c, STEP_ARRAY_FIXED, own, NO_SLOT, item->width < UINT32_MAX ? (uint32_t)item->width : UINT32_MAX, name);
         return true;
     }
     uint32_t at = add(c, w->type == AVRO_T_ARRAY ? STEP_ARRAY : STEP_MAP, own, NO_SLOT, 0, name);
     c->barrier = c->step_count;
-    bool takes = emit(c, item, reader_item, no_wants, name, own);
+    emit(c, item, reader_item, no_wants, name, own);
     add(c, STEP_END, 0, NO_SLOT, 0, name);
     land(c, at);
-    return takes;
+    return true;
 }
 
 static bool on_path(const struct compiler *c, struct pair pair)
@@ -460,10 +459,12 @@ static bool emit_record(struct compiler *c, const struct avro_type_node *w, cons
     if (wants.count > whole)
         return emit_fields(c, w, r, wants, name, level);
     if (w->width >= 0) {
-        if (!takes_fixed(c, w, r, no_wants, name, level, emit_fields))
-            return false;
-        skip_fixed(c, (uint64_t)w->width, name);
-        return true;
+        bool takes = takes_fixed(c, w, r, name, level, emit_fields);
+        if (takes)
+            skip_fixed(c, (uint64_t)w->width, name);
+        else
+            add(c, STEP_FAIL, 0, NO_SLOT, FAULT_READER, name);
+        return takes;
     }
     if (!on_path(c, (struct pair){w, r}) && c->work < INLINE_STEPS)
         return emit_fields(c, w, r, no_wants, name, level);

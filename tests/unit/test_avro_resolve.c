@@ -155,6 +155,13 @@ static void unions_resolve_on_either_side(void **state)
         PROMOTE("{\"type\":\"array\",\"items\":[\"null\",\"int\"]}", "{\"type\":\"array\",\"items\":\"int\"}", "02 02 0a 00", "a=other"),
         PROMOTE("{\"type\":\"array\",\"items\":[\"null\",\"int\"]}", "{\"type\":\"array\",\"items\":\"int\"}", "02 00 00",
                 "decode_error at a: a type that the reader's schema does not take"),
+        /* an array or map without items is read whatever its items are */
+#define ARRAY(items) "{\"type\":\"array\",\"items\":" items "}"
+        PROMOTE(ARRAY(ENUM("\"X\"", "")), ARRAY(ENUM("\"Y\"", "")), "00", "a=other"),
+        PROMOTE(ARRAY(ENUM("\"X\"", "")), ARRAY(ENUM("\"Y\"", "")), "02 00 00", "decode_error at a: a type that the reader's schema does not take"),
+        PROMOTE(ARRAY(NESTED("N", FIELD("x", "\"double\""))), ARRAY(NESTED("N", FIELD("y", "\"double\""))), "00", "a=other"),
+        PROMOTE(ARRAY(NESTED("N", FIELD("x", "\"double\""))), ARRAY(NESTED("N", FIELD("y", "\"double\""))), "02 0000000000000000 00",
+                "decode_error at a: a type that the reader's schema does not take"),
         PROMOTE("{\"type\":\"fixed\",\"name\":\"F\",\"size\":2}", "{\"type\":\"fixed\",\"name\":\"F\",\"size\":3}", "", "refused: the reader's "
                 "schema can never read what this writer's schema writes: field \"a\": the writer's fixed F does not match the reader's fixed F"),
         {RECORD(FIELD("c", "[\"null\"," NESTED("C", FIELD("t", "\"int\"")) "]")), RECORD(FIELD("c", "[\"null\"," NESTED("C", FIELD("t", "\"long\"")) "]")),
