@@ -1,12 +1,15 @@
-"""Services that last a whole test session, and the binary under test (WEIR_BINARY, else the sanitizer build)."""
+"""Services that last a whole test session, the binary under test (WEIR_BINARY, else the sanitizer build), and what many
+tests are made of: models, writer schemas, traffic."""
 
 import os
+import re
 
 import pytest
 
+from deployment import Models, Pipeline
+from outputs import Replayed
 from services import Kafka, Postgres, Registry
-
-ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", ".."))
+from traffic import ROOT, Traffic, register_schemas
 
 
 @pytest.fixture(scope="session")
@@ -32,3 +35,49 @@ def registry(tmp_path_factory):
 def postgres():
     with Postgres() as service:
         yield service
+
+
+@pytest.fixture(scope="session")
+def models(weir, tmp_path_factory):
+    return Models(weir, tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def schema_ids(registry):
+    return register_schemas(registry)
+
+
+@pytest.fixture(scope="session")
+def schemas(registry, schema_ids):
+    """The setting input.schemas of a registry that knows the writers' schemas."""
+    return {"url": registry.url}
+
+
+@pytest.fixture
+def pipeline(kafka, models, schemas, tmp_path, request):
+    """A consumer group of this test alone. Its topics are there, and empty."""
+    app_id = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")[-60:]
+    return Pipeline(kafka, models, tmp_path, app_id, schemas).create_topics()
+
+
+@pytest.fixture(scope="session")
+def large_traffic(schema_ids):
+    return Traffic(schema_ids, 100_000)
+
+
+@pytest.fixture(scope="session")
+def small_traffic(schema_ids):
+    """A tenth of it, with a tenth of the cards."""
+    return Traffic(schema_ids, 10_000, cards=250, seed=2)
+
+
+def replay_of(traffic, kafka, models, schemas, directory, name):
+    """What a replay computes. Topics of the same traffic hold the same records, so one replay serves them all."""
+    pipeline = Pipeline(kafka, models, directory, name, schemas).create_topics()
+    traffic.produce(kafka.brokers, pipeline.topic)
+    return Replayed(pipeline.replay(f"{directory}/replayed"))
+
+
+@pytest.fixture(scope="session")
+def small_replayed(small_traffic, kafka, models, schemas, tmp_path_factory):
+    return replay_of(small_traffic, kafka, models, schemas, tmp_path_factory.mktemp("small"), "small")
