@@ -14,6 +14,7 @@
 
 #include "consumer/clock.h"
 #include "consumer/kafka/client.h"
+#include "consumer/kafka/outputs.h"
 #include "consumer/kafka/restore.h"
 #include "consumer/kafka/writer.h"
 #include "consumer/log.h"
@@ -46,6 +47,7 @@ struct lane {
     struct writer *writer;
     struct deployment *deployment;
     struct pipeline *pipeline;
+    struct kafka_outputs outputs;
     struct sink sink;
     struct sketch *sketch;
     uint64_t rules;
@@ -153,96 +155,6 @@ static void publish_face(struct lane *l)
     metrics_copy(&l->published, &l->metrics);
     pthread_mutex_unlock(&l->lock);
     l->published_ns = clock_monotonic_ns();
-}
-
-/* ---- sink: outputs into the transaction ---- */
-
-static int32_t output_partition(const struct lane *l, enum output output, int32_t input_partition)
-{
-    return l->o.topics->outputs[output].partitions == l->o.topics->input_partitions ? input_partition : RD_KAFKA_PARTITION_UA;
-}
-
-static void copy_header(const rd_kafka_message_t *message, const char *name, rd_kafka_headers_t **to)
-{
-    rd_kafka_headers_t *from;
-    const void *value;
-    size_t size;
-    if (!message || rd_kafka_message_headers(message, &from) || rd_kafka_header_get_last(from, name, &value, &size))
-        return;
-    if (!*to)
-        *to = rd_kafka_headers_new(2);
-    rd_kafka_header_add(*to, name, -1, value, (ssize_t)size);
-}
-
-static int send_scored(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err)
-{
-    struct lane *l = context;
-    const struct output_topic *topic = &l->o.topics->outputs[output];
-    rd_kafka_headers_t *headers = NULL;
-    copy_header(record->message, "traceparent", &headers);
-    copy_header(record->message, "tracestate", &headers);
-    return writer_add(l->writer, (struct outbox_record){.source = record->partition, .topic = topic->name, .partition = output_partition(l, output, record->partition),
-        .timestamp_ms = record->timestamp_ms, .key = key.data, .key_size = key.size, .value = value->data, .value_size = value->size, .headers = headers}, topic->schema_id, err);
-}
-
-static void header_text(rd_kafka_headers_t *headers, const char *name, const char *value)
-{
-    if (value)
-        rd_kafka_header_add(headers, name, -1, value, -1);
-}
-
-static rd_kafka_headers_t *dead_letter_headers(const struct lane *l, const struct record *record, const struct verdict *verdict, const char *cut)
-{
-    rd_kafka_headers_t *original, *headers;
-    char number[24], message[512];
-    if (record->message && !rd_kafka_message_headers(record->message, &original))
-        headers = rd_kafka_headers_copy(original);
-    else
-        headers = rd_kafka_headers_new(12);
-    verdict_message(verdict, message, sizeof message);
-    header_text(headers, "weir.reason", reject_name(verdict->reason));
-    header_text(headers, "weir.field", verdict->field);
-    header_text(headers, "weir.rule", verdict->rule);
-    header_text(headers, "weir.value.bytes", cut);
-    header_text(headers, "__connect.errors.topic", l->o.config->input.topic);
-    snprintf(number, sizeof number, "%" PRId32, record->partition);
-    header_text(headers, "__connect.errors.partition", number);
-    snprintf(number, sizeof number, "%" PRId64, record->offset);
-    header_text(headers, "__connect.errors.offset", number);
-    header_text(headers, "__connect.errors.connector.name", l->o.config->app_id);
-    header_text(headers, "__connect.errors.stage", reject_stage(verdict->reason));
-    header_text(headers, "__connect.errors.exception.class.name", reject_name(verdict->reason));
-    header_text(headers, "__connect.errors.exception.message", message);
-    return headers;
-}
-
-static size_t headers_bytes(const rd_kafka_headers_t *headers)
-{
-    const char *name;
-    const void *value;
-    size_t size, bytes = 0;
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-        bytes += strlen(name) + size + 10;
-    return bytes;
-}
-
-/* The original key, value and headers; a value too long for the topic is cut and `weir.value.bytes` says how long it was. */
-static int send_rejected(void *context, const struct record *record, const struct verdict *verdict, struct err *err)
-{
-    struct lane *l = context;
-    const struct output_topic *topic = &l->o.topics->outputs[OUTPUT_DEAD_LETTER];
-    rd_kafka_headers_t *headers = dead_letter_headers(l, record, verdict, NULL);
-    size_t value_size = record->value_size, room = topic->max_message_bytes;
-    size_t other = record->key_size + headers_bytes(headers) + RECORD_OVERHEAD_BYTES;
-    if (record->value && other + value_size > room) {
-        char whole[24];
-        snprintf(whole, sizeof whole, "%zu", record->value_size);
-        rd_kafka_headers_destroy(headers);
-        headers = dead_letter_headers(l, record, verdict, whole);
-        value_size = other < room ? room - other : 0;
-    }
-    return writer_add(l->writer, (struct outbox_record){.source = record->partition, .topic = topic->name, .partition = output_partition(l, OUTPUT_DEAD_LETTER, record->partition),
-        .timestamp_ms = record->timestamp_ms, .key = record->key, .key_size = record->key_size, .value = record->value, .value_size = value_size, .headers = headers}, -1, err);
 }
 
 /* ---- committing ---- */
@@ -662,9 +574,8 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);
-    l->sink = (struct sink){.context = l, .scored = send_scored, .rejected = send_rejected};
-    for (int i = 0; i < OUTPUT_COUNT; i++)
-        l->sink.max_bytes[i] = topics_room(options->topics->outputs[i].max_message_bytes);
+    l->outputs = (struct kafka_outputs){options->config, options->topics, l->writer};
+    l->sink = kafka_sink(&l->outputs);
     *out = l;
     return 0;
 fail:

@@ -145,8 +145,15 @@ static void begin(struct writer *w)
     }
 }
 
+/* What sending again cannot mend: the record never fits, or its topic is gone. */
+static bool hopeless(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC || code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+           kafka_remedy(code, true, false, false) == REMEDY_STOP;
+}
+
 /* Hands one record of the outbox to librdkafka, which reads it in place until it is acknowledged. */
-static void send_record(struct writer *w, const struct outbox_record *r)
+static int send_record(struct writer *w, const struct outbox_record *r, struct err *err)
 {
     for (int64_t waited_ms = 0;; waited_ms += 10) {
         rd_kafka_headers_t *headers = r->headers ? rd_kafka_headers_copy(r->headers) : NULL;
@@ -164,23 +171,25 @@ static void send_record(struct writer *w, const struct outbox_record *r)
             rd_kafka_poll(w->producer, 10); /* back-pressure: the lane reads nothing meanwhile */
             continue;
         }
+        if (code && hopeless(code)) {
+            kafka_err(err, code, "produce");
+            return err_prefix(err, "a record of partition %d for topic %s (%zu bytes)", r->source, r->topic, r->key_size + r->value_size);
+        }
         if (code) {
-            struct err err;
-            kafka_err(&err, code, "produce");
-            log_cause(w, &err);
+            kafka_err(err, code, "produce");
+            log_cause(w, err);
             w->spoiled = true;
         }
-        return;
+        return 0;
     }
 }
 
 int writer_add(struct writer *w, struct outbox_record record, int32_t schema_id, struct err *err)
 {
-    (void)err;
     outbox_add(&w->outbox, record, schema_id);
     begin(w);
-    if (!w->spoiled)
-        send_record(w, &w->outbox.records[w->outbox.count - 1]);
+    if (!w->spoiled && send_record(w, &w->outbox.records[w->outbox.count - 1], err) < 0)
+        return -1;
     if (w->outbox.count % 1024 == 0)
         rd_kafka_poll(w->producer, 0);
     return 0;
@@ -304,7 +313,8 @@ static int send_again(struct writer *w, struct err *err)
     w->spoiled = false;
     begin(w);
     for (size_t i = 0; i < w->outbox.count && !w->spoiled; i++)
-        send_record(w, &w->outbox.records[i]);
+        if (send_record(w, &w->outbox.records[i], err) < 0)
+            return -1;
     return 0;
 }
 

@@ -1,0 +1,102 @@
+#include "consumer/kafka/outputs.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static int32_t output_partition(const struct kafka_outputs *o, enum output output, int32_t input_partition)
+{
+    return o->topics->outputs[output].partitions == o->topics->input_partitions ? input_partition : RD_KAFKA_PARTITION_UA;
+}
+
+static void copy_header(const rd_kafka_message_t *message, const char *name, rd_kafka_headers_t **to)
+{
+    rd_kafka_headers_t *from;
+    const void *value;
+    size_t size;
+    if (!message || rd_kafka_message_headers(message, &from) || rd_kafka_header_get_last(from, name, &value, &size))
+        return;
+    if (!*to)
+        *to = rd_kafka_headers_new(2);
+    rd_kafka_header_add(*to, name, -1, value, (ssize_t)size);
+}
+
+static int send_scored(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err)
+{
+    struct kafka_outputs *o = context;
+    const struct output_topic *topic = &o->topics->outputs[output];
+    rd_kafka_headers_t *headers = NULL;
+    copy_header(record->message, "traceparent", &headers);
+    copy_header(record->message, "tracestate", &headers);
+    return writer_add(o->writer, (struct outbox_record){.source = record->partition, .topic = topic->name, .partition = output_partition(o, output, record->partition),
+        .timestamp_ms = record->timestamp_ms, .key = key.data, .key_size = key.size, .value = value->data, .value_size = value->size, .headers = headers}, topic->schema_id, err);
+}
+
+static void header_text(rd_kafka_headers_t *headers, const char *name, const char *value)
+{
+    if (value)
+        rd_kafka_header_add(headers, name, -1, value, -1);
+}
+
+/* cut: the whole length of a value that is cut, or NULL. */
+static rd_kafka_headers_t *dead_letter_headers(const struct kafka_outputs *o, const struct record *record, const struct verdict *verdict, bool with_original, const char *cut)
+{
+    rd_kafka_headers_t *original, *headers;
+    char number[24], message[512];
+    if (with_original && record->message && !rd_kafka_message_headers(record->message, &original))
+        headers = rd_kafka_headers_copy(original);
+    else
+        headers = rd_kafka_headers_new(12);
+    verdict_message(verdict, message, sizeof message);
+    header_text(headers, "weir.reason", reject_name(verdict->reason));
+    header_text(headers, "weir.field", verdict->field);
+    header_text(headers, "weir.rule", verdict->rule);
+    header_text(headers, "weir.value.bytes", cut);
+    header_text(headers, "__connect.errors.topic", o->config->input.topic);
+    snprintf(number, sizeof number, "%" PRId32, record->partition);
+    header_text(headers, "__connect.errors.partition", number);
+    snprintf(number, sizeof number, "%" PRId64, record->offset);
+    header_text(headers, "__connect.errors.offset", number);
+    header_text(headers, "__connect.errors.connector.name", o->config->app_id);
+    header_text(headers, "__connect.errors.stage", reject_stage(verdict->reason));
+    header_text(headers, "__connect.errors.exception.class.name", reject_name(verdict->reason));
+    header_text(headers, "__connect.errors.exception.message", message);
+    return headers;
+}
+
+static size_t headers_bytes(const rd_kafka_headers_t *headers)
+{
+    const char *name;
+    const void *value;
+    size_t size, bytes = 0;
+    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        bytes += strlen(name) + size + 10;
+    return bytes;
+}
+
+static int send_rejected(void *context, const struct record *record, const struct verdict *verdict, struct err *err)
+{
+    struct kafka_outputs *o = context;
+    const struct output_topic *topic = &o->topics->outputs[OUTPUT_DEAD_LETTER];
+    size_t value_size = record->value_size, room = topics_room(topic->max_message_bytes);
+    rd_kafka_headers_t *headers = dead_letter_headers(o, record, verdict, true, NULL);
+    size_t other = record->key_size + headers_bytes(headers);
+    for (int attempt = 0; attempt < 2 && other + value_size > room; attempt++) {
+        char whole[24];
+        snprintf(whole, sizeof whole, "%zu", record->value_size);
+        rd_kafka_headers_destroy(headers);
+        headers = dead_letter_headers(o, record, verdict, attempt == 0, record->value ? whole : NULL);
+        other = record->key_size + headers_bytes(headers);
+        value_size = other >= room ? 0 : record->value_size < room - other ? record->value_size : room - other;
+    }
+    return writer_add(o->writer, (struct outbox_record){.source = record->partition, .topic = topic->name, .partition = output_partition(o, OUTPUT_DEAD_LETTER, record->partition),
+        .timestamp_ms = record->timestamp_ms, .key = record->key, .key_size = record->key_size, .value = record->value, .value_size = value_size, .headers = headers}, -1, err);
+}
+
+struct sink kafka_sink(struct kafka_outputs *outputs)
+{
+    struct sink sink = {.context = outputs, .scored = send_scored, .rejected = send_rejected};
+    for (int i = 0; i < OUTPUT_COUNT; i++)
+        sink.max_bytes[i] = topics_room(outputs->topics->outputs[i].max_message_bytes);
+    return sink;
+}
