@@ -1,7 +1,10 @@
 """`weir run` as a child process, and other weir commands."""
 
+import contextlib
 import json
+import os
 import re
+import signal
 import subprocess
 import time
 import urllib.error
@@ -77,6 +80,14 @@ class Worker:
     def kill(self):
         self.process.kill()
         self.assert_clean()
+
+    @contextlib.contextmanager
+    def frozen(self):
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
 
     def assert_clean(self):
         report = SANITIZER_REPORT.search(self.logged())

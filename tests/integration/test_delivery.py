@@ -1,0 +1,78 @@
+"""What restarts, rebalances and the weaker delivery cost: time, and nothing else."""
+
+import time
+
+import pytest
+
+import ledger
+from deployment import Pipeline
+from outputs import Written, assert_no_open_transaction
+from services import Kafka
+
+
+def test_at_least_once_loses_nothing_and_repeats_only_equal_bytes(pipeline, small_traffic, small_replayed, kafka):
+    pipeline.config["delivery"] = "at_least_once"
+    half = len(small_traffic.records) // 2
+    workers = [worker.start() for worker in pipeline.workers(2)]
+    for worker in workers:
+        worker.wait_ready()
+    small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+    pipeline.wait_committed(workers, small_traffic.ends, 0.2)
+    workers[0].kill()
+    workers[0].start()
+    small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+    pipeline.wait_committed(workers, small_traffic.ends)
+    for worker in workers:
+        worker.stop()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed, repeated=True)
+
+
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_restart_rebuilds_the_windows(pipeline, small_traffic, small_replayed, kafka, lanes):
+    pipeline.config["lanes"] = lanes
+    worker = pipeline.worker("w")
+    third = len(small_traffic.records) // 3
+    for share, first in ((1 / 3, 0), (2 / 3, third), (1, 2 * third)):
+        last = first + third if share < 1 else None
+        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[first:last])
+        worker.start()
+        pipeline.wait_committed([worker], small_traffic.ends, share * 0.999)
+        worker.stop()
+        for topic in pipeline.outputs.values():
+            assert_no_open_transaction(kafka, topic)
+    assert "rebuilding its state" in worker.logged()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+def test_a_broker_that_is_killed_costs_nothing(models, registry, schemas, small_traffic, small_replayed, tmp_path):
+    """Writes in flight, an open transaction, and a commit of which nobody knows how it ended."""
+    with Kafka(tmp_path / "kafka") as kafka:
+        pipeline = Pipeline(kafka, models, tmp_path, "broker-killed", schemas).create_topics()
+        workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
+        half = len(small_traffic.records) // 2
+        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+        pipeline.wait_committed(workers, small_traffic.ends, 0.1)
+        kafka.kill()
+        time.sleep(1)
+        kafka.start()
+        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+        pipeline.wait_committed(workers, small_traffic.ends)
+        for worker in workers:
+            worker.stop()
+        ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline, small_traffic, small_replayed, kafka):
+    """It comes back into a group that went on without it, with a transaction open: what it holds must not be committed."""
+    pipeline.config["kafka"] |= {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
+    workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
+    half = len(small_traffic.records) // 2
+    small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+    pipeline.wait_committed(workers, small_traffic.ends, 0.1)
+    with workers[0].frozen():
+        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+        time.sleep(8)
+    pipeline.wait_committed(workers, small_traffic.ends)
+    for worker in workers:
+        worker.stop()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
