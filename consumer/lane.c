@@ -20,7 +20,7 @@
 #include "consumer/log.h"
 
 enum {
-    BACKLOG_MAX = 2 * BATCH_MAX,
+    BACKLOG_MAX = 4 * BATCH_MAX, /* room to poll even while a batch waits for the schema registry */
     WAIT_MS_MAX = 100,
     OUTBOX_BYTES_MAX = 64 << 20, /* commit early rather than hold more */
     REGISTRY_BACKOFF_MS_MAX = 5000,
@@ -378,8 +378,8 @@ static int process(struct lane *l, struct lane_partition *p, struct err *err)
     int64_t began = clock_monotonic_ns(), bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += (int64_t)(b->records[i].key_size + b->records[i].value_size);
-    if (p->restore.active && b->records[0].offset >= p->state.suppress_below && restore_finish(&p->restore, &p->state, l->rules, err) < 0)
-        return -1;
+    if (p->restore.active && b->records[0].offset >= p->state.suppress_below)
+        restore_finish(&p->restore, &p->state, l->rules);
     bool suppressed = b->records[0].offset < p->state.suppress_below;
     struct err away = {0};
     int done = pipeline_process(l->pipeline, &p->state, &l->sink, &away);
@@ -431,7 +431,7 @@ static int process_backlog(struct lane *l, struct err *err)
 }
 
 /* Partitions whose rebuild ended at a control record rather than before a message. */
-static int finish_idle_restores(struct lane *l, struct err *err)
+static void finish_idle_restores(struct lane *l)
 {
     for (size_t i = 0; i < l->partition_count; i++) {
         struct lane_partition *p = &l->partitions[i];
@@ -442,10 +442,9 @@ static int finish_idle_restores(struct lane *l, struct err *err)
         bool there = p->state.next_offset >= p->state.suppress_below ||
                      (!rd_kafka_position(l->consumer, list) && list->elems[0].offset >= p->state.suppress_below);
         rd_kafka_topic_partition_list_destroy(list);
-        if (there && restore_finish(&p->restore, &p->state, l->rules, err) < 0)
-            return -1;
+        if (there)
+            restore_finish(&p->restore, &p->state, l->rules);
     }
-    return 0;
 }
 
 /* ---- the loop ---- */
@@ -503,8 +502,7 @@ static int lane_turn(struct lane *l, struct err *err)
     } else if (l->backlog_count) {
         poll_messages(l, 50);
     }
-    if (finish_idle_restores(l, err) < 0)
-        return -1;
+    finish_idle_restores(l);
     if (commit_is_due(l) && commit(l, err) < 0)
         return -1;
     if (clock_monotonic_ns() - l->published_ns > (int64_t)FACE_INTERVAL_MS * 1000000)

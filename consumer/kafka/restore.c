@@ -73,25 +73,25 @@ int restore_begin(struct restore *restore, rd_kafka_t *consumer, const struct co
     return 0;
 }
 
-int restore_finish(struct restore *restore, struct partition_state *state, uint64_t rules, struct err *err)
+void restore_finish(struct restore *restore, struct partition_state *state, uint64_t rules)
 {
-    (void)err;
     const struct offset_metadata *m = &restore->target.metadata;
     restore->active = false;
     double seconds = (double)(clock_monotonic_ns() - restore->began_ns) / 1e9;
     log_info("partition %d: state rebuilt, %" PRId64 " records in %.1f s", state->id, state->suppress_below - restore->from, seconds);
     if (!restore->target.has_metadata || m->first_offset != restore->first_offset)
-        return 0;
+        return;
     if (m->rules != rules) {
         log_info("partition %d: features or validation have changed since the last commit; the new rules hold for the whole rebuild", state->id);
-        return 0;
+        return;
     }
     bool whole = restore->from == restore->first_offset;
-    if (windows_stream_time(state->windows) != m->stream_time || (whole && state->verdict_hash != m->verdict_hash))
-        return err_set(err, "partition %d: the rebuilt state differs from the committed one (stream time %" PRId64 " instead of %" PRId64 "): the input before offset %" PRId64 " is not what it was",
-            state->id, windows_stream_time(state->windows), m->stream_time, state->suppress_below);
+    if (windows_stream_time(state->windows) != m->stream_time || (whole && state->verdict_hash != m->verdict_hash)) {
+        log_warning("partition %d: the records before offset %" PRId64 " are judged otherwise than when they were processed: the log is not what it was, or a schema that was unknown is there now; "
+            "going on with windows of what they are today", state->id, state->suppress_below);
+        return;
+    }
     state->verdict_hash = m->verdict_hash;
-    return 0;
 }
 
 struct offset_metadata restore_metadata(const struct restore *restore, const struct partition_state *state, uint64_t rules)
