@@ -76,7 +76,7 @@ class Record:
     headers: list
     reason: str | None = None             # None: it must become a prediction
     field: str | None = None              # that the dead letter must name; None: whatever it says
-    event: dict | None = None             # of a prediction
+    event: dict | None = None             # of what the windows hold
 
 
 def framed(schema_id, body):
@@ -243,7 +243,9 @@ class Traffic:
         self.put_first(self.event(self.now_ms + FUTURE_SKEW_MS + 1), "future", "event_time")
 
     def garbage_id_too_large_to_write(self):
-        self.put_first(self.event(self.now_ms, transaction_id="i" * 2 * PREDICTION_BYTES_MAX), "output_too_large")
+        event = self.event(self.now_ms, transaction_id="i" * 2 * PREDICTION_BYTES_MAX)
+        self.put_first(event, "output_too_large")
+        self.records[-1].event = event                        # it is in the windows all the same
 
     # -- writing --
 
