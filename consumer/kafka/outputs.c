@@ -4,17 +4,30 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { TRACE_HEADER_MAX = 512 }; /* W3C trace context: what must be passed on of a tracestate */
+
 static int32_t output_partition(const struct kafka_outputs *o, enum output output, int32_t input_partition)
 {
     return o->topics->outputs[output].partitions == o->topics->input_partitions ? input_partition : RD_KAFKA_PARTITION_UA;
 }
 
+static size_t headers_bytes(const rd_kafka_headers_t *headers)
+{
+    const char *name;
+    const void *value;
+    size_t size, bytes = 0;
+    for (size_t i = 0; headers && rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        bytes += strlen(name) + size + 10;
+    return bytes;
+}
+
+/* One that is longer than any tracer writes is left out. */
 static void copy_header(const rd_kafka_message_t *message, const char *name, rd_kafka_headers_t **to)
 {
     rd_kafka_headers_t *from;
     const void *value;
     size_t size;
-    if (!message || rd_kafka_message_headers(message, &from) || rd_kafka_header_get_last(from, name, &value, &size))
+    if (!message || rd_kafka_message_headers(message, &from) || rd_kafka_header_get_last(from, name, &value, &size) || size > TRACE_HEADER_MAX)
         return;
     if (!*to)
         *to = rd_kafka_headers_new(2);
@@ -28,6 +41,10 @@ static int send_scored(void *context, enum output output, const struct record *r
     rd_kafka_headers_t *headers = NULL;
     copy_header(record->message, "traceparent", &headers);
     copy_header(record->message, "tracestate", &headers);
+    if (headers && key.size + value->size + headers_bytes(headers) > topics_room(topic->max_message_bytes)) {
+        rd_kafka_headers_destroy(headers); /* the prediction matters more */
+        headers = NULL;
+    }
     return writer_add(o->writer, (struct outbox_record){.source = record->partition, .topic = topic->name, .partition = output_partition(o, output, record->partition),
         .timestamp_ms = record->timestamp_ms, .key = key.data, .key_size = key.size, .value = value->data, .value_size = value->size, .headers = headers}, topic->schema_id, err);
 }
@@ -64,33 +81,31 @@ static rd_kafka_headers_t *dead_letter_headers(const struct kafka_outputs *o, co
     return headers;
 }
 
-static size_t headers_bytes(const rd_kafka_headers_t *headers)
-{
-    const char *name;
-    const void *value;
-    size_t size, bytes = 0;
-    for (size_t i = 0; rd_kafka_header_get_all(headers, i, &name, &value, &size) == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-        bytes += strlen(name) + size + 10;
-    return bytes;
-}
-
+/* What does not fit the topic is given up in this order: the value's end, the original headers, the key's end. */
 static int send_rejected(void *context, const struct record *record, const struct verdict *verdict, struct err *err)
 {
     struct kafka_outputs *o = context;
     const struct output_topic *topic = &o->topics->outputs[OUTPUT_DEAD_LETTER];
-    size_t value_size = record->value_size, room = topics_room(topic->max_message_bytes);
+    size_t key_size = record->key_size, value_size = record->value_size, room = topics_room(topic->max_message_bytes);
     rd_kafka_headers_t *headers = dead_letter_headers(o, record, verdict, true, NULL);
-    size_t other = record->key_size + headers_bytes(headers);
+    size_t other = key_size + headers_bytes(headers);
     for (int attempt = 0; attempt < 2 && other + value_size > room; attempt++) {
         char whole[24];
         snprintf(whole, sizeof whole, "%zu", record->value_size);
         rd_kafka_headers_destroy(headers);
         headers = dead_letter_headers(o, record, verdict, attempt == 0, record->value ? whole : NULL);
-        other = record->key_size + headers_bytes(headers);
+        other = key_size + headers_bytes(headers);
         value_size = other >= room ? 0 : record->value_size < room - other ? record->value_size : room - other;
     }
+    if (other > room) {
+        char whole[24];
+        snprintf(whole, sizeof whole, "%zu", key_size);
+        header_text(headers, "weir.key.bytes", whole);
+        size_t rest = headers_bytes(headers);
+        key_size = rest < room ? room - rest : 0;
+    }
     return writer_add(o->writer, (struct outbox_record){.source = record->partition, .topic = topic->name, .partition = output_partition(o, OUTPUT_DEAD_LETTER, record->partition),
-        .timestamp_ms = record->timestamp_ms, .key = record->key, .key_size = record->key_size, .value = record->value, .value_size = value_size, .headers = headers}, -1, err);
+        .timestamp_ms = record->timestamp_ms, .key = record->key, .key_size = key_size, .value = record->value, .value_size = value_size, .headers = headers}, -1, err);
 }
 
 struct sink kafka_sink(struct kafka_outputs *outputs)
