@@ -8,6 +8,7 @@ import ledger
 from deployment import Pipeline
 from outputs import Written, assert_no_open_transaction
 from services import Kafka
+from traffic import produce
 
 
 def test_at_least_once_loses_nothing_and_repeats_only_equal_bytes(pipeline, small_traffic, small_replayed, kafka):
@@ -16,11 +17,11 @@ def test_at_least_once_loses_nothing_and_repeats_only_equal_bytes(pipeline, smal
     workers = [worker.start() for worker in pipeline.workers(2)]
     for worker in workers:
         worker.wait_ready()
-    small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
     pipeline.wait_committed(workers, small_traffic.ends, 0.2)
     workers[0].kill()
     workers[0].start()
-    small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
     pipeline.wait_committed(workers, small_traffic.ends)
     for worker in workers:
         worker.stop()
@@ -34,7 +35,7 @@ def test_a_restart_rebuilds_the_windows(pipeline, small_traffic, small_replayed,
     third = len(small_traffic.records) // 3
     for share, first in ((1 / 3, 0), (2 / 3, third), (1, 2 * third)):
         last = first + third if share < 1 else None
-        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[first:last])
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[first:last])
         worker.start()
         pipeline.wait_committed([worker], small_traffic.ends, share * 0.999)
         worker.stop()
@@ -50,12 +51,12 @@ def test_a_broker_that_is_killed_costs_nothing(models, registry, schemas, small_
         pipeline = Pipeline(kafka, models, tmp_path, "broker-killed", schemas).create_topics()
         workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
         half = len(small_traffic.records) // 2
-        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
         pipeline.wait_committed(workers, small_traffic.ends, 0.1)
         kafka.kill()
         time.sleep(1)
         kafka.start()
-        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
         pipeline.wait_committed(workers, small_traffic.ends)
         for worker in workers:
             worker.stop()
@@ -67,10 +68,10 @@ def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline,
     pipeline.config["kafka"] |= {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
     workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
     half = len(small_traffic.records) // 2
-    small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
     pipeline.wait_committed(workers, small_traffic.ends, 0.1)
     with workers[0].frozen():
-        small_traffic.produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
         time.sleep(8)
     pipeline.wait_committed(workers, small_traffic.ends)
     for worker in workers:

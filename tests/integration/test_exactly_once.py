@@ -1,13 +1,13 @@
 """100,000 events with all that can be wrong with them, three processes, twelve partitions: nothing is missing, nothing is
 doubled, and every byte is what a replay of the same topic computes."""
 
-import os
 import time
 
 import pytest
 
 import ledger
 from outputs import Replayed, Written, assert_no_open_transaction
+from traffic import produce
 
 REASONS = {"not_avro", "unknown_schema", "decode_error", "trailing_bytes", "too_large", "missing_field", "null_field", "type", "range",
            "rule", "stale", "future", "duplicate", "output_too_large"}
@@ -45,12 +45,12 @@ def test_three_processes_write_each_output_exactly_once(pipeline, large_traffic,
 def feed_and_kill(pipeline, traffic, restart):
     """Half of the traffic is done; while the rest comes in, one process is killed."""
     half = len(traffic.records) // 2
-    traffic.produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
     workers = [worker.start() for worker in pipeline.workers(3)]
     pipeline.wait_committed(workers, traffic.ends, 0.3)
     rest = traffic.records[half:]
     for i in range(0, len(rest), 2500):
-        traffic.produce(pipeline.kafka.brokers, pipeline.topic, rest[i:i + 2500])
+        produce(pipeline.kafka.brokers, pipeline.topic, rest[i:i + 2500])
         if i == 5 * 2500:
             workers[1].kill()
             if restart:

@@ -8,7 +8,7 @@ import ledger
 from deployment import Pipeline
 from outputs import Replayed, Written
 from services import Registry
-from traffic import SCHEMAS, Traffic, encoded, framed, register_schemas
+from traffic import SCHEMAS, Traffic, encoded, framed, produce, register_schemas
 from worker import OTHER_STATE
 
 
@@ -33,9 +33,9 @@ def test_a_registry_that_is_away_costs_only_time(own_pipeline, own_registry, kaf
     own_pipeline.config["kafka"] |= {"session.timeout.ms": "6000", "max.poll.interval.ms": "8000", "heartbeat.interval.ms": "1000"}
     worker = own_pipeline.worker("w").start().wait_ready()
     own_registry.stop()                                        # no id has been asked for yet
-    traffic.produce(kafka.brokers, own_pipeline.topic, traffic.records[:known])
+    produce(kafka.brokers, own_pipeline.topic, traffic.records[:known])
     worker.wait_for(lambda: worker.status()["lanes"][0]["state"] == "waiting for the schema registry", "the lane says that it waits")
-    traffic.produce(kafka.brokers, own_pipeline.topic, traffic.records[known:])
+    produce(kafka.brokers, own_pipeline.topic, traffic.records[known:])
     cpu = worker.cpu_seconds()
     time.sleep(12)
     spent = worker.cpu_seconds() - cpu
@@ -60,12 +60,12 @@ def test_a_schema_registered_after_its_records_does_not_stop_the_worker(own_pipe
     traffic = Traffic(ids, 400, cards=20, seed=5, garbage=0, duplicates=0)
     for record in traffic.records[50:60]:
         record.value, record.reason = framed(coming, encoded("first", only_first(record.event))), "unknown_schema"
-    traffic.produce(kafka.brokers, own_pipeline.topic, traffic.records[:200])
+    produce(kafka.brokers, own_pipeline.topic, traffic.records[:200])
     own_pipeline.wait_committed([worker], traffic.ends, 0.5)
     worker.stop()
     assert own_registry.register("late", SCHEMAS["first"] | {"name": "Late"}) == coming
     worker.start()
-    traffic.produce(kafka.brokers, own_pipeline.topic, traffic.records[200:])
+    produce(kafka.brokers, own_pipeline.topic, traffic.records[200:])
     own_pipeline.wait_committed([worker], traffic.ends)
     worker.may_judge_otherwise = True
     worker.stop()

@@ -247,12 +247,14 @@ class Traffic:
         self.put_first(event, "output_too_large")
         self.records[-1].event = event                        # it is in the windows all the same
 
-    # -- writing --
+    def produce(self, brokers, topic):
+        produce(brokers, topic, self.records)
 
-    def produce(self, brokers, topic, records=None):
-        """Writes the records (all of them if not told which) and returns when the broker has them."""
-        producer = Producer({"bootstrap.servers": brokers, "linger.ms": 20, "enable.idempotence": True,
-                             "queue.buffering.max.messages": 1_000_000, "compression.type": "lz4"})
-        for record in self.records if records is None else records:
-            producer.produce(topic, record.value, record.key, record.partition, timestamp=record.timestamp_ms, headers=record.headers)
-        assert producer.flush(60) == 0, "the broker did not take the traffic in time"
+
+def produce(brokers, topic, records):
+    """Returns when the broker has the records."""
+    producer = Producer({"bootstrap.servers": brokers, "linger.ms": 20, "enable.idempotence": True, "message.max.bytes": 2_000_000,
+                         "batch.size": 500_000, "queue.buffering.max.messages": 1_000_000, "compression.type": "lz4"})
+    for record in records:
+        producer.produce(topic, record.value, record.key, record.partition, timestamp=record.timestamp_ms, headers=record.headers)
+    assert producer.flush(60) == 0, "the broker did not take the records in time"
