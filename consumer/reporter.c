@@ -103,7 +103,7 @@ int reporter_start(const struct config *config, const struct topics *topics, str
     struct reporter *r = calloc(1, sizeof *r);
     assert(r);
     *r = (struct reporter){.config = config, .topics = topics, .observer = observer, .lanes = lanes, .lane_count = lane_count};
-    if (kafka_producer_within(config, (struct kafka_sizes){.batch_max = topics->report_max_message_bytes}, NULL, on_error, r, &r->producer, err) < 0) {
+    if (kafka_producer_within(config, (struct kafka_sizes){.batch_max = topics->report_max_message_bytes}, NULL, &(struct kafka_producer_callbacks){.error = on_error}, &r->producer, err) < 0) {
         free(r);
         return -1;
     }

@@ -202,10 +202,10 @@ static int set_sizes(rd_kafka_conf_t *conf, struct kafka_sizes sizes, struct err
 
 int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err)
 {
-    return kafka_producer_within(config, (struct kafka_sizes){0}, transactional_id, on_error, opaque, out, err);
+    return kafka_producer_within(config, (struct kafka_sizes){0}, transactional_id, &(struct kafka_producer_callbacks){.error = on_error, .opaque = opaque}, out, err);
 }
 
-int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err)
+int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, const struct kafka_producer_callbacks *callbacks, rd_kafka_t **out, struct err *err)
 {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     int bad = base_conf(config, producer_defaults, sizeof producer_defaults / sizeof *producer_defaults, conf, err) < 0 ||
@@ -218,7 +218,9 @@ int kafka_producer_within(const struct config *config, struct kafka_sizes sizes,
         rd_kafka_conf_destroy(conf);
         return -1;
     }
-    rd_kafka_conf_set_error_cb(conf, on_error);
-    rd_kafka_conf_set_opaque(conf, opaque);
+    rd_kafka_conf_set_error_cb(conf, callbacks->error);
+    if (callbacks->delivered)
+        rd_kafka_conf_set_dr_msg_cb(conf, callbacks->delivered);
+    rd_kafka_conf_set_opaque(conf, callbacks->opaque);
     return create(RD_KAFKA_PRODUCER, conf, out, err);
 }

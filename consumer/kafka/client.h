@@ -38,8 +38,13 @@ struct kafka_sizes {
     size_t batch_max, record_max; /* 0: librdkafka's defaults */
 };
 
+struct kafka_producer_callbacks {
+    void (*error)(rd_kafka_t *rk, int err, const char *reason, void *opaque);
+    void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque); /* or not: message->err; NULL: nobody asks */
+    void *opaque;
+};
 /* transactional_id NULL: an idempotent producer. */
-int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
+int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, const struct kafka_producer_callbacks *callbacks, rd_kafka_t **out, struct err *err);
 int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
 
 /* Error callback text into the log, the same code at most once in ten seconds: a broker that is down says so often. */

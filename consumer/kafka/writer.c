@@ -29,12 +29,13 @@ struct writer {
     bool begun;    /* a transaction is open */
     bool spoiled;  /* what was produced must be taken back and sent again */
     bool recreate; /* and the producer with it */
+    rd_kafka_resp_err_t undelivered; /* at least once: why the broker refused a record since the last commit */
     struct outbox outbox;
     struct writer_part *parts;
     size_t part_count, part_capacity;
     int64_t fenced_ms[FENCED_MOST];
     struct writer_counts counts;
-    char last_cause[128]; /* logged once a cause */
+    char last_cause[1024]; /* logged once a cause */
 };
 
 static bool transactional(const struct writer *w)
@@ -83,9 +84,20 @@ static int initialise(struct writer *w, struct err *err)
     return 0;
 }
 
+/* Without a transaction a record that the broker refuses would be lost without a word: its offset would be committed. */
+static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
+{
+    struct writer *w = opaque;
+    (void)rk;
+    if (message->err)
+        w->undelivered = message->err;
+}
+
 static int open_producer(struct writer *w, struct err *err)
 {
-    if (kafka_producer_within(w->config, w->sizes, transactional(w) ? w->id : NULL, producer_error, w, &w->producer, err) < 0)
+    struct kafka_producer_callbacks callbacks = {producer_error, transactional(w) ? NULL : delivered, w};
+    w->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (kafka_producer_within(w->config, w->sizes, transactional(w) ? w->id : NULL, &callbacks, &w->producer, err) < 0)
         return -1;
     return initialise(w, err);
 }
@@ -261,7 +273,7 @@ static int recreate(struct writer *w, struct err *err)
 {
     w->counts.recreated++;
     if (transactional(w) && fenced_too_often(w))
-        return err_set(err, "transactional id %s was taken away %d times within a minute: is another process running as this instance? set `instance` to different names", w->id, FENCED_MOST);
+        return err_set(err, "the producer %s had to be made anew %d times within a minute, last because of: %.300s; if another process runs as this instance, set `instance` to different names", w->id, FENCED_MOST, w->last_cause);
     close_producer(w);
     w->begun = false;
     if (open_producer(w, err) < 0)
@@ -345,6 +357,7 @@ static enum kafka_remedy commit_transaction(struct writer *w, struct err *err)
 static enum kafka_remedy commit_at_least_once(struct writer *w, struct err *err)
 {
     char why[256];
+    enum kafka_remedy remedy;
     while (rd_kafka_flush(w->producer, 1000) == RD_KAFKA_RESP_ERR__TIMED_OUT && !rd_kafka_fatal_error(w->producer, NULL, 0))
         if (w->owner->serve(w->owner->context) == MEMBER_LOST)
             return REMEDY_REFRESH;
@@ -352,14 +365,20 @@ static enum kafka_remedy commit_at_least_once(struct writer *w, struct err *err)
         err_set(err, "producer: %s", why);
         return REMEDY_RECREATE;
     }
+    if (w->undelivered) {
+        kafka_err(err, w->undelivered, "an output was refused");
+        w->spoiled = true;
+        remedy = hopeless(w->undelivered) ? REMEDY_STOP : REMEDY_ABORT;
+        w->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
+        return remedy;
+    }
     rd_kafka_topic_partition_list_t *offsets = offsets_of(w);
     rd_kafka_resp_err_t code = rd_kafka_commit(w->owner->consumer, offsets, 0);
     rd_kafka_topic_partition_list_destroy(offsets);
     if (!code)
         return REMEDY_NONE;
     kafka_err(err, code, "commit offsets");
-    enum kafka_remedy remedy = kafka_remedy(code, true, false, false);
-    return remedy;
+    return kafka_remedy(code, true, false, false);
 }
 
 static void committed(struct writer *w)
