@@ -23,8 +23,8 @@ import time
 import urllib.error
 import urllib.request
 
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 PREFIX = os.environ.get("WEIR_PREFIX") or os.path.expanduser("~/.cache/weir")
 START_SECONDS_MAX = 90
@@ -234,6 +234,19 @@ class Kafka(Service):
                 return topic
             time.sleep(0.02)
         raise RuntimeError(f"topic {topic} was created, but its leaders are not to be seen")
+
+
+    def configure(self, topic, config):
+        """Changes settings of a topic; the others stay."""
+        entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
+        self.admin.incremental_alter_configs([resource])[resource].result(30)
+
+    def delete_records_before(self, topic, offsets):
+        """The log of partition p then begins at offsets[p]."""
+        wanted = [TopicPartition(topic, partition, offset) for partition, offset in enumerate(offsets)]
+        for done in self.admin.delete_records(wanted).values():
+            done.result(30)
 
 
 class Registry(Service):

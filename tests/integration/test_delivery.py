@@ -1,5 +1,6 @@
 """What restarts, rebalances and the weaker delivery cost: time, and nothing else."""
 
+import re
 import time
 
 import pytest
@@ -8,7 +9,7 @@ import ledger
 from deployment import Pipeline
 from outputs import Written, assert_no_open_transaction
 from services import Kafka
-from traffic import produce
+from traffic import PREDICTION_BYTES_MAX, produce
 
 
 def test_at_least_once_loses_nothing_and_repeats_only_equal_bytes(pipeline, small_traffic, small_replayed, kafka):
@@ -77,3 +78,20 @@ def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline,
     for worker in workers:
         worker.stop()
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+def test_outputs_that_a_topic_refuses_are_not_lost(pipeline, small_traffic, small_replayed, kafka, delivery):
+    """The predictions topic takes less than it did when the worker started: no input offset may be committed past a
+    prediction that is not there."""
+    pipeline.config["delivery"] = delivery
+    worker = pipeline.worker("w").start().wait_ready()
+    kafka.configure(pipeline.outputs["predictions"], {"max.message.bytes": "300"})
+    small_traffic.produce(kafka.brokers, pipeline.topic)
+    assert worker.ends(60) == 1
+    assert re.search(r"error .*(MSG_SIZE_TOO_LARGE|[Mm]essage size too large)", worker.logged())
+    kafka.configure(pipeline.outputs["predictions"], {"max.message.bytes": str(PREDICTION_BYTES_MAX)})
+    worker.start()
+    pipeline.wait_committed([worker], small_traffic.ends)
+    worker.stop()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed, repeated=delivery == "at_least_once")
