@@ -68,7 +68,7 @@ void screen_done(struct screen *s, const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     if (!s->quiet)
-        printf("%s  %-10s  %-58s %5.1f s\n", s->terminal ? "\r\033[K" : "", s->stage, text, (double)(clock_monotonic_ns() - s->began_ns) / 1e9);
+        printf("%s  %-10s  %-56s %5.1f s\n", s->terminal ? "\r\033[K" : "", s->stage, text, (double)(clock_monotonic_ns() - s->began_ns) / 1e9);
     fflush(stdout);
     s->stage = NULL;
 }

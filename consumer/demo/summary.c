@@ -48,13 +48,11 @@ static void print_exactness(const struct summary *s)
 {
     char a[32], b[32], c[32];
     const struct tally_counts *n = &s->counts;
-    if (s->exact) {
-        printf("Every record came out once: %s in, %s predictions and %s dead letters out.\n", grouped(a, n->written), grouped(b, n->predictions), grouped(c, n->dead_letters));
-        return;
-    }
-    printf("NOT every record came out once, as it should: %s in; %s predictions and %s dead letters out;\n", grouped(a, n->written), grouped(b, n->predictions), grouped(c, n->dead_letters));
-    printf("%" PRId64 " missing, %" PRId64 " repeated, %" PRId64 " not as expected, %" PRId64 " of no known record.\n", s->outcome.missing, s->outcome.repeated, s->outcome.unexpected,
-           s->outcome.unknown);
+    puts(s->exact ? "Every record came out once, and as expected.\n" : "NOT every record came out once and as expected.\n");
+    printf("  records       %s in; %s predictions and %s dead letters out\n", grouped(a, n->written), grouped(b, n->predictions), grouped(c, n->dead_letters));
+    if (!s->exact)
+        printf("                %" PRId64 " missing, %" PRId64 " repeated, %" PRId64 " not as expected, %" PRId64 " of no known record\n", s->outcome.missing, s->outcome.repeated,
+            s->outcome.unexpected, s->outcome.unknown);
 }
 
 static void print_rejects(const struct tally_counts *n)
@@ -84,9 +82,9 @@ static void print_drift(const struct summary *s)
     char from[16], since[16];
     const struct drift_view *d = &s->drift;
     if (s->drift_ms != INT64_MAX)
-        printf("  drift         from %s on amounts are half as large again, and a merchant\n                category and a country are new\n", date_of(from, s->drift_ms));
+        printf("  drift         from %s on amounts are half as large again, and a\n                merchant category and a country are new\n", date_of(from, s->drift_ms));
     if (d->named)
-        printf("                %s: first named %s, PSI %.2f on %s; then %zu more\n", verdict(s->drift_found), d->feature, d->psi, date_of(since, d->start_ms), d->others);
+        printf("                %s: first %s, PSI %.2f, on %s; then %zu more\n", verdict(s->drift_found), d->feature, d->psi, date_of(since, d->start_ms), d->others);
     else
         printf("                %s: no column was named in %zu windows\n", verdict(s->drift_found), d->windows);
     if (d->highest_feature)
@@ -97,7 +95,7 @@ static void print_next(const struct summary *s)
 {
     char live[16];
     if (!s->kept) {
-        puts("\nNext: weir demo --keep DIR keeps the traffic, the training set, the models and the\n"
+        puts("\nNext: weir demo --keep DIR keeps traffic, training set, models and\n"
              "configuration, and says what to try with them.");
         return;
     }
@@ -116,12 +114,12 @@ void summary_print(const struct summary *s)
     const struct tally_counts *n = &s->counts;
     puts("");
     print_exactness(s);
-    printf("\n  throughput    %s events a second, in %s transactions; windows rebuilt from %s\n", grouped(a, (int64_t)((double)n->done / s->seconds)), grouped(b, s->commits), grouped(c, s->history));
-    printf("  processor     %.1f us an event for everything in this process: worker, clients,\n                broker, traffic, reader; the worker's lane takes %.1f us for one\n", s->cpu_us, s->pipeline_us);
+    printf("  throughput    %s records a second, in %s transactions\n", grouped(a, (int64_t)((double)n->done / s->seconds)), grouped(b, s->commits));
+    printf("  processor     %.1f us a record for everything in this process: worker,\n                clients, broker, traffic, reader; %.1f us pass in the lane\n", s->cpu_us, s->pipeline_us);
     printf("  decisions     APPROVE %s   REVIEW %s   DECLINE %s\n", grouped(a, n->decisions[DECISION_APPROVE]), grouped(b, n->decisions[DECISION_REVIEW]), grouped(c, n->decisions[DECISION_DECLINE]));
-    printf("  fraud         %s; REVIEW and above: precision %.3f, recall %.3f\n", grouped(a, n->frauds), share_of(n->caught[DECISION_REVIEW], n->called[DECISION_REVIEW]), share_of(n->caught[DECISION_REVIEW], n->frauds));
+    printf("  fraud         %s; from REVIEW on: precision %.3f, recall %.3f\n", grouped(a, n->frauds), share_of(n->caught[DECISION_REVIEW], n->called[DECISION_REVIEW]), share_of(n->caught[DECISION_REVIEW], n->frauds));
     printf("                DECLINE: precision %.3f, recall %.3f\n", share_of(n->caught[DECISION_DECLINE], n->called[DECISION_DECLINE]), share_of(n->caught[DECISION_DECLINE], n->frauds));
-    printf("  AUC           champion %.4f, candidate %.4f in shadow: %s (champion over %.1f)\n", s->outcome.champion_auc, s->outcome.candidate_auc, verdict(s->ranks), SUMMARY_AUC_LEAST);
+    printf("  AUC           champion %.4f (%s: over %.1f); candidate, in shadow, %.4f\n", s->outcome.champion_auc, verdict(s->ranks), SUMMARY_AUC_LEAST, s->outcome.candidate_auc);
     printf("  agreement     %.2f %% of decisions are the same\n", 100 * share_of(n->agreed, n->shadows));
     print_rejects(n);
     print_drift(s);
