@@ -15,7 +15,7 @@ bool literal_matches(const struct literal *literal, const struct value *value)
 {
     switch (value->type) {
     case VALUE_TEXT:
-        return literal->size == value->size && !memcmp(literal->text, value->text, value->size);
+        return literal->size == value->size && (!value->size || !memcmp(literal->text, value->text, value->size));
     case VALUE_INT:
         return literal->is_integer ? literal->integer == value->integer
                                    : literal->is_real && real_is_integer(literal->real, value->integer);

@@ -1,0 +1,82 @@
+#include "scoring/block_pool.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#ifdef __SANITIZE_ADDRESS__
+enum { LARGE = 0 }; /* each block on its own, so that the sanitizer sees its edges */
+#else
+enum { LARGE = 64 << 10 };
+#endif
+enum { CHUNK = 1 << 20, CHUNK_HEAD = 64 };
+
+int block_pool_init(struct block_pool *pool, uint32_t kinds)
+{
+    *pool = (struct block_pool){.kinds = kinds, .free = calloc(kinds, sizeof(void *))};
+    return pool->free ? 0 : -1;
+}
+
+static void *next_of(void *block)
+{
+    void *next;
+    memcpy(&next, block, sizeof next);
+    return next;
+}
+
+static void link_to(void *block, void *next)
+{
+    memcpy(block, &next, sizeof next);
+}
+
+void block_pool_finish(struct block_pool *pool)
+{
+    for (void *chunk = pool->chunks, *next; chunk; chunk = next) {
+        next = next_of(chunk);
+        free(chunk);
+    }
+    free(pool->free);
+    *pool = (struct block_pool){0};
+}
+
+static int chunk_add(struct block_pool *pool)
+{
+    char *chunk = aligned_alloc(64, CHUNK);
+    if (!chunk)
+        return -1;
+    link_to(chunk, pool->chunks);
+    pool->chunks = chunk;
+    pool->at = chunk + CHUNK_HEAD;
+    pool->end = chunk + CHUNK;
+    pool->bytes += CHUNK;
+    return 0;
+}
+
+void *block_take(struct block_pool *pool, uint32_t kind, size_t size)
+{
+    if (size > LARGE) {
+        void *block = aligned_alloc(32, size);
+        pool->bytes += block ? size : 0;
+        return block;
+    }
+    void *block = pool->free[kind];
+    if (block) {
+        pool->free[kind] = next_of(block);
+        return block;
+    }
+    if ((size_t)(pool->end - pool->at) < size && chunk_add(pool))
+        return NULL;
+    block = pool->at;
+    pool->at += size;
+    return block;
+}
+
+void block_put(struct block_pool *pool, uint32_t kind, size_t size, void *block)
+{
+    if (size > LARGE) {
+        pool->bytes -= size;
+        free(block);
+        return;
+    }
+    link_to(block, pool->free[kind]);
+    pool->free[kind] = block;
+}

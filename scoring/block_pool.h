@@ -1,0 +1,18 @@
+/* Memory for the blocks of entities: one free list for each size that the feature program knows, filled from chunks.
+ * A block is aligned to 32 bytes.  What is freed serves later blocks of its size; large ones go back at once. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+struct block_pool {
+    uint32_t kinds;
+    void **free; /* by kind, linked through their first word */
+    void *chunks; /* linked likewise */
+    char *at, *end; /* of the chunk in use */
+    uint64_t bytes; /* held */
+};
+
+int block_pool_init(struct block_pool *pool, uint32_t kinds);
+void block_pool_finish(struct block_pool *pool); /* large blocks must have been put back */
+void *block_take(struct block_pool *pool, uint32_t kind, size_t size); /* not cleared; NULL if memory is short */
+void block_put(struct block_pool *pool, uint32_t kind, size_t size, void *block);

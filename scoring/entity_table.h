@@ -1,0 +1,83 @@
+/* The entities of one partition, by their full bytes.
+ *
+ * Open addressing over words of {upper half of the hash, entity number + 1}, at most two thirds full, no tombstones
+ * (removal shifts back); entities lie in chunks that never move, so that a pointer holds until its entity is removed.
+ * Cost: one cache line of the index and those of the entity, all of which can be prefetched. */
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+#include "scoring/value.h"
+
+enum { ENTITY_KEY_INLINE = 24 };
+
+/* What every entity begins with (one cache line, and 16 bytes); the feature program places the rest behind it. */
+struct entity {
+    char *block;        /* its events and their indexes (window_store.h); NULL: none yet */
+    int64_t newest_ms;  /* time of its newest event, while there is one */
+    uint32_t first;     /* where in the ring the oldest event lies */
+    uint32_t count;     /* events */
+    uint32_t first_seq; /* sequence number of the oldest event */
+    uint16_t layout;    /* of the block */
+    bool held;          /* false: free for a new one */
+    uint32_t number;    /* its own */
+    uint32_t key_size;
+    union {
+        char inlined[ENTITY_KEY_INLINE];
+        char *pointer; /* of keys that are longer */
+    } key;
+    int64_t dropped_ms;  /* newest time of an event dropped before its window was over; TIME_UNKNOWN: none */
+    int64_t seen_offset; /* of its latest event */
+};
+
+struct entity_table {
+    uint64_t *slots;
+    uint32_t slot_bits;
+    uint32_t entity_size;
+    uint32_t held;  /* entities */
+    uint32_t ever;  /* numbers given out so far */
+    uint32_t *free; /* numbers to be given out again */
+    uint32_t free_count, free_room;
+    char **chunks;
+    uint32_t chunk_count, chunk_room;
+    uint64_t key_bytes; /* of long keys */
+};
+
+/* 0, or -1 if memory is short. */
+int entity_table_init(struct entity_table *table, uint32_t entity_size);
+void entity_table_finish(struct entity_table *table);
+struct entity *entity_find(const struct entity_table *table, struct bytes key, uint64_t hash); /* NULL: none */
+/* Behind the header all bytes are 0.  NULL if memory is short. */
+struct entity *entity_add(struct entity_table *table, struct bytes key, uint64_t hash);
+void entity_remove(struct entity_table *table, struct entity *entity);
+uint64_t entity_table_bytes(const struct entity_table *table);
+/* Most bytes that a table with so many entities takes, long keys aside. */
+uint64_t entity_table_worst_bytes(uint32_t entity_size, uint64_t entities);
+
+enum { ENTITY_CHUNK_BITS = 10 };
+
+static inline struct entity *entity_at(const struct entity_table *table, uint32_t number)
+{
+    return (struct entity *)(void *)(table->chunks[number >> ENTITY_CHUNK_BITS] +
+                                     (size_t)(number & ((1u << ENTITY_CHUNK_BITS) - 1)) * table->entity_size);
+}
+
+static inline uint32_t entity_home(const struct entity_table *table, uint64_t hash)
+{
+    return (uint32_t)(hash >> (64 - table->slot_bits));
+}
+
+static inline const char *entity_key(const struct entity *entity)
+{
+    return entity->key_size <= ENTITY_KEY_INLINE ? entity->key.inlined : entity->key.pointer;
+}
+
+/* The first entity whose hash looks like this one, from the index alone: to be fetched, not to be relied on. */
+static inline const struct entity *entity_guess(const struct entity_table *table, uint64_t hash)
+{
+    uint32_t mask = (uint32_t)((UINT64_C(1) << table->slot_bits) - 1);
+    for (uint32_t i = entity_home(table, hash); table->slots[i]; i = (i + 1) & mask)
+        if (table->slots[i] >> 32 == hash >> 32)
+            return entity_at(table, (uint32_t)table->slots[i] - 1);
+    return NULL;
+}

@@ -1,0 +1,451 @@
+/* The compiler of feature files: features in, definitions of words, lanes, channels and accumulators out, each kept
+ * once however many features read it; then byte offsets; then the steps, sorted into runs of one kind. */
+#include "scoring/feature_program.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "scoring/bytes_hash.h"
+#include "scoring/features.h"
+
+/* ---- definitions, each kept once ---- */
+
+static bool same_double(double a, double b)
+{
+    return !(a < b) && !(a > b);
+}
+
+static int number_add(struct feature_program *p, int slot, double fixed)
+{
+    for (uint32_t i = 0; i < p->number_count; i++)
+        if (p->numbers[i].slot == slot && same_double(p->numbers[i].fixed, fixed))
+            return (int)i;
+    p->numbers[p->number_count] = (struct number_def){slot, fixed};
+    return (int)p->number_count++;
+}
+
+static int category_add(struct feature_program *p, int slot, double fixed)
+{
+    for (uint32_t i = 0; i < p->category_count; i++)
+        if (p->categories[i].slot == slot && same_double(p->categories[i].fixed, fixed))
+            return (int)i;
+    p->categories[p->category_count] = (struct category_def){slot, fixed};
+    return (int)p->category_count++;
+}
+
+static int lane_add(struct feature_program *p, int filter, int slot)
+{
+    for (uint32_t i = 0; i < p->count_lanes; i++)
+        if (p->lanes[i].filter == filter && p->lanes[i].slot == slot)
+            return (int)i;
+    p->lanes[p->count_lanes] = (struct lane_def){filter, slot};
+    return (int)p->count_lanes++;
+}
+
+static int channel_add(struct feature_program *p, int category, int filter)
+{
+    int filter_lane = filter < 0 ? -1 : lane_add(p, filter, -1);
+    for (uint32_t i = 0; i < p->channel_count; i++)
+        if (p->channels[i].category == category && p->channels[i].filter_lane == filter_lane)
+            return (int)i;
+    p->channels[p->channel_count] = (struct channel_def){.category = category, .filter_lane = filter_lane};
+    return (int)p->channel_count++;
+}
+
+static int place_add(struct feature_program *p, int lat, int lon)
+{
+    for (uint32_t i = 0; i < p->place_count; i++)
+        if (p->places[i].lat == lat && p->places[i].lon == lon)
+            return (int)i;
+    p->places[p->place_count] = (struct place_def){lat, lon};
+    return (int)p->place_count++;
+}
+
+static int stair_add(struct feature_program *p, int number, int lane, bool max)
+{
+    for (uint32_t i = 0; i < p->stair_count; i++)
+        if (p->stairs[i].number == number && p->stairs[i].lane == lane && p->stairs[i].max == max)
+            return (int)i;
+    p->stairs[p->stair_count] = (struct stair_def){number, lane, max};
+    return (int)p->stair_count++;
+}
+
+static int wide_add(struct feature_program *p, struct wide_def wide)
+{
+    for (uint32_t i = 0; i < p->wide_count; i++)
+        if (p->wides[i].number == wide.number && p->wides[i].lane == wide.lane && p->wides[i].window == wide.window &&
+            p->wides[i].square == wide.square)
+            return (int)i;
+    p->wides[p->wide_count] = wide;
+    return (int)p->wide_count++;
+}
+
+static void same_add(struct feature_program *p, int channel, int window)
+{
+    for (uint32_t i = 0; i < p->same_count; i++)
+        if (p->sames[i].channel == channel && p->sames[i].window == window)
+            return;
+    p->sames[p->same_count++] = (struct same_def){channel, window};
+}
+
+/* ---- one feature ---- */
+
+/* Sum, and for deviations the sum of squares, of a number over a window; as indexes until offsets are known. */
+static void step_sums(struct feature_program *p, struct step *s, const struct feature *f, bool square)
+{
+    s->number = number_add(p, f->slot, f->has_fixed ? f->fixed : 0);
+    s->lane = lane_add(p, f->where, f->slot);
+    struct wide_def wide = {.number = s->number, .lane = s->lane, .window = f->window};
+    if (f->where >= 0)
+        s->sum = wide_add(p, wide);
+    wide.square = true;
+    if (square)
+        s->square = wide_add(p, wide);
+}
+
+static struct literal_list *list_add(struct feature_program *p, const struct feature *f)
+{
+    struct literal_list *list = &p->lists[p->list_count];
+    if (literal_list_init(list, f->values, f->value_count))
+        return NULL;
+    p->list_count++;
+    return list;
+}
+
+static uint32_t listed_bits(const struct feature *f)
+{
+    uint32_t bits = 0;
+    for (size_t i = 0; i < f->value_count; i++)
+        bits |= 1u << (f->values[i].integer & 31);
+    return bits;
+}
+
+static int add_step(struct feature_program *p, const struct feature *f, uint32_t column)
+{
+    double fixed = f->has_fixed ? f->fixed : 0;
+    struct step s = {.column = column, .before = f->exclude_current, .window = f->window, .slot = f->slot, .scale = f->has_scale ? f->scale : 1,
+                     .fixed = fixed, .offset_ms = f->offset_ms, .sum = -1, .square = -1, .same = -1};
+    switch (f->op) {
+    case OP_VALUE: s.kind = STEP_VALUE; break;
+    case OP_EQUALS:
+    case OP_IN:
+    case OP_CODE:
+        s.kind = f->op == OP_CODE ? STEP_CODE : STEP_LISTED;
+        if (!(s.list = list_add(p, f)))
+            return -1;
+        break;
+    case OP_HOUR_OF_DAY:
+    case OP_DAY_OF_WEEK:
+        s.kind = STEP_CLOCK;
+        s.day = f->op == OP_DAY_OF_WEEK;
+        s.listed = listed_bits(f);
+        break;
+    case OP_COUNT:
+        s.kind = f->where < 0 && f->slot < 0 ? STEP_EVENTS : STEP_LANE;
+        if (s.kind == STEP_LANE)
+            s.lane = lane_add(p, f->where, f->slot);
+        break;
+    case OP_SUM:
+        step_sums(p, &s, f, false);
+        s.kind = s.sum < 0 ? STEP_SUM : STEP_SUM_WIDE;
+        break;
+    case OP_MIN:
+    case OP_MAX:
+        s.kind = STEP_BEST;
+        s.number = number_add(p, f->slot, fixed);
+        s.best = stair_add(p, s.number, lane_add(p, f->where, f->slot), f->op == OP_MAX) * (int)p->window_count + f->window;
+        break;
+    case OP_MEAN:
+    case OP_RATIO:
+        s.kind = f->op == OP_MEAN ? STEP_MEAN : STEP_RATIO;
+        step_sums(p, &s, f, false);
+        break;
+    case OP_STD:
+    case OP_ZSCORE:
+        s.kind = f->op == OP_STD ? STEP_STD : STEP_ZSCORE;
+        step_sums(p, &s, f, true);
+        break;
+    case OP_DISTINCT: /* the lane of the channel, when it is known */
+        s.kind = STEP_LANE;
+        s.same = channel_add(p, category_add(p, f->slot, fixed), f->where);
+        break;
+    case OP_SAME:
+        s.kind = STEP_SAME;
+        s.same = channel_add(p, category_add(p, f->slot, fixed), f->where);
+        same_add(p, s.same, f->window);
+        break;
+    case OP_SINCE_LAST: s.kind = STEP_SINCE_LAST; break;
+    case OP_SINCE_FIRST: s.kind = STEP_SINCE_FIRST; break;
+    case OP_SPEED_KMH:
+        s.kind = STEP_SPEED;
+        s.place = place_add(p, f->lat, f->lon);
+        break;
+    case OP_COUNT_OF_OPS: break;
+    }
+    p->steps[p->step_count++] = s;
+    return 0;
+}
+
+/* ---- after all features: lanes of channels, order of sames, offsets of wides ---- */
+
+static int same_order(const void *a, const void *b)
+{
+    const struct same_def *x = a, *y = b;
+    return x->channel != y->channel ? (x->channel > y->channel) - (x->channel < y->channel) : (x->window > y->window) - (x->window < y->window);
+}
+
+static void settle_channels(struct feature_program *p)
+{
+    qsort(p->sames, p->same_count, sizeof *p->sames, same_order);
+    for (uint32_t c = 0; c < p->channel_count; c++) {
+        struct channel_def *channel = &p->channels[c];
+        channel->last_lane = (int)(p->count_lanes + c);
+        while (channel->same_first < (int)p->same_count && p->sames[channel->same_first].channel < (int)c)
+            channel->same_first++;
+        while (channel->same_first + channel->same_count < (int)p->same_count &&
+               p->sames[channel->same_first + channel->same_count].channel == (int)c)
+            channel->same_count++;
+        if ((uint32_t)channel->same_count > p->same_slot_words)
+            p->same_slot_words = (uint32_t)channel->same_count;
+    }
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        struct step *s = &p->steps[i];
+        if (s->kind == STEP_LANE && s->same >= 0)
+            s->lane = p->channels[s->same].last_lane;
+        if (s->kind != STEP_SAME)
+            continue;
+        int same = 0;
+        while (p->sames[same].channel != s->same || p->sames[same].window != s->window)
+            same++;
+        s->same = same;
+    }
+    p->lane_count = p->count_lanes + p->channel_count;
+}
+
+static int wide_order(const void *a, const void *b)
+{
+    const struct wide_def *x = a, *y = b;
+    return x->window != y->window ? (x->window > y->window) - (x->window < y->window) : (x->offset > y->offset) - (x->offset < y->offset);
+}
+
+static void settle_wides(struct feature_program *p)
+{
+    for (uint32_t i = 0; i < p->wide_count; i++)
+        if (p->wides[i].square) {
+            p->wides[i].offset = p->wides_size;
+            p->wides_size += (uint32_t)sizeof(__int128);
+        }
+    for (uint32_t i = 0; i < p->wide_count; i++)
+        if (!p->wides[i].square) {
+            p->wides[i].offset = p->wides_size;
+            p->wides_size += (uint32_t)sizeof(int64_t);
+        }
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        struct step *s = &p->steps[i];
+        if (s->sum >= 0)
+            s->sum = (int)p->wides[s->sum].offset;
+        if (s->square >= 0)
+            s->square = (int)p->wides[s->square].offset;
+    }
+    qsort(p->wides, p->wide_count, sizeof *p->wides, wide_order);
+    for (uint32_t w = 0, i = 0; w <= p->window_count; w++) {
+        while (i < p->wide_count && (uint32_t)p->wides[i].window < w)
+            i++;
+        p->wide_first[w] = i;
+    }
+}
+
+static int step_order(const void *a, const void *b)
+{
+    const struct step *x = a, *y = b;
+    if (x->before != y->before)
+        return x->before ? -1 : 1;
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    return x->column < y->column ? -1 : 1;
+}
+
+static void settle_runs(struct feature_program *p)
+{
+    qsort(p->steps, p->step_count, sizeof *p->steps, step_order);
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        const struct step *s = &p->steps[i];
+        if (!i || s->kind != s[-1].kind || s->before != s[-1].before) {
+            p->runs[p->run_count++] = (struct step_run){.kind = s->kind, .first = i};
+            p->before_runs += s->before;
+        }
+        p->runs[p->run_count - 1].count++;
+    }
+}
+
+/* ---- where everything lies ---- */
+
+static uint32_t align_up(uint32_t at, uint32_t to)
+{
+    return (at + to - 1) / to * to;
+}
+
+static void place_words(struct feature_program *p)
+{
+    p->category_word = RECORD_NUMBERS + p->number_count;
+    p->place_word = p->category_word + p->category_count;
+    p->record_words = p->place_word + 2 * p->place_count;
+    if (p->lane_count > TIME_SHIFT) {
+        p->lane_word = p->record_words;
+        p->lane_words = (p->lane_count + 63) / 64;
+        p->record_words += p->lane_words;
+    }
+}
+
+static void place_entity(struct feature_program *p, uint32_t header)
+{
+    p->lane_width = p->spec->max_events_per_entity < UINT16_MAX - 1 ? 16 : 32;
+    p->lanes_a_group = 64 / p->lane_width;
+    p->lane_groups = (p->lane_count + p->lanes_a_group - 1) / p->lanes_a_group;
+    for (uint32_t lane = 0; lane < p->count_lanes; lane++)
+        p->count_masks[lane / p->lanes_a_group] |= UINT64_C(1) << lane % p->lanes_a_group * p->lane_width;
+    p->cursors_at = header;
+    p->used_at = p->cursors_at + 4 * p->window_count;
+    p->place_at = p->used_at + 4 * (1 + p->channel_count);
+    p->stair_state_at = p->place_at + 4 * p->place_count;
+    p->lanes_at = align_up(p->stair_state_at + 8 * p->stair_count, 8);
+    p->totals_at = p->lanes_at + 8 * p->lane_groups * p->window_count;
+    p->wides_at = align_up(p->totals_at + 8 * p->number_count, p->wide_count ? 16 : 8);
+    p->entity_size = align_up(p->wides_at + p->wides_size, 16);
+}
+
+/* Four capacities for each doubling, so that a ring is filled by four fifths at least once it has grown. */
+static uint32_t next_capacity(uint32_t capacity)
+{
+    if (capacity < 8)
+        return capacity + 2;
+    uint32_t step = 2;
+    while (step * 8 <= capacity)
+        step *= 2;
+    return capacity + step;
+}
+
+static uint32_t stair_slots(uint32_t capacity, bool whole)
+{
+    uint32_t slots = capacity <= 32 ? 8 : capacity <= 256 ? 16 : 32;
+    return whole || capacity < slots ? capacity : slots;
+}
+
+static struct layout layout_of(const struct feature_program *p, uint32_t capacity, bool whole)
+{
+    struct layout layout = {.capacity = capacity, .stair_slots = stair_slots(capacity, whole)};
+    if (capacity > 8 || p->same_count)
+        layout.index_slots = capacity + capacity / 4 * 3 + 2;
+    layout.index_at = (size_t)capacity * p->record_words * 8;
+    size_t tables = 1 + (size_t)p->channel_count * (1 + p->same_slot_words);
+    layout.stairs_at = (layout.index_at + tables * layout.index_slots * 4 + 7) / 8 * 8;
+    layout.size = (layout.stairs_at + (size_t)p->stair_count * layout.stair_slots * 8 + 31) / 32 * 32;
+    return layout;
+}
+
+static int place_blocks(struct feature_program *p)
+{
+    uint32_t most = (uint32_t)p->spec->max_events_per_entity + 1, count = 1;
+    for (uint32_t capacity = 2; capacity < most; capacity = next_capacity(capacity))
+        count++;
+    p->layouts = calloc(count * 2, sizeof *p->layouts);
+    if (!p->layouts)
+        return -1;
+    p->layout_count = count;
+    for (uint32_t i = 0, capacity = 2; i < count; i++, capacity = next_capacity(capacity)) {
+        p->layouts[i] = layout_of(p, capacity, false);
+        p->layouts[count + i] = layout_of(p, capacity, true);
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int allocate(struct feature_program *p)
+{
+    size_t n = p->spec->count + 1;
+    p->widths_ms = calloc(p->window_count + 1, sizeof *p->widths_ms);
+    p->numbers = calloc(n, sizeof *p->numbers);
+    p->categories = calloc(n, sizeof *p->categories);
+    p->places = calloc(n, sizeof *p->places);
+    p->filters = calloc(p->spec->filter_count + 1, sizeof *p->filters);
+    p->lanes = calloc(2 * n, sizeof *p->lanes);
+    p->channels = calloc(n, sizeof *p->channels);
+    p->count_masks = calloc(2 * n, sizeof *p->count_masks);
+    p->sames = calloc(n, sizeof *p->sames);
+    p->stairs = calloc(n, sizeof *p->stairs);
+    p->wides = calloc(2 * n, sizeof *p->wides);
+    p->wide_first = calloc(p->window_count + 1, sizeof *p->wide_first);
+    p->steps = calloc(n, sizeof *p->steps);
+    p->runs = calloc(n, sizeof *p->runs);
+    p->lists = calloc(n, sizeof *p->lists);
+    return p->widths_ms && p->numbers && p->categories && p->places && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
+                   p->wides && p->wide_first && p->steps && p->runs && p->lists
+               ? 0
+               : -1;
+}
+
+static int compile(struct feature_program *p, uint32_t entity_header)
+{
+    const struct feature_spec *spec = p->spec;
+    for (uint32_t w = 0; w < p->window_count; w++)
+        p->widths_ms[w] = spec->windows[w].ms;
+    for (size_t i = 0; i < spec->filter_count; i++) {
+        p->filters[i].predicate = spec->filters[i];
+        if (literal_list_init(&p->filters[i].list, spec->filters[i]->literals, spec->filters[i]->count))
+            return -1;
+        p->filter_count++;
+    }
+    for (size_t i = 0; i < spec->count; i++)
+        if (add_step(p, &spec->features[i], (uint32_t)i))
+            return -1;
+    settle_channels(p);
+    settle_wides(p);
+    settle_runs(p);
+    place_words(p);
+    place_entity(p, entity_header);
+    return place_blocks(p);
+}
+
+struct feature_program *feature_program_create(const struct feature_spec *spec, uint32_t entity_header)
+{
+    struct feature_program *p = calloc(1, sizeof *p);
+    if (!p)
+        return NULL;
+    p->spec = spec;
+    p->window_count = (uint32_t)spec->window_count;
+    if (allocate(p) || compile(p, entity_header)) {
+        feature_program_destroy(p);
+        return NULL;
+    }
+    return p;
+}
+
+void feature_program_destroy(struct feature_program *p)
+{
+    if (!p)
+        return;
+    for (uint32_t i = 0; i < p->filter_count; i++)
+        literal_list_finish(&p->filters[i].list);
+    for (uint32_t i = 0; i < p->list_count; i++)
+        literal_list_finish(&p->lists[i]);
+    free(p->widths_ms);
+    free(p->numbers);
+    free(p->categories);
+    free(p->places);
+    free(p->filters);
+    free(p->lanes);
+    free(p->count_masks);
+    free(p->channels);
+    free(p->sames);
+    free(p->stairs);
+    free(p->wides);
+    free(p->wide_first);
+    free(p->steps);
+    free(p->runs);
+    free(p->lists);
+    free(p->layouts);
+    free(p);
+}

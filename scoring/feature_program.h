@@ -1,0 +1,190 @@
+/* A feature file compiled: what is kept of an event, what is counted in each window, and how a row is made of it.
+ *
+ * An event is kept as a record of 64-bit words:
+ *
+ *   word 0   event time << 16 | its lanes 0..15 (where there are more lanes, they have words of their own)
+ *   word 1   64-bit hash of the id
+ *   numbers  one word each: the sum of the field over all events before this one, modulo 2^64.  The sum over
+ *            neighbours is one subtraction, the number itself the difference to the next record
+ *   categories  one word each: 64-bit hash of a text, or the number; 0 is null
+ *   places   two doubles each: latitude (NaN: no place) and longitude
+ *
+ * A lane is one bit of an event and one counter a window: how many events of the window have the bit.  Count lanes
+ * say "passes this filter and this field is not null"; last lanes say "the latest event of its category", so that
+ * the counter is the number of different ones.
+ *
+ * Two texts of one entity are taken for the same with odds of 2^-64; ids too. */
+#pragma once
+#include <string.h>
+
+#include "scoring/feature_spec.h"
+#include "scoring/literal_list.h"
+
+enum { RECORD_TIME, RECORD_ID, RECORD_NUMBERS };
+#define TIME_SHIFT 16
+
+struct number_def { /* an integer field of a windowed op */
+    int slot;
+    double fixed; /* 0: none */
+};
+
+struct category_def { /* a field of distinct or same */
+    int slot;
+    double fixed;
+};
+
+struct place_def {
+    int lat, lon;
+};
+
+struct lane_def { /* a count lane */
+    int filter; /* -1: every event */
+    int slot;   /* not null; -1: whatever */
+};
+
+struct channel_def { /* one meaning of "the same category": the events of `category` that pass a filter */
+    int category;
+    int filter_lane; /* -1: every event */
+    int last_lane;
+    int same_first, same_count; /* of the program's `sames` */
+};
+
+struct same_def {
+    int channel, window;
+};
+
+struct stair_def { /* the smallest or largest number of each window */
+    int number;
+    int lane; /* member: passes the filter, not null */
+    bool max;
+};
+
+struct wide_def { /* an accumulator of one window that is updated event by event */
+    int number;
+    int lane;
+    int window;
+    bool square;     /* the 128-bit sum of squares; else the 64-bit sum of those that pass the filter */
+    uint32_t offset; /* byte offset among the wides */
+};
+
+enum step_kind {
+    STEP_VALUE, STEP_LISTED, STEP_CODE, STEP_CLOCK,
+    STEP_EVENTS, STEP_LANE, STEP_SUM, STEP_SUM_WIDE, STEP_BEST,
+    STEP_MEAN, STEP_STD, STEP_ZSCORE, STEP_RATIO, STEP_SAME,
+    STEP_SINCE_LAST, STEP_SINCE_FIRST, STEP_SPEED
+};
+
+struct step {
+    enum step_kind kind;
+    uint32_t column;
+    bool before; /* the current event is left out: runs before it is counted */
+    int window, lane, number, best, same, place, slot;
+    int sum, square; /* byte offsets among the wides; sum -1: by the records */
+    double scale, fixed;
+    int64_t offset_ms;
+    uint32_t listed; /* hours or days of the clock as bits; 0: none are listed */
+    bool day;
+    const struct literal_list *list;
+};
+
+struct step_run { /* steps of one kind that follow each other */
+    enum step_kind kind;
+    uint32_t first, count;
+};
+
+struct filter_def {
+    const struct predicate *predicate;
+    struct literal_list list;
+};
+
+struct layout { /* of an entity's block, for one capacity of its ring */
+    uint32_t capacity;    /* records */
+    uint32_t index_slots; /* of each occurrence table; 0: the ring is searched */
+    uint32_t stair_slots;
+    size_t index_at, stairs_at; /* byte offsets */
+    size_t size;                /* bytes, a multiple of 32 */
+};
+
+struct feature_program {
+    const struct feature_spec *spec;
+    uint32_t window_count;
+    int64_t *widths_ms;
+
+    uint32_t record_words;
+    uint32_t number_count, category_count, place_count;
+    struct number_def *numbers;
+    struct category_def *categories;
+    struct place_def *places;
+    uint32_t category_word, place_word, lane_word;
+
+    uint32_t filter_count;
+    struct filter_def *filters;
+
+    uint32_t lane_count, count_lanes; /* count lanes first, then the last lanes of the channels */
+    struct lane_def *lanes;
+    uint32_t lane_width;  /* bits of a counter: 16, or 32 where an entity may hold more events than that */
+    uint32_t lane_groups; /* words of counters a window */
+    uint32_t lanes_a_group;
+    uint64_t *count_masks; /* of each group: the counters of count lanes */
+    uint32_t lane_words;  /* words of lanes in a record */
+
+    uint32_t channel_count, same_count, stair_count, wide_count;
+    struct channel_def *channels;
+    struct same_def *sames;
+    struct stair_def *stairs;
+    struct wide_def *wides;   /* ascending by window */
+    uint32_t *wide_first;     /* of each window; window_count + 1 entries */
+    uint32_t same_slot_words; /* 32-bit counters beside each slot of a channel's table, the most of any channel */
+
+    uint32_t step_count, run_count, before_runs; /* the runs before the event is counted come first */
+    struct step *steps;
+    struct step_run *runs;
+    uint32_t list_count;
+    struct literal_list *lists;
+
+    /* Byte offsets in an entity. */
+    uint32_t entity_size, cursors_at, used_at, place_at, stair_state_at, lanes_at, totals_at, wides_at, wides_size;
+
+    uint32_t layout_count; /* layouts[i] has small staircases, layouts[layout_count + i] whole ones */
+    struct layout *layouts;
+};
+
+/* NULL if memory is short.  `entity_header` is the size of what an entity begins with. */
+struct feature_program *feature_program_create(const struct feature_spec *spec, uint32_t entity_header);
+void feature_program_destroy(struct feature_program *program);
+
+/* Fills the record of an event: word 0 with all its lanes (last lanes set for members), id hash, the numbers
+ * themselves in place of their sums, categories, places. */
+struct event;
+void feature_program_load(const struct feature_program *program, const struct event *event, uint64_t id_hash, uint64_t *record);
+
+static inline int64_t record_time(const uint64_t *record)
+{
+    return (int64_t)(record[RECORD_TIME] >> TIME_SHIFT);
+}
+
+/* Latitude and longitude; the latitude is NaN where either was missing. */
+static inline bool record_has_place(const struct feature_program *p, const uint64_t *record, uint32_t place)
+{
+    double lat;
+    memcpy(&lat, &record[p->place_word + 2 * place], sizeof lat);
+    return lat == lat;
+}
+
+static inline bool record_lane(const struct feature_program *p, const uint64_t *record, int lane)
+{
+    return record[p->lane_word + ((uint32_t)lane >> 6)] >> ((uint32_t)lane & 63) & 1;
+}
+
+static inline void record_lane_set(const struct feature_program *p, uint64_t *record, int lane, bool on)
+{
+    uint64_t bit = UINT64_C(1) << ((uint32_t)lane & 63);
+    uint64_t *word = &record[p->lane_word + ((uint32_t)lane >> 6)];
+    *word = on ? *word | bit : *word & ~bit;
+}
+
+static inline bool record_in_channel(const struct feature_program *p, const struct channel_def *channel, const uint64_t *record)
+{
+    return record[p->category_word + (uint32_t)channel->category] &&
+           (channel->filter_lane < 0 || record_lane(p, record, channel->filter_lane));
+}

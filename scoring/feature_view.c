@@ -1,0 +1,364 @@
+#include "scoring/feature_view.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "scoring/features.h"
+
+int feature_view_init(struct feature_view *v, const struct window_store *store)
+{
+    const struct feature_program *p = store->program;
+    *v = (struct feature_view){.store = store};
+    v->from = calloc(p->window_count + 1, sizeof(const uint64_t *));
+    v->events = calloc(p->window_count + 1, sizeof *v->events);
+    v->low = calloc(p->window_count + 1, sizeof *v->low);
+    v->best = calloc((size_t)p->stair_count * p->window_count + 1, sizeof *v->best);
+    v->sames = calloc(p->same_count + 1, sizeof *v->sames);
+    v->places = calloc(p->place_count + 1, sizeof(const uint64_t *));
+    v->own_lanes = calloc((size_t)p->window_count * p->lane_groups + 1, sizeof *v->own_lanes);
+    v->own_ends = calloc(p->number_count + 1, sizeof *v->own_ends);
+    v->latest = calloc(p->channel_count + 1, sizeof *v->latest);
+    v->nothing = calloc(p->record_words, sizeof *v->nothing);
+    v->own_wides = aligned_alloc(16, (p->wides_size / 16 + 1) * 16);
+    if (v->from && v->events && v->low && v->best && v->sames && v->places && v->own_lanes && v->own_ends && v->own_wides &&
+        v->latest && v->nothing)
+        return 0;
+    feature_view_finish(v);
+    return -1;
+}
+
+void feature_view_finish(struct feature_view *v)
+{
+    free(v->from);
+    free(v->events);
+    free(v->low);
+    free(v->best);
+    free(v->sames);
+    free(v->places);
+    free(v->own_lanes);
+    free(v->own_ends);
+    free(v->own_wides);
+    free(v->latest);
+    free(v->nothing);
+    free(v->seen);
+    *v = (struct feature_view){0};
+}
+
+static void set_current(struct feature_view *v, const struct value *values, const uint64_t *record)
+{
+    v->values = values;
+    v->record = record;
+    v->time_ms = record_time(record);
+}
+
+/* ---- the newest event ---- */
+
+static void read_bests(struct feature_view *v, const struct entity *e)
+{
+    const struct feature_program *p = v->store->program;
+    int64_t *best = v->best;
+    uint32_t at;
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        for (uint32_t w = 0; w < p->window_count; w++, best++)
+            if (!store_best(v->store, e, s, entity_cursors(p, e)[w] - e->first_seq, best, &at))
+                *best = INT64_MIN;
+}
+
+static void read_sames(struct feature_view *v, const struct entity *e)
+{
+    const struct feature_program *p = v->store->program;
+    for (uint32_t c = 0; c < p->channel_count; c++) {
+        const struct channel_def *channel = &p->channels[c];
+        if (!channel->same_count)
+            continue;
+        const uint32_t *counters = store_sames(v->store, e, c, v->record);
+        for (int k = 0; k < channel->same_count; k++)
+            v->sames[channel->same_first + k] = counters ? counters[k] : 0;
+    }
+}
+
+void feature_view_newest(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
+{
+    const struct feature_program *p = v->store->program;
+    const uint32_t *cursors = entity_cursors(p, e), *places = entity_places(p, e);
+    set_current(v, values, record);
+    v->lanes = entity_lanes(p, e);
+    v->wides = entity_wides(p, e);
+    v->ends = entity_totals(p, e);
+    v->last_ms = e->count ? e->newest_ms : TIME_UNKNOWN;
+    v->first_ms = v->time_ms;
+    for (uint32_t w = 0; w < p->window_count; w++) {
+        uint32_t low = cursors[w] - e->first_seq;
+        v->events[w] = e->count - low;
+        v->from[w] = entity_record(p, e, low);
+    }
+    if (p->window_count && v->events[p->window_count - 1])
+        v->first_ms = record_time(v->from[p->window_count - 1]);
+    for (uint32_t i = 0; i < p->place_count; i++)
+        v->places[i] = places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL;
+    if (!p->before_runs)
+        return;
+    read_bests(v, e);
+    read_sames(v, e);
+}
+
+void feature_view_counted(struct feature_view *v, const struct entity *e)
+{
+    for (uint32_t w = 0; w < v->store->program->window_count; w++)
+        v->events[w]++;
+    read_bests(v, e);
+    read_sames(v, e);
+}
+
+/* ---- an older one ---- */
+
+static void add_event(struct feature_view *v, const struct entity *e, uint32_t w, uint32_t at)
+{
+    const struct feature_program *p = v->store->program;
+    const uint64_t *record = entity_record(p, e, at);
+    for (uint32_t g = 0; g < p->lane_groups; g++)
+        v->own_lanes[w * p->lane_groups + g] += lanes_spread(p, record, g) & p->count_masks[g];
+    for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+        if (record_lane(p, record, p->wides[i].lane))
+            wide_add(v->own_wides, &p->wides[i], store_number(v->store, e, at, p->wides[i].number));
+}
+
+static void take_event(struct feature_view *v, const struct entity *e, uint32_t w, uint32_t at)
+{
+    const struct feature_program *p = v->store->program;
+    const uint64_t *record = entity_record(p, e, at);
+    for (uint32_t g = 0; g < p->lane_groups; g++)
+        v->own_lanes[w * p->lane_groups + g] -= lanes_spread(p, record, g) & p->count_masks[g];
+    for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+        if (record_lane(p, record, p->wides[i].lane))
+            wide_take(v->own_wides, &p->wides[i], store_number(v->store, e, at, p->wides[i].number));
+}
+
+static void clear_window(struct feature_view *v, uint32_t w)
+{
+    const struct feature_program *p = v->store->program;
+    memset(v->own_lanes + w * p->lane_groups, 0, p->lane_groups * sizeof *v->own_lanes);
+    for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+        memset(v->own_wides + p->wides[i].offset, 0, p->wides[i].square ? sizeof(__int128) : sizeof(int64_t));
+}
+
+/* The kept window [cursor, count) becomes [low, end): by the difference, or anew where that is less work. */
+static void move_window(struct feature_view *v, const struct entity *e, uint32_t w)
+{
+    const struct feature_program *p = v->store->program;
+    uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq, low = v->low[w];
+    for (uint32_t g = 0; g < p->lane_groups; g++)
+        v->own_lanes[w * p->lane_groups + g] &= p->count_masks[g] * ((UINT64_C(1) << p->lane_width) - 1);
+    if (cursor > v->end || e->count - v->end + cursor - low > v->end - low) {
+        clear_window(v, w);
+        for (uint32_t at = low; at < v->end; at++)
+            add_event(v, e, w, at);
+        return;
+    }
+    for (uint32_t at = v->end; at < e->count; at++)
+        take_event(v, e, w, at);
+    for (uint32_t at = low; at < cursor; at++)
+        add_event(v, e, w, at);
+}
+
+static void find_lows(struct feature_view *v, const struct entity *e)
+{
+    const struct feature_program *p = v->store->program;
+    for (uint32_t w = 0; w < p->window_count; w++) {
+        uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq, low = cursor < v->end ? cursor : v->end;
+        int64_t edge_ms = v->time_ms - p->widths_ms[w];
+        while (low && record_time(entity_record(p, e, low - 1)) > edge_ms)
+            low--;
+        v->low[w] = low;
+        v->events[w] = v->end - low;
+        v->from[w] = entity_record(p, e, low);
+    }
+}
+
+/* The first stair is the best of everything to the end; if it is newer than the window, only a scan can tell. */
+static void late_bests(struct feature_view *v, const struct entity *e)
+{
+    const struct feature_program *p = v->store->program;
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        for (uint32_t w = 0; w < p->window_count; w++) {
+            int64_t *best = &v->best[s * p->window_count + w];
+            uint32_t at;
+            if (store_best(v->store, e, s, v->low[w], best, &at) && at < v->end)
+                continue;
+            *best = INT64_MIN;
+            for (at = v->low[w]; at < v->end; at++) {
+                if (!record_lane(p, entity_record(p, e, at), p->stairs[s].lane))
+                    continue;
+                int64_t x = store_number(v->store, e, at, p->stairs[s].number);
+                if (*best == INT64_MIN || (p->stairs[s].max ? x > *best : x < *best))
+                    *best = x;
+            }
+        }
+}
+
+static int seen_reserve(struct feature_view *v, size_t events)
+{
+    size_t room = 16;
+    while (room < events * 2)
+        room *= 2;
+    if (room > v->seen_room) {
+        uint64_t *seen = realloc(v->seen, room * sizeof *seen);
+        if (!seen)
+            return -1;
+        v->seen = seen;
+        v->seen_room = room;
+    }
+    memset(v->seen, 0, room * sizeof *v->seen);
+    return 0;
+}
+
+/* Whether the category was not seen before. */
+static bool seen_add(struct feature_view *v, size_t room, uint64_t word)
+{
+    size_t i = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (room - 1);
+    for (; v->seen[i]; i = (i + 1) & (room - 1))
+        if (v->seen[i] == word)
+            return false;
+    v->seen[i] = word;
+    return true;
+}
+
+/* From the end backwards: when the first event of a window is passed, the categories seen are the window's. */
+static int late_channel(struct feature_view *v, const struct entity *e, uint32_t c)
+{
+    const struct feature_program *p = v->store->program;
+    const struct channel_def *channel = &p->channels[c];
+    uint32_t word_at = p->category_word + (uint32_t)channel->category, w = 0, different = 0;
+    uint64_t current = v->record[word_at];
+    uint32_t low = p->window_count ? v->low[p->window_count - 1] : v->end;
+    if (seen_reserve(v, v->end - low))
+        return -1;
+    size_t room = 16;
+    while (room < (size_t)(v->end - low) * 2)
+        room *= 2;
+    v->latest[c] = UINT32_MAX;
+    for (uint32_t at = v->end;; at--) {
+        for (; w < p->window_count && v->low[w] == at; w++)
+            lane_counter_add(p, v->own_lanes + w * p->lane_groups, channel->last_lane, different);
+        if (at == low)
+            return 0;
+        const uint64_t *record = entity_record(p, e, at - 1);
+        if (!record_in_channel(p, channel, record))
+            continue;
+        different += seen_add(v, room, record[word_at]);
+        if (record[word_at] != current)
+            continue;
+        if (v->latest[c] == UINT32_MAX)
+            v->latest[c] = at - 1;
+        for (int k = channel->same_first; k < channel->same_first + channel->same_count; k++)
+            v->sames[k] += at - 1 >= v->low[p->sames[k].window];
+    }
+}
+
+static void late_places(struct feature_view *v, const struct entity *e)
+{
+    const struct feature_program *p = v->store->program;
+    for (uint32_t i = 0; i < p->place_count; i++) {
+        uint32_t at = v->end;
+        while (at && !record_has_place(p, entity_record(p, e, at - 1), i))
+            at--;
+        v->places[i] = at ? entity_record(p, e, at - 1) : NULL;
+    }
+}
+
+int feature_view_late(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record, uint32_t at)
+{
+    const struct feature_program *p = v->store->program;
+    set_current(v, values, record);
+    v->end = at;
+    v->last_ms = at ? record_time(entity_record(p, e, at - 1)) : TIME_UNKNOWN;
+    v->lanes = v->own_lanes;
+    v->wides = v->own_wides;
+    v->ends = v->own_ends;
+    memcpy(v->own_lanes, entity_lanes(p, e), (size_t)p->window_count * p->lane_groups * sizeof *v->own_lanes);
+    memcpy(v->own_wides, entity_wides(p, e), p->wides_size);
+    memcpy(v->own_ends, entity_record(p, e, at) + RECORD_NUMBERS, p->number_count * sizeof *v->own_ends);
+    find_lows(v, e);
+    v->first_ms = p->window_count && v->events[p->window_count - 1] ? record_time(v->from[p->window_count - 1]) : v->time_ms;
+    for (uint32_t w = 0; w < p->window_count; w++)
+        move_window(v, e, w);
+    late_bests(v, e);
+    late_places(v, e);
+    memset(v->sames, 0, p->same_count * sizeof *v->sames);
+    for (uint32_t c = 0; c < p->channel_count; c++)
+        if (late_channel(v, e, c))
+            return -1;
+    return 0;
+}
+
+/* ---- the current event counts in a copy ---- */
+
+static void count_window(struct feature_view *v, uint32_t w)
+{
+    const struct feature_program *p = v->store->program;
+    v->events[w]++;
+    uint64_t *groups = v->own_lanes + w * p->lane_groups;
+    for (uint32_t g = 0; g < p->lane_groups; g++)
+        groups[g] += lanes_spread(p, v->record, g) & p->count_masks[g];
+    for (uint32_t c = 0; c < p->channel_count; c++)
+        if (record_in_channel(p, &p->channels[c], v->record))
+            lane_counter_add(p, groups, p->channels[c].last_lane, v->latest[c] == UINT32_MAX || v->latest[c] < v->low[w]);
+    for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+        if (record_lane(p, v->record, p->wides[i].lane))
+            wide_add(v->own_wides, &p->wides[i], (int64_t)v->record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
+}
+
+static void count_bests(struct feature_view *v)
+{
+    const struct feature_program *p = v->store->program;
+    for (uint32_t s = 0; s < p->stair_count; s++) {
+        if (!record_lane(p, v->record, p->stairs[s].lane))
+            continue;
+        int64_t x = (int64_t)v->record[RECORD_NUMBERS + (uint32_t)p->stairs[s].number];
+        for (uint32_t w = 0; w < p->window_count; w++) {
+            int64_t *best = &v->best[s * p->window_count + w];
+            if (*best == INT64_MIN || (p->stairs[s].max ? x > *best : x < *best))
+                *best = x;
+        }
+    }
+}
+
+void feature_view_late_counted(struct feature_view *v)
+{
+    const struct feature_program *p = v->store->program;
+    for (uint32_t w = 0; w < p->window_count; w++)
+        count_window(v, w);
+    for (uint32_t i = 0; i < p->number_count; i++)
+        v->own_ends[i] += v->record[RECORD_NUMBERS + i];
+    count_bests(v);
+    for (uint32_t c = 0; c < p->channel_count; c++)
+        if (record_in_channel(p, &p->channels[c], v->record))
+            for (int k = 0; k < p->channels[c].same_count; k++)
+                v->sames[p->channels[c].same_first + k]++;
+}
+
+void feature_view_alone(struct feature_view *v, const struct value *values, const uint64_t *record)
+{
+    const struct feature_program *p = v->store->program;
+    set_current(v, values, record);
+    v->end = 0;
+    v->last_ms = TIME_UNKNOWN;
+    v->first_ms = v->time_ms;
+    v->lanes = v->own_lanes;
+    v->wides = v->own_wides;
+    v->ends = v->own_ends;
+    memset(v->own_lanes, 0, (size_t)p->window_count * p->lane_groups * sizeof *v->own_lanes);
+    memset(v->own_wides, 0, p->wides_size);
+    memset(v->events, 0, p->window_count * sizeof *v->events);
+    memset(v->low, 0, p->window_count * sizeof *v->low);
+    memset(v->sames, 0, p->same_count * sizeof *v->sames);
+    for (uint32_t w = 0; w < p->window_count; w++)
+        v->from[w] = v->nothing;
+    memset(v->own_ends, 0, p->number_count * sizeof *v->own_ends);
+    for (uint32_t i = 0; i < p->stair_count * p->window_count; i++)
+        v->best[i] = INT64_MIN;
+    for (uint32_t i = 0; i < p->place_count; i++)
+        v->places[i] = NULL;
+    for (uint32_t c = 0; c < p->channel_count; c++)
+        v->latest[c] = UINT32_MAX;
+}

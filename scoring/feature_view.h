@@ -1,0 +1,51 @@
+/* What the steps of a row read: for each window where it begins and what its counters say.
+ *
+ * For an event that is the newest of its entity the windows are those that the entity keeps.  An older one looks at
+ * windows that end earlier: their counters are copies, from which the newer events are taken and to which those are
+ * added that have left since; different categories and `same` are found by going through the longest window once.
+ * Cost: O(windows) for the newest, for others up to the events of the longest window. */
+#pragma once
+#include "scoring/window_store.h"
+
+struct feature_view {
+    const struct window_store *store;
+    const struct value *values;
+    int64_t time_ms;
+    const uint64_t *record;   /* of the current event, with the numbers themselves */
+    const uint64_t **from;    /* of each window the first record (the record at its end if it is empty) */
+    uint32_t *events;         /* of each window */
+    const uint64_t *lanes;    /* counters, window by window */
+    const char *wides;
+    const uint64_t *ends;     /* of each number the sum of all events up to the end of the windows */
+    int64_t *best;            /* of each stair and window; INT64_MIN: none */
+    uint32_t *sames;          /* of each op `same` */
+    int64_t last_ms;          /* of the event before; TIME_UNKNOWN: none */
+    int64_t first_ms;         /* of the first event of the longest window */
+    const uint64_t **places;  /* of each place the record of the latest event before that has it; NULL: none */
+
+    /* Copies for an event that is not the newest. */
+    uint32_t *low; /* index of each window's first event */
+    uint32_t end;  /* index after the windows' last event */
+    uint64_t *own_lanes, *own_ends;
+    char *own_wides;
+    uint32_t *latest;  /* of each channel the index of the latest event of the current one's category; UINT32_MAX: none */
+    uint64_t *nothing; /* a record of zeros */
+    uint64_t *seen; /* categories of the window that is gone through */
+    size_t seen_room;
+};
+
+/* 0, or -1 if memory is short. */
+int feature_view_init(struct feature_view *view, const struct window_store *store);
+void feature_view_finish(struct feature_view *view);
+
+/* The windows without the current event, which is the newest: store_advance and store_place are done. */
+void feature_view_newest(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);
+/* With it: store_count_in is done. */
+void feature_view_counted(struct feature_view *view, const struct entity *entity);
+
+/* The windows without the current event, which belongs at index `at`; 0, or -1 if memory is short. */
+int feature_view_late(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record, uint32_t at);
+/* With it. */
+void feature_view_late_counted(struct feature_view *view);
+/* The current event alone: it is not visible, not even to itself but for its own window. */
+void feature_view_alone(struct feature_view *view, const struct value *values, const uint64_t *record);

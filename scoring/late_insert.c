@@ -1,0 +1,123 @@
+/* An event that is older than the newest of its entity takes its place among the others: what is behind it moves by
+ * one, and so do the cursors, stairs and occurrences that point there; it is counted in the windows that reach it.
+ * Cost: the events behind it.  Where those are many, the occurrence tables are built anew instead. */
+#include "scoring/occurrences.h"
+#include "scoring/staircase.h"
+
+/* Of the windows (as they end at the newest event), those that hold an event of this time at index `at`; the cursors of
+ * the others pass over it. */
+static uint64_t windows_reach(const struct feature_program *p, struct entity *e, int64_t time_ms, uint32_t at)
+{
+    uint32_t *cursors = entity_cursors(p, e);
+    uint64_t reach = 0;
+    for (uint32_t w = 0; w < p->window_count; w++) {
+        uint32_t cursor = cursors[w] - e->first_seq;
+        if (cursor < at || (cursor == at && time_ms > e->newest_ms - p->widths_ms[w]))
+            reach |= UINT64_C(1) << w;
+        else
+            cursors[w]++;
+    }
+    return reach;
+}
+
+static void count_in(const struct feature_program *p, struct entity *e, const uint64_t *record, uint64_t reach)
+{
+    for (uint32_t w = 0; w < p->window_count; w++) {
+        if (!(reach >> w & 1))
+            continue;
+        uint64_t *groups = entity_lanes(p, e) + w * p->lane_groups;
+        for (uint32_t g = 0; g < p->lane_groups; g++)
+            groups[g] += lanes_spread(p, record, g) & p->count_masks[g];
+        for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+            if (record_lane(p, record, p->wides[i].lane))
+                wide_add(entity_wides(p, e), &p->wides[i], (int64_t)record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
+    }
+}
+
+/* Before anything moves, but for the cursors: whether the event is the latest of its category (its last lane), and
+ * which windows get a category more. */
+static struct occurrence channel_count_in(struct window_store *store, struct entity *e, uint32_t c, uint64_t *record, uint32_t at,
+                                          uint64_t reach)
+{
+    const struct feature_program *p = store->program;
+    int lane = p->channels[c].last_lane;
+    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + c, record);
+    bool last = !latest.found || latest.at < at;
+    record_lane_set(p, record, lane, last);
+    if (latest.found && last)
+        record_lane_set(p, entity_record(p, e, latest.at), lane, false);
+    for (uint32_t w = 0; w < p->window_count; w++)
+        if (reach >> w & 1)
+            lane_counter_add(p, entity_lanes(p, e) + w * p->lane_groups, lane,
+                             !latest.found || latest.at < entity_cursors(p, e)[w] - e->first_seq);
+    return latest;
+}
+
+static void channel_settle(struct window_store *store, struct entity *e, uint32_t c, const uint64_t *record, uint32_t at, uint64_t reach,
+                           struct occurrence latest)
+{
+    const struct feature_program *p = store->program;
+    const struct channel_def *channel = &p->channels[c];
+    if (record_lane(p, record, channel->last_lane))
+        occurrence_set(store, e, TABLE_CHANNELS + c, latest, at, record);
+    uint32_t *counters = channel->same_count ? occurrence_counters(store, e, TABLE_CHANNELS + c, latest.slot) : NULL;
+    for (int k = 0; k < channel->same_count; k++)
+        counters[k] += (uint32_t)(reach >> p->sames[channel->same_first + k].window & 1);
+}
+
+static void places_insert(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
+{
+    for (uint32_t i = 0; i < p->place_count; i++) {
+        uint32_t *place = &entity_places(p, e)[i], have = *place - e->first_seq;
+        if (have < e->count && have >= at)
+            ++*place;
+        else if (record_has_place(p, record, i))
+            *place = e->first_seq + at;
+    }
+}
+
+static void records_move(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
+{
+    size_t size = (size_t)p->record_words * 8;
+    for (uint32_t i = e->count; i-- > at;) {
+        uint64_t *to = entity_record(p, e, i + 1);
+        memcpy(to, entity_record(p, e, i), size);
+        if (i > at)
+            for (uint32_t n = 0; n < p->number_count; n++)
+                to[RECORD_NUMBERS + n] += record[RECORD_NUMBERS + n];
+    }
+    uint64_t *place = entity_record(p, e, at), *behind = entity_record(p, e, at + 1);
+    memcpy(place, record, size);
+    for (uint32_t n = 0; n < p->number_count; n++) {
+        place[RECORD_NUMBERS + n] = behind[RECORD_NUMBERS + n];
+        behind[RECORD_NUMBERS + n] += record[RECORD_NUMBERS + n];
+        entity_totals(p, e)[n] += record[RECORD_NUMBERS + n];
+    }
+}
+
+void store_insert(struct window_store *store, struct entity *e, uint64_t *record, uint32_t at)
+{
+    const struct feature_program *p = store->program;
+    bool anew = (e->count - at) * 2 > e->count && e->count > 16;
+    struct occurrence latest[FEATURES_MAX];
+    uint64_t reach = windows_reach(p, e, record_time(record), at);
+    count_in(p, e, record, reach);
+    for (uint32_t c = 0; c < p->channel_count; c++)
+        if (record_in_channel(p, &p->channels[c], record))
+            latest[c] = channel_count_in(store, e, c, record, at, reach);
+    for (uint32_t i = e->count; !anew && i-- > at;)
+        occurrences_shift(store, e, i, entity_record(p, e, i));
+    stairs_insert(p, e, record, at);
+    places_insert(p, e, record, at);
+    records_move(p, e, record, at);
+    e->count++;
+    store->events++;
+    if (anew) {
+        occurrences_rebuild(store, e);
+        return;
+    }
+    occurrence_set(store, e, TABLE_IDS, occurrence_find(store, e, TABLE_IDS, record), at, record);
+    for (uint32_t c = 0; c < p->channel_count; c++)
+        if (record_in_channel(p, &p->channels[c], record))
+            channel_settle(store, e, c, record, at, reach, latest[c]);
+}

@@ -1,0 +1,143 @@
+/* How the state stays within its limits without the limits depending on when memory is given back.
+ *
+ * What counts is visible events, and entities that have one.  As long as all that is held, visible or not, is within the
+ * limits, so is what counts.  When it is not, two heaps are built: by the time of the oldest event, to let go of
+ * everything that is no longer visible at each event, and by the last offset seen, to evict.  Keys only grow, so an
+ * entry is looked at again when it comes up: O(log entities) for each event that goes, amortised.  The heaps go when
+ * an eighth of both limits is free.
+ *
+ * Without pressure idle entities are found by a hand that goes round four times in W + L of stream time. */
+#include <assert.h>
+
+#include "scoring/partition_state.h"
+
+void limits_forget(struct windows *w, struct entity *e)
+{
+    store_release(&w->store, e);
+    entity_remove(&w->entities, e);
+    w->forgotten_entities++;
+}
+
+static int64_t oldest_ms(const struct windows *w, const struct entity *e)
+{
+    return record_time(entity_record(w->program, e, 0));
+}
+
+static bool over(const struct windows *w)
+{
+    return w->entities.held > w->limits.max_entities || w->store.events > w->limits.max_events;
+}
+
+static bool relaxed(const struct windows *w)
+{
+    return w->entities.held < w->limits.max_entities - w->limits.max_entities / 8 &&
+           w->store.events < w->limits.max_events - w->limits.max_events / 8;
+}
+
+static int press(struct windows *w)
+{
+    w->pressed = true;
+    for (uint32_t i = 0; i < w->entities.ever; i++) {
+        const struct entity *e = entity_at(&w->entities, i);
+        if (!e->held)
+            continue;
+        if (lazy_heap_put(&w->by_oldest, i, oldest_ms(w, e)) || lazy_heap_put(&w->by_seen, i, e->seen_offset))
+            return -1;
+    }
+    return 0;
+}
+
+static void release(struct windows *w)
+{
+    w->pressed = false;
+    lazy_heap_finish(&w->by_oldest);
+    lazy_heap_finish(&w->by_seen);
+}
+
+/* The entity that has just changed: new ones come in, and an oldest time may have become earlier. */
+static int note(struct windows *w, const struct entity *e)
+{
+    if (oldest_ms(w, e) < lazy_heap_key(&w->by_oldest, e->number) && lazy_heap_put(&w->by_oldest, e->number, oldest_ms(w, e)))
+        return -1;
+    if (e->seen_offset < lazy_heap_key(&w->by_seen, e->number) && lazy_heap_put(&w->by_seen, e->number, e->seen_offset))
+        return -1;
+    return 0;
+}
+
+static int expire(struct windows *w)
+{
+    int64_t horizon_ms = windows_horizon(w), key;
+    uint32_t number;
+    while (lazy_heap_peek(&w->by_oldest, &key) && key <= horizon_ms) {
+        lazy_heap_take(&w->by_oldest, &number, &key);
+        struct entity *e = entity_at(&w->entities, number);
+        if (!e->held)
+            continue;
+        store_trim(&w->store, e, horizon_ms);
+        if (!e->count)
+            limits_forget(w, e);
+        else if (store_shrink(&w->store, e) || lazy_heap_put(&w->by_oldest, number, oldest_ms(w, e)))
+            return -1;
+    }
+    return 0;
+}
+
+static void evict(struct windows *w, struct entity *e)
+{
+    if (e->newest_ms > w->evicted_ms)
+        w->evicted_ms = e->newest_ms;
+    store_release(&w->store, e);
+    entity_remove(&w->entities, e);
+    w->evicted_entities++;
+}
+
+static int evict_least_recent(struct windows *w)
+{
+    uint32_t number;
+    int64_t key;
+    while (over(w)) {
+        bool any = lazy_heap_take(&w->by_seen, &number, &key);
+        assert(any);
+        struct entity *e = entity_at(&w->entities, number);
+        if (!e->held)
+            continue;
+        if (e->seen_offset == key)
+            evict(w, e);
+        else if (lazy_heap_put(&w->by_seen, number, e->seen_offset))
+            return -1;
+    }
+    return 0;
+}
+
+int limits_keep(struct windows *w, struct entity *e)
+{
+    if (!w->pressed && !over(w))
+        return 0;
+    if (w->pressed ? e && note(w, e) : press(w))
+        return -1;
+    if (expire(w) || evict_least_recent(w))
+        return -1;
+    if (relaxed(w))
+        release(w);
+    return 0;
+}
+
+void limits_sweep(struct windows *w, size_t events)
+{
+    int64_t reach_ms = w->spec->longest_window_ms + w->spec->lateness_ms, horizon_ms = windows_horizon(w);
+    if (w->now_ms == TIME_UNKNOWN || !w->entities.ever)
+        return;
+    double turns = 4.0 * (double)(w->now_ms - w->swept_to_ms) / (double)(reach_ms + 1);
+    double due = turns < 1 ? turns * w->entities.ever : w->entities.ever;
+    if (due < 1)
+        return;
+    double most = 64.0 * (double)events;
+    uint32_t steps = (uint32_t)(due < most ? due : most);
+    w->swept_to_ms = w->now_ms - (int64_t)((due - steps) / w->entities.ever / 4 * (double)(reach_ms + 1));
+    for (uint32_t i = 0; i < steps; i++) {
+        w->sweep_at = w->sweep_at + 1 < w->entities.ever ? w->sweep_at + 1 : 0;
+        struct entity *e = entity_at(&w->entities, w->sweep_at);
+        if (e->held && e->newest_ms <= horizon_ms)
+            limits_forget(w, e);
+    }
+}

@@ -1,0 +1,38 @@
+/* All entities of a partition and what they share: stream time, history, limits.  (struct windows of features.h.) */
+#pragma once
+#include "scoring/feature_view.h"
+#include "scoring/features.h"
+#include "scoring/lazy_heap.h"
+
+struct windows {
+    const struct feature_spec *spec;
+    struct feature_program *program;
+    struct window_limits limits;
+    struct entity_table entities;
+    struct window_store store;
+    struct feature_view view;
+    uint64_t *records; /* of the events that are under way in windows_fold */
+    int64_t now_ms;    /* T */
+    int64_t history_ms;
+    int64_t evicted_ms; /* newest time ever evicted */
+    uint64_t evicted_entities, dropped_events, forgotten_entities;
+
+    uint32_t sweep_at;    /* entity number where the search for idle entities goes on */
+    int64_t swept_to_ms;  /* stream time up to which sweeping has been paid for */
+
+    /* While a limit binds: who becomes invisible next, and who was seen least recently. */
+    bool pressed;
+    struct lazy_heap by_oldest, by_seen;
+};
+
+/* What is not later than this is not visible any more; INT64_MIN before the first event. */
+static inline int64_t windows_horizon(const struct windows *w)
+{
+    return w->now_ms == TIME_UNKNOWN ? INT64_MIN : w->now_ms - w->spec->longest_window_ms - w->spec->lateness_ms;
+}
+
+/* Limits, after an event of this entity (NULL: of none that is held) was counted in; it may be gone afterwards.  0, or -1 if memory is short. */
+int limits_keep(struct windows *windows, struct entity *entity);
+/* Forgets idle entities, as many as stream time has moved on. */
+void limits_sweep(struct windows *windows, size_t events);
+void limits_forget(struct windows *windows, struct entity *entity);

@@ -1,0 +1,150 @@
+#include "scoring/staircase.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "scoring/occurrences.h"
+
+#define SEQ_MASK ((UINT64_C(1) << OCCURRENCE_SEQ_BITS) - 1)
+
+static struct stair_state *state_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
+{
+    return (struct stair_state *)(void *)((char *)(uintptr_t)e + p->stair_state_at) + stair;
+}
+
+static uint64_t *slots_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
+{
+    const struct layout *layout = entity_layout(p, e);
+    return (uint64_t *)(void *)(e->block + layout->stairs_at) + (size_t)stair * layout->stair_slots;
+}
+
+static uint64_t *stair_at(const struct feature_program *p, const struct entity *e, uint32_t stair, uint32_t i)
+{
+    uint32_t place = state_of(p, e, stair)->first + i, slots = entity_layout(p, e)->stair_slots;
+    return slots_of(p, e, stair) + (place >= slots ? place - slots : place);
+}
+
+static uint64_t stair_word(int64_t number, uint32_t seq)
+{
+    return (uint64_t)number << OCCURRENCE_SEQ_BITS | (seq & SEQ_MASK);
+}
+
+static int64_t stair_number(uint64_t word)
+{
+    return (int64_t)word >> OCCURRENCE_SEQ_BITS;
+}
+
+static uint32_t stair_index(const struct entity *e, uint64_t word)
+{
+    return (uint32_t)((word - e->first_seq) & SEQ_MASK);
+}
+
+static int64_t signed_number(const struct feature_program *p, uint32_t stair, const uint64_t *record)
+{
+    int64_t x = (int64_t)record[RECORD_NUMBERS + (uint32_t)p->stairs[stair].number];
+    return p->stairs[stair].max ? x : -x;
+}
+
+uint32_t stairs_most(const struct feature_program *p, const struct entity *e)
+{
+    uint32_t most = 0;
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        if (state_of(p, e, s)->count > most)
+            most = state_of(p, e, s)->count;
+    return most;
+}
+
+void stairs_push(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
+{
+    for (uint32_t s = 0; s < p->stair_count; s++) {
+        if (!record_lane(p, record, p->stairs[s].lane))
+            continue;
+        struct stair_state *state = state_of(p, e, s);
+        int64_t number = signed_number(p, s, record);
+        while (state->count && stair_number(*stair_at(p, e, s, state->count - 1)) <= number)
+            state->count--;
+        *stair_at(p, e, s, state->count++) = stair_word(number, e->first_seq + at);
+    }
+}
+
+/* Stairs from event `at` on move by one; then the event takes its place if no later one reaches it. */
+static void insert_one(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, uint32_t at)
+{
+    struct stair_state *state = state_of(p, e, s);
+    uint32_t later = state->count;
+    while (later && stair_index(e, *stair_at(p, e, s, later - 1)) >= at) {
+        uint64_t *stair = stair_at(p, e, s, --later);
+        *stair = stair_word(stair_number(*stair), e->first_seq + stair_index(e, *stair) + 1);
+    }
+    if (!record_lane(p, record, p->stairs[s].lane))
+        return;
+    int64_t number = signed_number(p, s, record);
+    if (later < state->count && stair_number(*stair_at(p, e, s, later)) >= number)
+        return;
+    uint32_t keep = later, behind = state->count - later;
+    while (keep && stair_number(*stair_at(p, e, s, keep - 1)) <= number)
+        keep--;
+    if (keep == later)
+        for (uint32_t i = behind; i--;)
+            *stair_at(p, e, s, later + 1 + i) = *stair_at(p, e, s, later + i);
+    else
+        for (uint32_t i = 0; i < behind; i++)
+            *stair_at(p, e, s, keep + 1 + i) = *stair_at(p, e, s, later + i);
+    *stair_at(p, e, s, keep) = stair_word(number, e->first_seq + at);
+    state->count = keep + 1 + behind;
+}
+
+void stairs_insert(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
+{
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        insert_one(p, e, s, record, at);
+}
+
+void stairs_pop(const struct feature_program *p, struct entity *e)
+{
+    for (uint32_t s = 0; s < p->stair_count; s++) {
+        struct stair_state *state = state_of(p, e, s);
+        if (!state->count || stair_index(e, *stair_at(p, e, s, 0)))
+            continue;
+        state->first = state->first + 1 == entity_layout(p, e)->stair_slots ? 0 : state->first + 1;
+        state->count--;
+    }
+}
+
+void stairs_copy(const struct feature_program *p, struct entity *e, const struct layout *layout, char *block)
+{
+    for (uint32_t s = 0; s < p->stair_count; s++) {
+        struct stair_state *state = state_of(p, e, s);
+        uint64_t *slots = (uint64_t *)(void *)(block + layout->stairs_at) + (size_t)s * layout->stair_slots;
+        assert(state->count <= layout->stair_slots);
+        for (uint32_t i = 0; i < state->count; i++)
+            slots[i] = *stair_at(p, e, s, i);
+    }
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        state_of(p, e, s)->first = 0;
+}
+
+bool store_best(const struct window_store *store, const struct entity *e, uint32_t s, uint32_t from, int64_t *best, uint32_t *at)
+{
+    const struct feature_program *p = store->program;
+    uint32_t low = 0, high = state_of(p, e, s)->count;
+    uint32_t count = high;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (stair_index(e, *stair_at(p, e, s, middle)) < from)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low == count)
+        return false;
+    uint64_t word = *stair_at(p, e, s, low);
+    *best = p->stairs[s].max ? stair_number(word) : -stair_number(word);
+    *at = stair_index(e, word);
+    return true;
+}
+
+const void *stairs_line(const struct feature_program *p, const struct entity *e, uint32_t s)
+{
+    return slots_of(p, e, s);
+}

@@ -1,0 +1,14 @@
+/* The interface of scoring/features.h once more, over the reference implementation. */
+#pragma once
+#include "scoring/features.h"
+
+struct reference;
+struct reference *reference_create(const struct feature_spec *spec, struct window_limits limits);
+void reference_destroy(struct reference *reference);
+void reference_set_history_start(struct reference *reference, int64_t event_time_ms);
+void reference_set_history_cold(struct reference *reference);
+int64_t reference_history_start(const struct reference *reference);
+int64_t reference_stream_time(const struct reference *reference);
+int reference_fold(struct reference *reference, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes);
+struct window_counts reference_count(const struct reference *reference);
+uint64_t reference_digest(const struct reference *reference);
