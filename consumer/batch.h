@@ -60,7 +60,8 @@ struct batch {
     float *explained_rows;  /* their vectors, packed */
     int16_t explained[BATCH_MAX]; /* row of contributions, or -1 */
     float *shadow_margins, *shadow_scores; /* shadows x BATCH_MAX */
-    bool *shadow_sampled;                  /* shadows x BATCH_MAX */
+    bool *shadow_sampled;                  /* shadows x BATCH_MAX: its entity is in the model's sample */
+    bool *shadow_shed;                     /* likewise: sampled, but left out */
     /* emit */
     struct buffer prediction, shadow[16];
 };

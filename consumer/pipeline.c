@@ -16,11 +16,13 @@
 #include "consumer/validate.h"
 
 enum { PLANS_MAX = 4096 }; /* writer schemas that one lane keeps compiled */
+_Static_assert((int)PLANS_MAX > (int)BATCH_MAX, "a batch never uses all places");
 
 struct plan_entry {
     int32_t schema_id;
     struct decode_plan *plan; /* NULL: the schema cannot be read with this configuration; `why` says it */
     char *why;
+    uint64_t batch; /* the latest that used it: values and verdicts of that batch point into it */
 };
 
 struct pipeline {
@@ -33,6 +35,7 @@ struct pipeline {
     int plain_timestamp_slot;
     struct plan_entry *plans;
     size_t plan_count;
+    uint64_t batch_number;
     struct output_context output;
     struct sketch *sketch;
     struct batch batch;
@@ -90,6 +93,7 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     b->shadow_margins = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_margins);
     b->shadow_scores = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_scores);
     b->shadow_sampled = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_sampled);
+    b->shadow_shed = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_shed);
     p->plans = must_alloc(PLANS_MAX, sizeof *p->plans);
     if (load_reader_schema(p, err) < 0) {
         pipeline_destroy(p);
@@ -99,20 +103,18 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     return 0;
 }
 
-static void forget_plans(struct pipeline *p)
+static void finish_plan(struct plan_entry *entry)
 {
-    for (size_t i = 0; i < p->plan_count; i++) {
-        decode_plan_destroy(p->plans[i].plan);
-        free(p->plans[i].why);
-    }
-    p->plan_count = 0;
+    decode_plan_destroy(entry->plan);
+    free(entry->why);
 }
 
 void pipeline_destroy(struct pipeline *p)
 {
     if (!p)
         return;
-    forget_plans(p);
+    for (size_t i = 0; i < p->plan_count; i++)
+        finish_plan(&p->plans[i]);
     free(p->plans);
     decode_plan_destroy(p->plain_plan);
     avro_schema_destroy(p->plain_schema);
@@ -125,6 +127,7 @@ void pipeline_destroy(struct pipeline *p)
     free(b->shadow_margins);
     free(b->shadow_scores);
     free(b->shadow_sampled);
+    free(b->shadow_shed);
     buffer_finish(&b->prediction);
     for (size_t i = 0; i < SHADOWS_MAX; i++)
         buffer_finish(&b->shadow[i]);
@@ -165,6 +168,19 @@ struct batch *pipeline_batch(struct pipeline *p)
 
 /* ---- decode ---- */
 
+/* Room for one more plan; when all is taken, in the place of one that this batch does not use (it has fewer records
+ * than there are places). */
+static struct plan_entry *free_entry(struct pipeline *p)
+{
+    if (p->plan_count < PLANS_MAX)
+        return &p->plans[p->plan_count++];
+    size_t i = PLANS_MAX - 1;
+    while (p->plans[i].batch == p->batch_number)
+        i--;
+    finish_plan(&p->plans[i]);
+    return &p->plans[i];
+}
+
 /* The compiled plan of a writer schema, from the lane's own table or by asking the registry.  Ids are few and never
  * change, so a short scan with the latest hit in front beats a hash. */
 static enum registry_answer find_plan(struct pipeline *p, int32_t id, const struct plan_entry **out, struct err *err)
@@ -174,6 +190,7 @@ static enum registry_answer find_plan(struct pipeline *p, int32_t id, const stru
             struct plan_entry hit = p->plans[i];
             p->plans[i] = p->plans[0];
             p->plans[0] = hit;
+            p->plans[0].batch = p->batch_number;
             *out = &p->plans[0];
             return REGISTRY_FOUND;
         }
@@ -181,10 +198,8 @@ static enum registry_answer find_plan(struct pipeline *p, int32_t id, const stru
     enum registry_answer answer = registry_schema(p->registry, id, &schema, err);
     if (answer != REGISTRY_FOUND)
         return answer;
-    if (p->plan_count == PLANS_MAX)
-        forget_plans(p);
-    struct plan_entry *entry = &p->plans[p->plan_count++];
-    *entry = (struct plan_entry){.schema_id = id};
+    struct plan_entry *entry = free_entry(p);
+    *entry = (struct plan_entry){.schema_id = id, .batch = p->batch_number};
     struct err refused;
     if (decode_plan_create(schema, p->reader, &p->config->fields, decode_limits_default, &entry->plan, &refused) < 0)
         entry->why = strdup(refused.msg);
@@ -233,7 +248,7 @@ static bool decode_record(struct pipeline *p, struct record *record, struct valu
     case REGISTRY_AWAY:
         return false;
     case REGISTRY_UNKNOWN:
-        *verdict = (struct verdict){.reason = REJECT_UNKNOWN_SCHEMA, .what = "the schema registry knows no such id"};
+        *verdict = (struct verdict){.reason = REJECT_UNKNOWN_SCHEMA, .what = "the schema registry has no Avro schema of this id"};
         return true;
     case REGISTRY_FOUND:
         break;
@@ -247,6 +262,7 @@ static void decode(struct pipeline *p, struct err *err)
 {
     struct batch *b = &p->batch;
     b->event_count = 0;
+    p->batch_number++;
     for (size_t i = 0; i < b->count; i++) {
         struct value *values = b->values + i * p->config->fields.count;
         if (!decode_record(p, &b->records[i], values, &b->schema_ids[i], &b->verdicts[i], err)) {
@@ -333,14 +349,18 @@ static int explain(struct pipeline *p, struct err *err)
     return n ? model_contributions(d->champion.model, b->explained_rows, n, b->contributions, err) : 0;
 }
 
-static int score_shadow(struct pipeline *p, size_t shadow, struct err *err)
+/* A shadow never hurts serving: one that fails is left out of this batch and counted as shed. */
+static void score_shadow(struct pipeline *p, size_t shadow)
 {
     struct batch *b = &p->batch;
     const struct deployed_model *model = &p->deployment->shadows[shadow];
-    bool *sampled = b->shadow_sampled + shadow * BATCH_MAX;
+    bool *sampled = b->shadow_sampled + shadow * BATCH_MAX, *shed = b->shadow_shed + shadow * BATCH_MAX;
+    memset(shed, 0, b->event_count * sizeof *shed);
     for (size_t e = 0; e < b->event_count; e++)
         sampled[e] = model->sample_below >= 10000 || entity_bucket(model->id, b->events[e].entity) < model->sample_below;
-    return model_score(model->model, b->rows, b->event_count, b->shadow_margins + shadow * BATCH_MAX, b->shadow_scores + shadow * BATCH_MAX, err);
+    if (model_score(model->model, b->rows, b->event_count, b->shadow_margins + shadow * BATCH_MAX, b->shadow_scores + shadow * BATCH_MAX, NULL) < 0)
+        for (size_t e = 0; e < b->event_count; e++)
+            shed[e] = sampled[e];
 }
 
 static int score(struct pipeline *p, struct err *err)
@@ -356,29 +376,28 @@ static int score(struct pipeline *p, struct err *err)
     if (explain(p, err) < 0)
         return err_prefix(err, "reasons of model %s", d->champion.id);
     for (size_t s = 0; s < d->shadow_count; s++)
-        if (score_shadow(p, s, err) < 0)
-            return err_prefix(err, "shadow %s", d->shadows[s].id);
+        score_shadow(p, s);
     return 0;
 }
 
 /* ---- emit ---- */
 
-/* Encodes all outputs of an event; true if each fits its topic. */
+/* Encodes all outputs of an event; true if the prediction fits its topic.  A shadow record that does not fit is shed. */
 static bool encode_outputs(struct pipeline *p, const struct sink *sink, size_t e)
 {
     struct batch *b = &p->batch;
     size_t key = b->events[e].entity.size;
     b->prediction.size = 0;
     encode_prediction(&b->prediction, &p->output, b, e);
-    bool fits = key + b->prediction.size <= sink->max_bytes[OUTPUT_PREDICTION];
     for (size_t s = 0; s < p->deployment->shadow_count; s++) {
+        size_t at = s * BATCH_MAX + e;
         b->shadow[s].size = 0;
-        if (!b->shadow_sampled[s * BATCH_MAX + e])
+        if (!b->shadow_sampled[at] || b->shadow_shed[at])
             continue;
         encode_shadow(&b->shadow[s], &p->output, b, e, s);
-        fits = fits && key + b->shadow[s].size <= sink->max_bytes[OUTPUT_SHADOW];
+        b->shadow_shed[at] = key + b->shadow[s].size > sink->max_bytes[OUTPUT_SHADOW];
     }
-    return fits;
+    return key + b->prediction.size <= sink->max_bytes[OUTPUT_PREDICTION];
 }
 
 static int emit_event(struct pipeline *p, const struct sink *sink, size_t e, struct err *err)
@@ -390,13 +409,13 @@ static int emit_event(struct pipeline *p, const struct sink *sink, size_t e, str
     if (!p->deployment)
         return 0;
     if (!encode_outputs(p, sink, e)) {
-        b->verdicts[r] = (struct verdict){.reason = REJECT_OUTPUT_TOO_LARGE, .what = "an output record is longer than its topic's max.message.bytes"};
+        b->verdicts[r] = (struct verdict){.reason = REJECT_OUTPUT_TOO_LARGE, .what = "the prediction is longer than its topic's max.message.bytes"};
         return sink->rejected(sink->context, &b->records[r], &b->verdicts[r], err);
     }
     if (sink->scored(sink->context, OUTPUT_PREDICTION, &b->records[r], b->events[e].entity, &b->prediction, err) < 0)
         return -1;
     for (size_t s = 0; s < p->deployment->shadow_count; s++)
-        if (b->shadow[s].size && sink->scored(sink->context, OUTPUT_SHADOW, &b->records[r], b->events[e].entity, &b->shadow[s], err) < 0)
+        if (b->shadow[s].size && !b->shadow_shed[s * BATCH_MAX + e] && sink->scored(sink->context, OUTPUT_SHADOW, &b->records[r], b->events[e].entity, &b->shadow[s], err) < 0)
             return -1;
     return 0;
 }
@@ -438,7 +457,9 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
     sketch_add_score(p->sketch, cell, fallback ? SKETCH_FALLBACK : SKETCH_CHAMPION, b->served[e].score, b->served[e].decision);
     for (size_t s = 0; s < p->deployment->shadow_count; s++) {
         float shadow = b->shadow_scores[s * BATCH_MAX + e];
-        if (b->shadow_sampled[s * BATCH_MAX + e])
+        if (b->shadow_shed[s * BATCH_MAX + e])
+            sketch_add_shed(p->sketch, cell, SKETCH_SHADOWS + s);
+        else if (b->shadow_sampled[s * BATCH_MAX + e])
             sketch_add_score(p->sketch, cell, SKETCH_SHADOWS + s, shadow, decide(p->deployment->thresholds, shadow));
     }
 }

@@ -11,7 +11,7 @@ enum output { OUTPUT_PREDICTION, OUTPUT_SHADOW, OUTPUT_DEAD_LETTER, OUTPUT_COUNT
 /* Where outputs go.  Values are Avro without framing; the sink adds what its medium needs. */
 struct sink {
     void *context;
-    size_t max_bytes[OUTPUT_COUNT]; /* of key and value: a larger prediction or shadow makes the event a dead letter */
+    size_t max_bytes[OUTPUT_COUNT]; /* of key and value: a larger prediction makes the event a dead letter, a larger shadow is shed */
     int (*scored)(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err);
     int (*rejected)(void *context, const struct record *record, const struct verdict *verdict, struct err *err);
     /* Either may be NULL: every accepted event with its vector; whether outputs of this time are wanted at all (an

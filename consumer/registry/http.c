@@ -152,11 +152,19 @@ struct references {
     size_t count, bytes;
 };
 
+/* What build and its parts return beside 0 and -1 (ask again): the registry's last word, and weir cannot read it. */
+enum { UNREADABLE = -2 };
+
+static int unreadable(int failed)
+{
+    return failed < 0 ? UNREADABLE : 0;
+}
+
 static int check_avro(const char *url, const char *path, const json_t *body, struct err *err)
 {
     const char *type = json_string_value(json_object_get(body, "schemaType"));
     if (type && strcmp(type, "AVRO"))
-        return err_set(err, "schema registry %s: %s: a schema of type %.40s, only AVRO can be read", url, path, type);
+        return unreadable(err_set(err, "schema registry %s: %s: a schema of type %.40s, only AVRO can be read", url, path, type));
     if (!json_string_value(json_object_get(body, "schema")))
         return err_set(err, "schema registry %s: %s: the answer has no schema", url, path);
     return 0;
@@ -169,15 +177,15 @@ static int fetch_reference(const struct http_source *h, const json_t *reference,
     const char *subject = json_string_value(json_object_get(reference, "subject"));
     const json_t *version = json_object_get(reference, "version");
     if (!subject || !json_is_integer(version))
-        return err_set(err, "schema registry %s: a reference without subject or version", h->url);
+        return unreadable(err_set(err, "schema registry %s: a reference without subject or version", h->url));
     char key[1100], path[3300];
     snprintf(key, sizeof key, "%lld %.1000s", (long long)json_integer_value(version), subject);
     if (json_object_get(all->seen, key))
         return 0;
     json_object_set_new(all->seen, key, json_true());
     if (strlen(subject) > 1000 || json_object_size(all->seen) > REGISTRY_REFERENCES_MAX || depth > REFERENCE_DEPTH_MAX)
-        return err_set(err, "schema registry %s: references beyond limits (%d in all, %d deep)", h->url, REGISTRY_REFERENCES_MAX,
-                       REFERENCE_DEPTH_MAX);
+        return unreadable(err_set(err, "schema registry %s: references beyond limits (%d in all, %d deep)", h->url, REGISTRY_REFERENCES_MAX,
+                                  REFERENCE_DEPTH_MAX));
     char *escaped = curl_easy_escape(NULL, subject, 0);
     snprintf(path, sizeof path, "/subjects/%s/versions/%lld", escaped ? escaped : "", (long long)json_integer_value(version));
     curl_free(escaped);
@@ -190,7 +198,7 @@ static int fetch_reference(const struct http_source *h, const json_t *reference,
     const char *text = json_string_value(json_object_get(answer.body, "schema"));
     if (result < 0 || (all->bytes += strlen(text)) > REFERENCE_BYTES_MAX) {
         json_decref(answer.body);
-        return result < 0 ? -1 : err_set(err, "schema registry %s: more than %d bytes of referenced schemas", h->url, REFERENCE_BYTES_MAX);
+        return result < 0 ? result : unreadable(err_set(err, "schema registry %s: more than %d bytes of referenced schemas", h->url, REFERENCE_BYTES_MAX));
     }
     all->bodies[all->count] = answer.body;
     all->texts[all->count++].text = text;
@@ -200,24 +208,25 @@ static int fetch_reference(const struct http_source *h, const json_t *reference,
 static int fetch_references(const struct http_source *h, const json_t *body, struct references *all, int depth, struct err *err)
 {
     const json_t *list = json_object_get(body, "references");
-    for (size_t i = 0; i < json_array_size(list); i++)
-        if (fetch_reference(h, json_array_get(list, i), all, depth, err) < 0)
-            return -1;
-    return 0;
+    int result = 0;
+    for (size_t i = 0; result == 0 && i < json_array_size(list); i++)
+        result = fetch_reference(h, json_array_get(list, i), all, depth, err);
+    return result;
 }
 
 static int build(const struct http_source *h, const char *path, const json_t *body, struct avro_schema **schema, struct err *err)
 {
-    if (check_avro(h->url, path, body, err) < 0)
-        return -1;
+    int checked = check_avro(h->url, path, body, err);
+    if (checked < 0)
+        return checked;
     struct references *all = calloc(1, sizeof *all);
     if (!all)
         return err_set(err, "schema registry %s: out of memory", h->url);
     all->seen = json_object();
     const char *text = json_string_value(json_object_get(body, "schema"));
     int result = fetch_references(h, body, all, 1, err);
-    if (result == 0 && (result = avro_schema_create(text, strlen(text), all->texts, all->count, schema, err)) < 0)
-        err_prefix(err, "schema registry %s: %s", h->url, path);
+    if (result == 0 && avro_schema_create(text, strlen(text), all->texts, all->count, schema, err) < 0)
+        result = unreadable(err_prefix(err, "schema registry %s: %s", h->url, path));
     for (size_t i = 0; i < all->count; i++)
         json_decref(all->bodies[i]);
     json_decref(all->seen);
@@ -234,10 +243,11 @@ static enum registry_answer http_fetch(struct schema_source *source, int32_t id,
     if (request(h, path, NULL, &answer, err) < 0)
         return REGISTRY_AWAY;
     enum registry_answer result = REGISTRY_AWAY;
-    if (answer.status == 200 && answer.body)
-        result = build(h, path, answer.body, schema, err) == 0 ? REGISTRY_FOUND : REGISTRY_AWAY;
-    else
-        refuse(h, path, &answer, err);
+    int built = answer.status == 200 && answer.body ? build(h, path, answer.body, schema, err) : refuse(h, path, &answer, err);
+    if (built == 0)
+        result = REGISTRY_FOUND;
+    else if (built == UNREADABLE)
+        result = REGISTRY_UNKNOWN;
     if (says_absent(&answer))
         result = REGISTRY_UNKNOWN;
     if (result == REGISTRY_AWAY && err)

@@ -21,8 +21,9 @@ void registry_destroy(struct registry *registry);
 
 enum registry_answer { REGISTRY_FOUND, REGISTRY_UNKNOWN, REGISTRY_AWAY };
 /* The schema of an id; owned by the registry, valid until it is destroyed.  REGISTRY_UNKNOWN: it answered that there
- * is none (HTTP 404 with an error_code; the file is not there; an id below 1); REGISTRY_AWAY: it did not answer (a 404
- * without an error_code is a wrong path or a proxy), or the answer is no schema: try again later. */
+ * is none (HTTP 404 with an error_code; the file is not there; an id below 1), or one that is no readable Avro schema
+ * (Protobuf, a type that does not exist): nothing will change that; REGISTRY_AWAY: it did not answer (a 404 without an
+ * error_code is a wrong path or a proxy), or the answer is not a registry's: try again later. */
 enum registry_answer registry_schema(struct registry *registry, int32_t id, const struct avro_schema **schema, struct err *err);
 /* The id of an output schema under `subject`: looked up, and registered if options say so.  In a directory: the file
  * that equals it (as JSON, without doc), else the next free id, created exclusively. */

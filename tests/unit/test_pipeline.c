@@ -162,7 +162,7 @@ static void framing_is_checked_first(void **state)
     assert_string_equal(outcome_of(NULL, 0, AT, &seen), "not_avro: the value is null;");
     assert_string_equal(outcome_of("\0\0\0", 3, AT, &seen), "not_avro: the value is shorter than its header;");
     assert_string_equal(outcome_of("\1\0\0\0\1", 5, AT, &seen), "not_avro: the magic byte is not 0;");
-    assert_string_equal(outcome_of("\0\0\0\0\x63", 5, AT, &seen), "unknown_schema: the schema registry knows no such id;");
+    assert_string_equal(outcome_of("\0\0\0\0\x63", 5, AT, &seen), "unknown_schema: the schema registry has no Avro schema of this id;");
     assert_string_equal(outcome_of(large, sizeof large, AT, &seen), "too_large: the value is longer than input.max_record_bytes;");
 }
 

@@ -526,10 +526,11 @@ static void whatever_else_is_away(void **state)
     for (int id = 1; id <= 11; id++) {
         const struct avro_schema *schema;
         struct err err = {0};
-        assert_int_equal(registry_schema(registry, id, &schema, &err), REGISTRY_AWAY);
+        bool final = id == 6 || id == 7; /* a registry's word, which asking again does not change */
+        assert_int_equal(registry_schema(registry, id, &schema, &err), final ? REGISTRY_UNKNOWN : REGISTRY_AWAY);
         if (!strstr(err.msg, errors[id - 1]))
             fail_msg("\"%s\" does not say \"%s\"", err.msg, errors[id - 1]);
-        assert_true(err.retriable);
+        assert_int_equal(err.retriable, !final);
         assert_null(strstr(err.msg, "s3cret"));
     }
     registry_destroy(registry);
