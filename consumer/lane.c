@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "consumer/clock.h"
 #include "consumer/kafka/client.h"
@@ -55,7 +56,8 @@ struct lane {
     struct lane_partition *partitions; /* ours, in order of arrival */
     size_t partition_count;
     struct rebalance rebalance;
-    bool closing;
+    char member[256]; /* the member id that the partitions were assigned to */
+    bool revoking, starting_over, closing;
     struct err fatal; /* noted by callbacks: msg set */
 
     rd_kafka_message_t *backlog[BACKLOG_MAX];
@@ -113,7 +115,7 @@ static int add_partition(struct lane *l, int32_t id, const struct committed *com
     *p = (struct lane_partition){.committed = committed->offset};
     if (partition_state_init(&p->state, l->o.config, id) < 0)
         return err_set(err, "memory is short for partition %d", id);
-    if (restore_begin(&p->restore, l->consumer, l->o.config, l->rules, committed, &p->state, err) < 0) {
+    if (restore_begin(&p->restore, l->consumer, l->o.stop, l->o.config, l->rules, committed, &p->state, err) < 0) {
         partition_state_finish(&p->state);
         return -1;
     }
@@ -169,6 +171,7 @@ static void cover(struct lane *l, const struct lane_partition *p)
 static int commit(struct lane *l, struct err *err)
 {
     int64_t began = clock_monotonic_ns();
+    l->transaction_began_ns = 0;
     if (!writer_has_work(l->writer))
         return 0;
     if (writer_commit(l->writer, err) < 0)
@@ -184,7 +187,6 @@ static int commit(struct lane *l, struct err *err)
     l->metrics.commits = counts.commits;
     l->metrics.aborts = counts.aborts;
     histogram_observe(&l->metrics.commit_seconds, done - began, 1);
-    l->transaction_began_ns = 0;
     publish_face(l);
     return 0;
 }
@@ -225,7 +227,23 @@ static void log_partitions(const struct lane *l, const char *verb, const rd_kafk
     log_info("lane %d: %s partitions %s", l->o.index, verb, list->cnt ? text : "none");
 }
 
-static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
+static void read_member(const struct lane *l, char member[sizeof l->member])
+{
+    char *id = rd_kafka_memberid(l->consumer);
+    snprintf(member, sizeof l->member, "%s", id ? id : "");
+    if (id)
+        rd_kafka_mem_free(l->consumer, id);
+}
+
+static void drop_all(struct lane *l)
+{
+    for (size_t i = 0; i < l->partition_count; i++)
+        writer_drop(l->writer, l->partitions[i].state.id);
+    while (l->partition_count)
+        forget_partition(l, l->partitions[0].state.id);
+}
+
+static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
     size_t count = (size_t)list->cnt;
     int32_t *ids = calloc(count + 1, sizeof *ids);
@@ -233,29 +251,47 @@ static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list
     assert(ids && committed);
     for (size_t i = 0; i < count; i++)
         ids[i] = list->elems[i].partition;
-    int result = count ? offsets_committed(l->consumer, l->o.config->input.topic, ids, count, committed, err) : 0;
+    int result = count ? offsets_committed(l->consumer, l->o.stop, l->o.config->input.topic, ids, count, committed, err) : 0;
     for (size_t i = 0; result == 0 && i < count; i++)
         result = add_partition(l, ids[i], &committed[i], &list->elems[i].offset, err);
     free(ids);
     free(committed);
-    if (result < 0)
-        return -1;
-    rd_kafka_error_t *error = rd_kafka_incremental_assign(l->consumer, list);
-    if (kafka_take_error(error, "assign partitions", err) != REMEDY_NONE)
-        return -1;
-    l->joined = true;
-    return 0;
+    return result;
 }
 
+/* Our own transaction is committed first: looking offsets up may take longer than it may stay open. */
+static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+    int result = commit(l, err);
+    if (result == 0)
+        result = prepare_partitions(l, list, err);
+    if (kafka_take_error(rd_kafka_incremental_assign(l->consumer, list), "assign partitions", result < 0 ? NULL : err) != REMEDY_NONE)
+        result = -1;
+    if (l->registry_retry_ns)
+        rd_kafka_pause_partitions(l->consumer, list);
+    read_member(l, l->member);
+    l->joined = true;
+    return result;
+}
+
+/* Still a member: what is processed is committed first.  The library waits for the unassign call, whatever happens. */
 static int give_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, bool lost, struct err *err)
 {
-    if (!lost && commit(l, err) < 0) /* still a member: what is processed is committed first */
-        return -1;
+    l->revoking = true;
+    int result = lost ? 0 : commit(l, err);
+    l->revoking = false;
     for (int i = 0; i < list->cnt; i++) {
         writer_drop(l->writer, list->elems[i].partition);
         forget_partition(l, list->elems[i].partition);
     }
-    return kafka_take_error(rd_kafka_incremental_unassign(l->consumer, list), "unassign partitions", err) == REMEDY_NONE ? 0 : -1;
+    rd_kafka_resume_partitions(l->consumer, list); /* a pause would outlive the assignment */
+    if (kafka_take_error(rd_kafka_incremental_unassign(l->consumer, list), "unassign partitions", result < 0 ? NULL : err) != REMEDY_NONE)
+        result = -1;
+    if (lost)
+        l->joined = false;
+    if (result == 0 && !l->partition_count) /* an open transaction of what was dropped is taken back now */
+        result = commit(l, err);
+    return result;
 }
 
 static int serve_rebalance(struct lane *l, struct err *err)
@@ -277,13 +313,27 @@ static int serve_rebalance(struct lane *l, struct err *err)
 /* Takes what is there, at most BATCH_MAX messages, and serves the callbacks. */
 static void poll_messages(struct lane *l, int wait_ms)
 {
-    if (l->backlog_count + BATCH_MAX > BACKLOG_MAX)
+    size_t room = BACKLOG_MAX - l->backlog_count;
+    if (!room) {
+        usleep(10000); /* cannot be: reading is paused long before */
         return;
-    ssize_t n = rd_kafka_consume_batch_queue(l->queue, 0, l->backlog + l->backlog_count, BATCH_MAX);
+    }
+    ssize_t n = rd_kafka_consume_batch_queue(l->queue, 0, l->backlog + l->backlog_count, room < BATCH_MAX ? room : BATCH_MAX);
     if (n == 0 && wait_ms > 0)
         n = rd_kafka_consume_batch_queue(l->queue, wait_ms, l->backlog + l->backlog_count, 1);
     if (n > 0)
         l->backlog_count += (size_t)n;
+}
+
+/* The group took us for dead and let us in again as somebody else: others may have gone on with our partitions in the
+ * meantime, and the library tells us nothing of those that we keep.  Everything is given up and joined anew. */
+static void start_over(struct lane *l)
+{
+    log_warning("lane %d: the group has taken this member for dead; joining anew", l->o.index);
+    drop_all(l);
+    rd_kafka_unsubscribe(l->consumer);
+    l->starting_over = true;
+    l->joined = false;
 }
 
 /* The writer's view of the group, in the middle of a commit: a lost assignment drops its partitions at once; a revoke
@@ -291,16 +341,19 @@ static void poll_messages(struct lane *l, int wait_ms)
 static enum membership serve_membership(void *context)
 {
     struct lane *l = context;
+    char member[sizeof l->member];
     poll_messages(l, 0);
-    if (!rd_kafka_assignment_lost(l->consumer) && !(l->rebalance.pending && l->rebalance.lost))
+    if (rd_kafka_assignment_lost(l->consumer) || (l->rebalance.pending && l->rebalance.lost)) {
+        drop_all(l);
+        return MEMBER_LOST; /* the loop answers the rebalance */
+    }
+    read_member(l, member);
+    if (!strcmp(member, l->member))
         return MEMBER_OK;
-    struct err err;
-    for (size_t i = l->partition_count; i-- > 0;)
-        writer_drop(l->writer, l->partitions[i].state.id);
-    while (l->partition_count)
-        forget_partition(l, l->partitions[0].state.id);
-    if (l->rebalance.pending && serve_rebalance(l, &err) < 0)
-        l->fatal = err;
+    if (!*member && !l->revoking && !l->rebalance.pending)
+        return MEMBER_WAIT; /* while the library waits for our answer to a rebalance, waiting would be for ever */
+    if (!l->starting_over)
+        start_over(l);
     return MEMBER_LOST;
 }
 
@@ -348,16 +401,6 @@ static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BAC
     return b->count ? p : NULL;
 }
 
-static void registry_is_away(struct lane *l, const struct err *err)
-{
-    if (!l->registry_backoff_ms)
-        log_warning("schema registry: %s; the lane waits for it", err->msg);
-    l->registry_backoff_ms = l->registry_backoff_ms ? l->registry_backoff_ms * 2 : 250;
-    if (l->registry_backoff_ms > REGISTRY_BACKOFF_MS_MAX)
-        l->registry_backoff_ms = REGISTRY_BACKOFF_MS_MAX;
-    l->registry_retry_ns = clock_monotonic_ns() + (int64_t)l->registry_backoff_ms * 1000000;
-}
-
 static void pause_all(struct lane *l, bool pause)
 {
     rd_kafka_topic_partition_list_t *list = NULL;
@@ -368,6 +411,18 @@ static void pause_all(struct lane *l, bool pause)
     else
         rd_kafka_resume_partitions(l->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
+}
+
+static void registry_is_away(struct lane *l, const struct err *err)
+{
+    if (!l->registry_backoff_ms) {
+        log_warning("schema registry: %s; the lane waits for it", err->msg);
+        pause_all(l, true);
+    }
+    l->registry_backoff_ms = l->registry_backoff_ms ? l->registry_backoff_ms * 2 : 250;
+    if (l->registry_backoff_ms > REGISTRY_BACKOFF_MS_MAX)
+        l->registry_backoff_ms = REGISTRY_BACKOFF_MS_MAX;
+    l->registry_retry_ns = clock_monotonic_ns() + (int64_t)l->registry_backoff_ms * 1000000;
 }
 
 /* Processes one gathered batch.  Returns the number of records done, or -1. */
@@ -417,7 +472,7 @@ static int process_backlog(struct lane *l, struct err *err)
         int done = process(l, p, err);
         for (size_t k = done < 0 ? 0 : (size_t)done; k < count; k++)
             taken[index[k]] = false; /* the rest waits, in place */
-        result = done < 0 ? -1 : l->registry_retry_ns ? 1 : 0;
+        result = done < 0 ? -1 : l->registry_retry_ns || writer_bytes(l->writer) >= OUTBOX_BYTES_MAX ? 1 : 0;
     }
     size_t kept = 0;
     for (size_t i = 0; i < l->backlog_count; i++) {
@@ -469,19 +524,41 @@ static bool registry_answers(struct lane *l)
 {
     if (!l->registry_retry_ns)
         return true;
-    if (clock_monotonic_ns() < l->registry_retry_ns) {
-        pause_all(l, true);
+    if (clock_monotonic_ns() < l->registry_retry_ns)
         return false;
-    }
     l->registry_retry_ns = 0;
     return true;
 }
 
+static int join(struct lane *l, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, l->o.config->input.topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(l->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code ? kafka_err(err, code, "subscribe to the input topic") : 0;
+}
+
+/* After start_over: subscribes again once the old assignment has been handed back. */
+static int join_again(struct lane *l, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (rd_kafka_assignment(l->consumer, &list))
+        return 0;
+    bool back = list->cnt == 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!back)
+        return 0;
+    l->starting_over = false;
+    return join(l, err);
+}
+
 static int lane_turn(struct lane *l, struct err *err)
 {
-    if (serve_rebalance(l, err) < 0)
+    if (serve_rebalance(l, err) < 0 || (l->starting_over && join_again(l, err) < 0))
         return -1;
-    poll_messages(l, l->backlog_count ? 0 : wait_ms(l));
+    if (l->backlog_count < BATCH_MAX || l->registry_retry_ns)
+        poll_messages(l, l->backlog_count ? 0 : wait_ms(l));
     if (l->fatal.msg[0]) {
         *err = l->fatal;
         return -1;
@@ -510,15 +587,6 @@ static int lane_turn(struct lane *l, struct err *err)
     return 0;
 }
 
-static int join(struct lane *l, struct err *err)
-{
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, l->o.config->input.topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(l->consumer, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return code ? kafka_err(err, code, "subscribe to the input topic") : 0;
-}
-
 static void leave(struct lane *l)
 {
     l->closing = true;
@@ -538,8 +606,8 @@ int lane_run(struct lane *l, struct err *err)
     int result = join(l, err);
     while (result == 0 && !atomic_load(l->o.stop))
         result = lane_turn(l, err);
-    if (result == 0)
-        result = commit(l, err);
+    if (result == 0 && commit(l, err) < 0)
+        log_warning("lane %d: stopped with records processed and not committed; they will be processed again (%s)", l->o.index, err->msg);
     publish_face(l);
     leave(l);
     pthread_mutex_lock(&l->lock);
@@ -568,7 +636,7 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
         kafka_group_consumer(options->config, (struct kafka_identity){options->instance, options->index}, &callbacks, &l->consumer, err) < 0)
         goto fail;
     l->queue = rd_kafka_queue_get_consumer(l->consumer);
-    l->owner = (struct writer_owner){l, l->consumer, serve_membership};
+    l->owner = (struct writer_owner){l, l->consumer, l->o.stop, serve_membership};
     if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);

@@ -24,6 +24,7 @@ static const struct {
     {"acks", "it is always all"},
     {"request.required.acks", "acks is always all"},
     {"group.protocol", "set input.group_protocol"},
+    {"group.instance.id", "it is made of instance and lane"},
     {"partition.assignment.strategy", "it is always cooperative-sticky"},
     {"transaction.timeout.ms", "it is always 10000: a dead worker must not hold readers back for longer"},
     {"message.timeout.ms", "an output is never given up"},

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "consumer/clock.h"
 #include "consumer/log.h"
@@ -15,6 +16,8 @@ static const char *const common_defaults[][2] = {
     {"socket.nagle.disable", "true"}, {"check.crcs", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
 static const char *const consumer_defaults[][2] = {{"queued.min.messages", "100000"}, {"queued.max.messages.kbytes", "65536"},
     {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"session.timeout.ms", "20000"}, {"max.poll.interval.ms", "300000"}};
+/* Replays read partition by partition: there the limit holds for each. */
+static const char *const plain_defaults[][2] = {{"queued.min.messages", "20000"}, {"queued.max.messages.kbytes", "4096"}, {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}};
 static const char *const producer_defaults[][2] = {{"linger.ms", "5"}, {"batch.size", "1000000"}, {"batch.num.messages", "10000"},
     {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "131072"}, {"partitioner", "murmur2"}};
 
@@ -90,13 +93,55 @@ static void log_from_library(const rd_kafka_t *rk, int level, const char *facili
 
 void kafka_log_error(const char *who, int code, const char *reason)
 {
-    static atomic_int last_code;
-    static _Atomic int64_t last_ns;
-    int64_t now = clock_monotonic_ns();
-    if (atomic_exchange(&last_code, code) == code && now - atomic_load(&last_ns) < 10000000000)
+    enum { CODES = 512 };
+    static _Atomic int64_t last_ns[CODES]; /* by code; librdkafka's own begin at -200 */
+    _Atomic int64_t *last = &last_ns[(unsigned)(code + 200) % CODES];
+    int64_t now = clock_monotonic_ns(), before = atomic_load(last);
+    if ((before && now - before < 10000000000) || !atomic_compare_exchange_strong(last, &before, now))
         return;
-    atomic_store(&last_ns, now);
     log_warning("kafka %s: %s (%s)", who, reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
+}
+
+struct attempts attempts_begin(const atomic_bool *stop)
+{
+    return (struct attempts){.stop = stop, .began_ns = clock_monotonic_ns(), .pause_ms = 50};
+}
+
+static bool passes(rd_kafka_resp_err_t code)
+{
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__WAIT_COORD:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
+    case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+    case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+    case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+    case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT:
+    case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+    case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool attempts_again(struct attempts *a, rd_kafka_resp_err_t code, const char *what)
+{
+    if (!passes(code) || (a->stop && atomic_load(a->stop)) || clock_monotonic_ns() - a->began_ns > (int64_t)LOOKUP_GIVE_UP_MS * 1000000)
+        return false;
+    kafka_log_error(what, (int)code, rd_kafka_err2str(code));
+    usleep((useconds_t)a->pause_ms * 1000);
+    a->pause_ms = a->pause_ms < 1000 ? a->pause_ms * 2 : 1000;
+    return true;
 }
 
 static void log_error_of_plain(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -154,7 +199,7 @@ int kafka_group_consumer(const struct config *config, struct kafka_identity iden
     snprintf(member, sizeof member, "%s-%d", identity.instance, identity.lane);
     if (base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
         set(conf, "group.id", kafka_group_id(config), err) < 0 || set(conf, "client.id", member, err) < 0 ||
-        (!kafka_property(config, "group.instance.id") && set(conf, "group.instance.id", member, err) < 0)) {
+        set(conf, "group.instance.id", member, err) < 0) {
         rd_kafka_conf_destroy(conf);
         return -1;
     }
@@ -172,7 +217,7 @@ int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct e
     static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
         {"isolation.level", "read_committed"}, {"enable.partition.eof", "true"}};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    if (base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
+    if (base_conf(config, plain_defaults, sizeof plain_defaults / sizeof *plain_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
         set(conf, "group.id", kafka_group_id(config), err) < 0) {
         rd_kafka_conf_destroy(conf);
         return -1;

@@ -1,6 +1,7 @@
 /* librdkafka clients as weir configures them, and its errors as `struct err`. */
 #pragma once
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include "consumer/config/config.h"
 
 /* How an error of the broker or of librdkafka is to be met; decided here and nowhere else. */
@@ -46,6 +47,20 @@ struct kafka_producer_callbacks {
 /* transactional_id NULL: an idempotent producer. */
 int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, const struct kafka_producer_callbacks *callbacks, rd_kafka_t **out, struct err *err);
 int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
+
+/* Look-ups that a broker's failover makes fail for a while: tries again with a growing pause until `*stop` (may be
+ * NULL) is set or LOOKUP_GIVE_UP_MS have passed.
+ *     struct attempts a = attempts_begin(stop);
+ *     do code = call(); while (attempts_again(&a, code, "what"));
+ */
+struct attempts {
+    const atomic_bool *stop;
+    int64_t began_ns;
+    int pause_ms;
+};
+struct attempts attempts_begin(const atomic_bool *stop);
+bool attempts_again(struct attempts *attempts, rd_kafka_resp_err_t code, const char *what);
+enum { LOOKUP_GIVE_UP_MS = 120000, LOOKUP_TIMEOUT_MS = 5000 };
 
 /* Error callback text into the log, the same code at most once in ten seconds: a broker that is down says so often. */
 void kafka_log_error(const char *who, int code, const char *reason);

@@ -6,12 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer/hash.h"
+#include "consumer/file.h"
 #include "consumer/kafka/client.h"
 #include "consumer/log.h"
 #include "scoring/features.h"
 
-enum { OFFSETS_TIMEOUT_MS = 30000, OFFSETS_TRIES = 4 };
+enum { READER_SCHEMA_MAX = 1 << 20 };
+#define VERDICTS_VERSION "1" /* to be raised when a release judges records otherwise */
 
 static void format_time(int64_t time, char text[24])
 {
@@ -87,22 +88,27 @@ uint64_t rules_hash(const struct config *config)
     char limits[96];
     snprintf(limits, sizeof limits, "%" PRId64 " %" PRId64 " %" PRId64, config->input.max_record_bytes, config->state.max_entities, config->state.max_events);
     hash_text(&hash, limits);
-    hash_text(&hash, config->input.reader_schema);
+    char *schema = NULL;
+    size_t size;
+    if (config->input.reader_schema && file_read(config->input.reader_schema, READER_SCHEMA_MAX, &schema, &size, NULL) == 0)
+        hash_text(&hash, schema);
+    free(schema);
+    hash_text(&hash, VERDICTS_VERSION);
     return hash;
 }
 
-int offsets_committed(rd_kafka_t *client, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err)
+int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topic, partitions[i]);
-    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int tries = 0; tries < OFFSETS_TRIES; tries++) {
-        code = rd_kafka_committed(client, list, OFFSETS_TIMEOUT_MS);
-        if (code != RD_KAFKA_RESP_ERR__TIMED_OUT && code != RD_KAFKA_RESP_ERR__WAIT_COORD && code != RD_KAFKA_RESP_ERR__TRANSPORT)
-            break;
-        log_warning("committed offsets of %s: %s; trying again", topic, rd_kafka_err2str(code));
-    }
+    rd_kafka_resp_err_t code;
+    struct attempts a = attempts_begin(stop);
+    do {
+        code = rd_kafka_committed(client, list, LOOKUP_TIMEOUT_MS);
+        for (int i = 0; !code && i < list->cnt; i++)
+            code = list->elems[i].err;
+    } while (attempts_again(&a, code, "committed offsets"));
     for (size_t i = 0; !code && i < count; i++) {
         const rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_find(list, topic, partitions[i]);
         code = p->err;
@@ -113,25 +119,34 @@ int offsets_committed(rd_kafka_t *client, const char *topic, const int32_t *part
     return code ? kafka_err(err, code, "cannot read the group's committed offsets") : 0;
 }
 
-int offsets_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err)
+int offsets_bounds(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err)
 {
-    rd_kafka_resp_err_t code = rd_kafka_query_watermark_offsets(client, topic, partition, first, end, OFFSETS_TIMEOUT_MS);
+    rd_kafka_resp_err_t code;
+    struct attempts a = attempts_begin(stop);
+    do
+        code = rd_kafka_query_watermark_offsets(client, topic, partition, first, end, LOOKUP_TIMEOUT_MS);
+    while (attempts_again(&a, code, "log bounds"));
     return code ? kafka_err(err, code, "cannot read the input topic's first and last offset") : 0;
 }
 
-int offsets_at_time(rd_kafka_t *client, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset, struct err *err)
+int offsets_at_time(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset, struct err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = time_ms < 0 ? 0 : time_ms;
-    rd_kafka_resp_err_t code = rd_kafka_offsets_for_times(client, list, OFFSETS_TIMEOUT_MS);
-    if (!code)
-        code = list->elems[0].err;
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    rd_kafka_resp_err_t code;
+    struct attempts a = attempts_begin(stop);
+    do {
+        list->elems[0].offset = time_ms < 0 ? 0 : time_ms;
+        code = rd_kafka_offsets_for_times(client, list, LOOKUP_TIMEOUT_MS);
+        if (!code)
+            code = list->elems[0].err;
+    } while (attempts_again(&a, code, "offsets by time"));
     int64_t found = list->elems[0].offset, first, end;
     rd_kafka_topic_partition_list_destroy(list);
     if (code)
         return kafka_err(err, code, "cannot look up an offset by time");
     if (found < 0) { /* RD_KAFKA_OFFSET_END: every record is older */
-        if (offsets_bounds(client, topic, partition, &first, &end, err) < 0)
+        if (offsets_bounds(client, stop, topic, partition, &first, &end, err) < 0)
             return -1;
         found = end;
     }
@@ -139,12 +154,12 @@ int offsets_at_time(rd_kafka_t *client, const char *topic, int32_t partition, in
     return 0;
 }
 
-static int resolve_one(rd_kafka_t *client, const struct config *config, int32_t partition, int64_t *offset, struct err *err)
+static int resolve_one(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t partition, int64_t *offset, struct err *err)
 {
     int64_t first, end;
     if (config->input.start_ms >= 0)
-        return offsets_at_time(client, config->input.topic, partition, config->input.start_ms, offset, err);
-    if (offsets_bounds(client, config->input.topic, partition, &first, &end, err) < 0)
+        return offsets_at_time(client, stop, config->input.topic, partition, config->input.start_ms, offset, err);
+    if (offsets_bounds(client, stop, config->input.topic, partition, &first, &end, err) < 0)
         return -1;
     *offset = !strcmp(config->input.start, "latest") ? end : first;
     return 0;
@@ -152,19 +167,23 @@ static int resolve_one(rd_kafka_t *client, const struct config *config, int32_t 
 
 /* The broker takes offsets of a group from outside only while the group has no members: so either nobody has begun,
  * or somebody has resolved the start already and ours is refused. */
-static int commit_start(rd_kafka_t *client, const char *topic, int32_t count, const int64_t *offsets, struct err *err)
+static int commit_start(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t count, const int64_t *offsets, struct err *err)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(count);
     for (int32_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topic, i)->offset = offsets[i];
-    rd_kafka_resp_err_t code = rd_kafka_commit(client, list, 0);
+    rd_kafka_resp_err_t code;
+    struct attempts a = attempts_begin(stop);
+    do
+        code = rd_kafka_commit(client, list, 0);
+    while (attempts_again(&a, code, "start offsets"));
     rd_kafka_topic_partition_list_destroy(list);
     if (code == RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID || code == RD_KAFKA_RESP_ERR_REBALANCE_IN_PROGRESS || code == RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION)
         return 0;
     return code ? kafka_err(err, code, "cannot commit the group's starting offsets") : 0;
 }
 
-int offsets_resolve_start(rd_kafka_t *client, const struct config *config, int32_t count, struct err *err)
+int offsets_resolve_start(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t count, struct err *err)
 {
     int32_t *partitions = calloc((size_t)count, sizeof *partitions);
     struct committed *committed = calloc((size_t)count, sizeof *committed);
@@ -172,15 +191,15 @@ int offsets_resolve_start(rd_kafka_t *client, const struct config *config, int32
     assert(partitions && committed && offsets);
     for (int32_t i = 0; i < count; i++)
         partitions[i] = i;
-    int result = offsets_committed(client, config->input.topic, partitions, (size_t)count, committed, err);
+    int result = offsets_committed(client, stop, config->input.topic, partitions, (size_t)count, committed, err);
     bool fresh = true;
     for (int32_t i = 0; i < count; i++)
         fresh = fresh && committed[i].offset < 0;
     for (int32_t i = 0; result == 0 && fresh && i < count; i++)
-        result = resolve_one(client, config, i, &offsets[i], err);
+        result = resolve_one(client, stop, config, i, &offsets[i], err);
     if (result == 0 && fresh) {
         log_info("group %s has no offsets: starting at %s of %s, %d partitions", kafka_group_id(config), config->input.start, config->input.topic, count);
-        result = commit_start(client, config->input.topic, count, offsets, err);
+        result = commit_start(client, stop, config->input.topic, count, offsets, err);
     }
     free(partitions);
     free(committed);

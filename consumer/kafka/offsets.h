@@ -5,6 +5,7 @@
  * (times in milliseconds or `-`; V and R hexadecimal). */
 #pragma once
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include "consumer/config/config.h"
 
 enum { OFFSET_METADATA_MAX = 192 };
@@ -21,15 +22,17 @@ bool offset_metadata_parse(const char *text, size_t size, struct offset_metadata
 /* What decides verdicts, hashed: metadata of other rules says nothing about a rebuild under these. */
 uint64_t rules_hash(const struct config *config);
 
+/* All look-ups below try again while a broker fails over, until *stop (may be NULL) is set. */
+
 struct committed {
     int64_t offset;        /* -1: none */
     bool has_metadata;     /* written by weir: not the resolved start */
     struct offset_metadata metadata;
 };
 /* The group's committed offsets of partitions[0..count), stable ones (it waits for open transactions). */
-int offsets_committed(rd_kafka_t *client, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err);
-int offsets_bounds(rd_kafka_t *client, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err);
+int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err);
+int offsets_bounds(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err);
 /* The first offset whose record timestamp is at or after time_ms; the end of the log if there is none. */
-int offsets_at_time(rd_kafka_t *client, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset, struct err *err);
+int offsets_at_time(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset, struct err *err);
 /* If the group has no offset at all: resolves input.start to one offset a partition and commits them, before anybody joins. */
-int offsets_resolve_start(rd_kafka_t *client, const struct config *config, int32_t partitions, struct err *err);
+int offsets_resolve_start(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t partitions, struct err *err);

@@ -49,8 +49,10 @@ static int send_scored(void *context, enum output output, const struct record *r
         .timestamp_ms = record->timestamp_ms, .key = key.data, .key_size = key.size, .value = value->data, .value_size = value->size, .headers = headers}, topic->schema_id, err);
 }
 
+/* In the place of one of that name: a dead letter that was fed in again carries those of its last time. */
 static void header_text(rd_kafka_headers_t *headers, const char *name, const char *value)
 {
+    rd_kafka_header_remove(headers, name);
     if (value)
         rd_kafka_header_add(headers, name, -1, value, -1);
 }

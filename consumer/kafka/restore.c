@@ -14,16 +14,21 @@ static int gap(const struct config *config, int32_t partition, int64_t needed, i
     return 0;
 }
 
-/* Where the fold has to begin for windows that are complete at the committed offset. */
-static int first_that_matters(rd_kafka_t *consumer, const struct config *config, const struct committed *committed, int32_t partition, int64_t log_first, int64_t *from, struct err *err)
+/* Where the fold has to begin for windows that are complete at the committed offset.  1: they are not, the history before
+ * it is gone. */
+static int first_that_matters(rd_kafka_t *consumer, const atomic_bool *stop, const struct config *config, uint64_t rules, const struct committed *committed, int32_t partition, int64_t log_first, int64_t *from, struct err *err)
 {
     const struct offset_metadata *m = &committed->metadata;
     if (!committed->has_metadata || m->stream_time == TIME_UNKNOWN) {
         *from = log_first;
         return 0;
     }
+    if (m->rules != rules && m->first_offset >= log_first) { /* T may be another one under the new rules */
+        *from = m->first_offset < committed->offset ? m->first_offset : committed->offset;
+        return 0;
+    }
     int64_t reach = config->spec->longest_window_ms + config->spec->lateness_ms + config->spec->future_skew_ms;
-    if (offsets_at_time(consumer, config->input.topic, partition, m->stream_time - reach, from, err) < 0)
+    if (offsets_at_time(consumer, stop, config->input.topic, partition, m->stream_time - reach, from, err) < 0)
         return -1;
     if (*from < m->first_offset)
         *from = m->first_offset;
@@ -33,15 +38,14 @@ static int first_that_matters(rd_kafka_t *consumer, const struct config *config,
         *from = log_first;
         return gap(config, partition, m->first_offset, log_first, err) < 0 ? -1 : 1;
     }
-    return 0;
+    return m->rules != rules; /* the fold is not whole, and what lies before it was judged by other rules */
 }
 
-int restore_begin(struct restore *restore, rd_kafka_t *consumer, const struct config *config, uint64_t rules, const struct committed *committed, struct partition_state *state, struct err *err)
+int restore_begin(struct restore *restore, rd_kafka_t *consumer, const atomic_bool *stop, const struct config *config, uint64_t rules, const struct committed *committed, struct partition_state *state, struct err *err)
 {
-    (void)rules;
     int64_t log_first, log_end, from;
     int64_t target = committed->offset < 0 ? 0 : committed->offset; /* a partition that appeared later starts at 0 */
-    if (offsets_bounds(consumer, config->input.topic, state->id, &log_first, &log_end, err) < 0)
+    if (offsets_bounds(consumer, stop, config->input.topic, state->id, &log_first, &log_end, err) < 0)
         return -1;
     if (target > log_end)
         return err_set(err, "partition %d of %s: the committed offset %" PRId64 " is beyond the log's end %" PRId64 ": was the topic created anew? reset the group's offsets", state->id, config->input.topic, target, log_end);
@@ -52,7 +56,7 @@ int restore_begin(struct restore *restore, rd_kafka_t *consumer, const struct co
             return -1;
         from = target = log_first;
     } else {
-        int result = first_that_matters(consumer, config, committed, state->id, log_first, &from, err);
+        int result = first_that_matters(consumer, stop, config, rules, committed, state->id, log_first, &from, err);
         if (result < 0)
             return -1;
         lost = result > 0;

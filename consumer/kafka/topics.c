@@ -7,7 +7,7 @@
 
 #include "schemas/embedded.h"
 
-enum { LOOKUP_TIMEOUT_MS = 20000, MAX_MESSAGE_BYTES_DEFAULT = 1048588 };
+enum { DESCRIBE_TIMEOUT_MS = 20000, MAX_MESSAGE_BYTES_DEFAULT = 1048588 };
 
 int topic_partitions(rd_kafka_t *client, const char *topic, int32_t *partitions, struct err *err)
 {
@@ -15,7 +15,7 @@ int topic_partitions(rd_kafka_t *client, const char *topic, int32_t *partitions,
     const struct rd_kafka_metadata *metadata = NULL;
     if (!handle)
         return err_set(err, "topic %s: not a topic name", topic);
-    rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle, &metadata, LOOKUP_TIMEOUT_MS);
+    rd_kafka_resp_err_t code = rd_kafka_metadata(client, 0, handle, &metadata, DESCRIBE_TIMEOUT_MS);
     int result = 0;
     if (code)
         result = kafka_err(err, code, "cannot read the cluster's metadata; is kafka: bootstrap.servers right and the broker up?");
@@ -34,9 +34,9 @@ int topic_setting(rd_kafka_t *client, const char *topic, const char *name, char 
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS);
-    rd_kafka_AdminOptions_set_request_timeout(options, LOOKUP_TIMEOUT_MS, NULL, 0);
+    rd_kafka_AdminOptions_set_request_timeout(options, DESCRIBE_TIMEOUT_MS, NULL, 0);
     rd_kafka_DescribeConfigs(client, &resource, 1, options, queue);
-    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LOOKUP_TIMEOUT_MS + 1000);
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, DESCRIBE_TIMEOUT_MS + 1000);
     int result = -1;
     if (!event) {
         err_set(err, "topic %s: the broker did not say its settings in time", topic);

@@ -11,10 +11,10 @@
 #include "consumer/log.h"
 
 enum {
-    CALL_TIMEOUT_MS = 30000,
+    CALL_TIMEOUT_MS = 2000, /* of one call; transactional calls are taken up again where they stood */
     BACKOFF_FIRST_MS = 20,
     BACKOFF_MOST_MS = 1000,
-    COMMIT_TRIES = 10,
+    COMMIT_MS = 60000,   /* after this long without an answer the producer is made anew */
     GIVE_UP_MS = 300000, /* a commit that still fails after this long stops the process */
     FENCED_MOST = 3,     /* times within FENCED_WITHIN_MS */
     FENCED_WITHIN_MS = 60000
@@ -33,7 +33,9 @@ struct writer {
     struct outbox outbox;
     struct writer_part *parts;
     size_t part_count, part_capacity;
+    bool fenced;          /* the producer is made anew because another one has taken its id */
     int64_t fenced_ms[FENCED_MOST];
+    int64_t stop_seen_ns; /* 0: not yet */
     struct writer_counts counts;
     char last_cause[1024]; /* logged once a cause */
 };
@@ -46,6 +48,21 @@ static bool transactional(const struct writer *w)
 static void sleep_ms(int ms)
 {
     usleep((useconds_t)ms * 1000);
+}
+
+/* Whether patience is at an end: `most_ms` since began_ns, or WRITER_STOP_MS since the process was told to stop. */
+static bool out_of_time(struct writer *w, int64_t began_ns, int64_t most_ms)
+{
+    int64_t now = clock_monotonic_ns();
+    if (!w->stop_seen_ns && atomic_load(w->owner->stop))
+        w->stop_seen_ns = now;
+    return now - began_ns > most_ms * 1000000 || (w->stop_seen_ns && now - w->stop_seen_ns > (int64_t)WRITER_STOP_MS * 1000000);
+}
+
+static bool says_fenced(int code)
+{
+    return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED || code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING;
 }
 
 static void log_cause(struct writer *w, const struct err *err)
@@ -71,12 +88,12 @@ static void producer_error(rd_kafka_t *rk, int code, const char *reason, void *o
 static int initialise(struct writer *w, struct err *err)
 {
     int backoff = BACKOFF_FIRST_MS;
-    int64_t give_up = clock_monotonic_ns() + (int64_t)GIVE_UP_MS * 1000000;
+    int64_t began = clock_monotonic_ns();
     while (transactional(w)) {
         enum kafka_remedy remedy = kafka_take_error(rd_kafka_init_transactions(w->producer, CALL_TIMEOUT_MS), w->id, err);
         if (remedy == REMEDY_NONE)
             break;
-        if (remedy != REMEDY_RETRY || clock_monotonic_ns() > give_up)
+        if (remedy != REMEDY_RETRY || out_of_time(w, began, GIVE_UP_MS))
             return err_prefix(err, "cannot initialise the transactional id");
         sleep_ms(backoff);
         backoff = backoff * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : backoff * 2;
@@ -135,7 +152,7 @@ void writer_destroy(struct writer *w)
     if (!w)
         return;
     if (w->begun && w->producer)
-        kafka_take_error(rd_kafka_abort_transaction(w->producer, 5000), "abort", NULL);
+        kafka_take_error(rd_kafka_abort_transaction(w->producer, 1000), "abort", NULL);
     close_producer(w);
     outbox_finish(&w->outbox);
     free(w->parts);
@@ -167,11 +184,13 @@ static bool hopeless(rd_kafka_resp_err_t code)
 /* Hands one record of the outbox to librdkafka, which reads it in place until it is acknowledged. */
 static int send_record(struct writer *w, const struct outbox_record *r, struct err *err)
 {
-    for (int64_t waited_ms = 0;; waited_ms += 10) {
+    /* librdkafka takes a timestamp of 0 for "now" */
+    int64_t timestamp_ms = r->timestamp_ms > 0 ? r->timestamp_ms : 1, began = clock_monotonic_ns();
+    for (;;) {
         rd_kafka_headers_t *headers = r->headers ? rd_kafka_headers_copy(r->headers) : NULL;
         rd_kafka_resp_err_t code;
 #define COMMON RD_KAFKA_V_TOPIC(r->topic), RD_KAFKA_V_PARTITION(r->partition), RD_KAFKA_V_KEY(r->key, r->key_size), \
-               RD_KAFKA_V_VALUE((void *)(uintptr_t)r->value, r->value_size), RD_KAFKA_V_TIMESTAMP(r->timestamp_ms), RD_KAFKA_V_MSGFLAGS(0)
+               RD_KAFKA_V_VALUE((void *)(uintptr_t)r->value, r->value_size), RD_KAFKA_V_TIMESTAMP(timestamp_ms), RD_KAFKA_V_MSGFLAGS(0)
         if (headers)
             code = rd_kafka_producev(w->producer, COMMON, RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         else
@@ -179,7 +198,7 @@ static int send_record(struct writer *w, const struct outbox_record *r, struct e
 #undef COMMON
         if (code && headers)
             rd_kafka_headers_destroy(headers);
-        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && waited_ms < GIVE_UP_MS) {
+        if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL && !out_of_time(w, began, GIVE_UP_MS)) {
             rd_kafka_poll(w->producer, 10); /* back-pressure: the lane reads nothing meanwhile */
             continue;
         }
@@ -224,7 +243,7 @@ void writer_cover(struct writer *w, struct writer_part part)
 
 bool writer_has_work(const struct writer *w)
 {
-    return w->part_count > 0;
+    return w->part_count > 0 || w->begun || w->spoiled || w->outbox.count > 0;
 }
 
 size_t writer_bytes(const struct writer *w)
@@ -272,8 +291,9 @@ static bool fenced_too_often(struct writer *w)
 static int recreate(struct writer *w, struct err *err)
 {
     w->counts.recreated++;
-    if (transactional(w) && fenced_too_often(w))
-        return err_set(err, "the producer %s had to be made anew %d times within a minute, last because of: %.300s; if another process runs as this instance, set `instance` to different names", w->id, FENCED_MOST, w->last_cause);
+    if (w->fenced && fenced_too_often(w))
+        return err_set(err, "transactional id %s was taken away %d times within a minute: is another process running as this instance? set `instance` to different names", w->id, FENCED_MOST);
+    w->fenced = false;
     close_producer(w);
     w->begun = false;
     if (open_producer(w, err) < 0)
@@ -288,7 +308,7 @@ static int recreate(struct writer *w, struct err *err)
     size_t count = w->part_count;
     for (size_t i = 0; i < count; i++)
         partitions[i] = w->parts[i].partition;
-    int result = offsets_committed(w->owner->consumer, w->config->input.topic, partitions, count, committed, err);
+    int result = offsets_committed(w->owner->consumer, w->owner->stop, w->config->input.topic, partitions, count, committed, err);
     for (size_t i = 0; result == 0 && i < count; i++)
         for (size_t k = 0; k < w->part_count; k++)
             if (w->parts[k].partition == partitions[i] && committed[i].offset >= w->parts[k].next_offset)
@@ -300,15 +320,18 @@ static int recreate(struct writer *w, struct err *err)
 
 static int take_back(struct writer *w, struct err *err)
 {
+    int64_t began = clock_monotonic_ns();
     w->counts.aborts++;
-    for (int tries = 0; w->begun && !w->recreate; tries++) {
+    while (w->begun && !w->recreate) {
         enum kafka_remedy remedy = kafka_take_error(rd_kafka_abort_transaction(w->producer, CALL_TIMEOUT_MS), "abort transaction", err);
         if (remedy == REMEDY_NONE)
             w->begun = false;
         else if (remedy == REMEDY_STOP)
             return -1;
-        else if (remedy != REMEDY_RETRY || tries > 10)
+        else if (remedy != REMEDY_RETRY || out_of_time(w, began, COMMIT_MS)) {
             w->recreate = true;
+            w->fenced = says_fenced(err->code);
+        }
     }
     return 0;
 }
@@ -345,10 +368,10 @@ static enum kafka_remedy commit_transaction(struct writer *w, struct err *err)
     rd_kafka_consumer_group_metadata_destroy(group);
     if (remedy != REMEDY_NONE)
         return remedy;
-    int tries = 0;
+    int64_t began = clock_monotonic_ns();
     do
         remedy = kafka_take_error(rd_kafka_commit_transaction(w->producer, CALL_TIMEOUT_MS), "commit", err);
-    while (remedy == REMEDY_RETRY && ++tries < COMMIT_TRIES);
+    while (remedy == REMEDY_RETRY && !out_of_time(w, began, COMMIT_MS));
     if (remedy != REMEDY_NONE && remedy != REMEDY_STOP)
         remedy = REMEDY_RECREATE; /* it may have been committed: only the broker knows */
     return remedy;
@@ -358,9 +381,15 @@ static enum kafka_remedy commit_at_least_once(struct writer *w, struct err *err)
 {
     char why[256];
     enum kafka_remedy remedy;
-    while (rd_kafka_flush(w->producer, 1000) == RD_KAFKA_RESP_ERR__TIMED_OUT && !rd_kafka_fatal_error(w->producer, NULL, 0))
+    int64_t began = clock_monotonic_ns();
+    while (rd_kafka_flush(w->producer, CALL_TIMEOUT_MS) == RD_KAFKA_RESP_ERR__TIMED_OUT && !rd_kafka_fatal_error(w->producer, NULL, 0)) {
         if (w->owner->serve(w->owner->context) == MEMBER_LOST)
             return REMEDY_REFRESH;
+        if (out_of_time(w, began, GIVE_UP_MS)) {
+            err_set(err, "outputs are not acknowledged");
+            return REMEDY_RETRY; /* writer_commit's own patience ends it */
+        }
+    }
     if (rd_kafka_fatal_error(w->producer, why, sizeof why)) {
         err_set(err, "producer: %s", why);
         return REMEDY_RECREATE;
@@ -401,19 +430,19 @@ static enum kafka_remedy attempt(struct writer *w, struct err *err)
     enum membership membership = w->owner->serve(w->owner->context);
     if (!w->part_count)
         return REMEDY_NONE;
-    if (membership != MEMBER_OK) {
-        err_set(err, "the group is rebalancing");
-        return REMEDY_REFRESH;
-    }
     if (w->spoiled) /* serving took partitions away */
         return REMEDY_ABORT;
+    if (membership != MEMBER_OK) {
+        err_set(err, "the group is rebalancing");
+        return REMEDY_RETRY; /* nothing was sent yet */
+    }
     return transactional(w) ? commit_transaction(w, err) : commit_at_least_once(w, err);
 }
 
 int writer_commit(struct writer *w, struct err *err)
 {
     int backoff = BACKOFF_FIRST_MS;
-    int64_t give_up = clock_monotonic_ns() + (int64_t)GIVE_UP_MS * 1000000;
+    int64_t began = clock_monotonic_ns();
     while (w->part_count) {
         struct err cause = {0};
         enum kafka_remedy remedy = attempt(w, &cause);
@@ -421,13 +450,14 @@ int writer_commit(struct writer *w, struct err *err)
             committed(w);
             return 0;
         }
-        if (remedy == REMEDY_STOP || clock_monotonic_ns() > give_up) {
+        if (remedy == REMEDY_STOP || out_of_time(w, began, GIVE_UP_MS)) {
             if (err)
                 *err = cause;
             return err_prefix(err, "cannot commit");
         }
         w->spoiled = w->spoiled || ((remedy == REMEDY_ABORT || remedy == REMEDY_REFRESH) && transactional(w)) || remedy == REMEDY_RECREATE;
         w->recreate = w->recreate || remedy == REMEDY_RECREATE;
+        w->fenced = w->fenced || (remedy == REMEDY_RECREATE && says_fenced(cause.code));
         if (cause.msg[0])
             log_cause(w, &cause);
         if (remedy == REMEDY_NONE)
@@ -444,7 +474,7 @@ int writer_commit(struct writer *w, struct err *err)
     }
     w->spoiled = false;
     while (rd_kafka_outq_len(w->producer) > 0) /* at least once: librdkafka still reads the outbox */
-        if (rd_kafka_fatal_error(w->producer, NULL, 0) || rd_kafka_flush(w->producer, CALL_TIMEOUT_MS)) {
+        if (rd_kafka_fatal_error(w->producer, NULL, 0) || rd_kafka_flush(w->producer, 5 * CALL_TIMEOUT_MS)) {
             close_producer(w);
             if (open_producer(w, err) < 0)
                 return -1;

@@ -21,10 +21,13 @@ enum membership { MEMBER_OK, MEMBER_WAIT /* rejoining: try again soon */, MEMBER
 struct writer_owner {
     void *context;
     rd_kafka_t *consumer;
+    const atomic_bool *stop; /* set: no call waits longer than WRITER_STOP_MS in all from then on */
     /* Serves the consumer's queue and says whether this member may commit. Parts no longer ours have been dropped
      * with writer_drop when it returns. */
     enum membership (*serve)(void *context);
 };
+
+enum { WRITER_STOP_MS = 4000 };
 
 struct writer_counts {
     int64_t commits, aborts, recreated;
@@ -41,7 +44,7 @@ void writer_destroy(struct writer *writer);
 int writer_add(struct writer *writer, struct outbox_record record, int32_t schema_id, struct err *err);
 /* The partition has been processed up to part.next_offset: the next commit says so. */
 void writer_cover(struct writer *writer, struct writer_part part);
-bool writer_has_work(const struct writer *writer);
+bool writer_has_work(const struct writer *writer); /* something is covered, or lies in an open transaction */
 size_t writer_bytes(const struct writer *writer); /* held until the commit */
 /* Commits everything added and covered.  0: it is visible (or dropped, for partitions lost meanwhile). */
 int writer_commit(struct writer *writer, struct err *err);

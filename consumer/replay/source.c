@@ -97,7 +97,7 @@ static int next_of_file(struct source *s, struct record *records, size_t max, st
 static int open_partition(struct source *s, int32_t id, struct err *err)
 {
     struct topic_partition *p = &s->partitions[id];
-    if (offsets_bounds(s->consumer, s->topic, id, &p->first, &p->end, err) < 0)
+    if (offsets_bounds(s->consumer, NULL, s->topic, id, &p->first, &p->end, err) < 0)
         return -1;
     p->position = p->first;
     p->done = p->first >= p->end;
