@@ -1,15 +1,19 @@
-/* A model through XGBoost's C API.
+/* A model: its file checked, its trees compiled, the library for the rest.
  *
- * Margins come from the library: `inplace` dense prediction for plain trees, the DMatrix path for DART (whose
+ * The forest gives margins where it can (forest.h): creation scores PROOF_ROWS rows both ways, among them missing
+ * values, infinities, denormals and values at and beside the model's own thresholds, and a single differing bit of a
+ * margin or a probability leaves the model to the library.
+ *
+ * Margins of the library: `inplace` dense prediction for plain trees, the DMatrix path for DART (whose
  * in-place margins differ in the last bits).  The probability is computed here from the margin, by the library's
- * own formula in float32, so that one call a batch suffices; creation proves on PROOF_ROWS pseudo-random rows that
+ * own formula in float32, so that one call a batch suffices; the same rows prove that
  * the bits are those of the library's probabilities, and where a single one differs (another libm, another
  * release) the library is asked for both.
  *
  * The file is read and checked by model_file.c before the library sees it: the library loads trees with cycles
  * and with children out of range.
  *
- * Cost: about 2.5 us a row in batches of 64 and more, 70 us for a row alone. */
+ * Cost of the library: about 2.5 us a row in batches of 64 and more, 70 us for a row alone. */
 #include "scoring/model.h"
 
 #include <assert.h>
@@ -21,13 +25,20 @@
 #include <string.h>
 #include <xgboost/c_api.h>
 
+#include "scoring/forest.h"
 #include "scoring/model_file.h"
 
-enum { PROOF_ROWS = 256 };
+enum { PROOF_ROWS = 1024 };
+_Static_assert((int)PROOF_ROWS <= (int)MODEL_BATCH_MAX, "the proof is one batch");
+
+static const char library_engine[] = "xgboost";
+static const char *const engine_names[FOREST_PATHS] = {"forest-portable", "forest-avx2", "forest-avx512"};
 
 struct model {
     BoosterHandle booster;
     struct model_file *file;
+    struct forest *forest; /* NULL: not compiled, or not proved */
+    bool by_forest;        /* the engine in use */
     bool through_matrix;  /* DART */
     bool own_probability; /* the sigmoid here gives the library's bits */
     float *finite;        /* MODEL_BATCH_MAX rows with infinities cut, for the DMatrix path; made when first needed */
@@ -138,7 +149,9 @@ int model_score(struct model *m, const float *rows, size_t n, float *margin, flo
     assert(n <= MODEL_BATCH_MAX);
     if (n == 0)
         return 0;
-    if (predict(m, PREDICT_MARGIN, rows, n, margin, err) < 0)
+    if (m->by_forest)
+        forest_score(m->forest, rows, n, margin);
+    else if (predict(m, PREDICT_MARGIN, rows, n, margin, err) < 0)
         return -1;
     if (m->file->objective == OBJECTIVE_SQUARED_ERROR)
         memcpy(score, margin, n * sizeof *score);
@@ -165,13 +178,35 @@ static uint64_t random_next(uint64_t *state)
     return z ^ (z >> 31);
 }
 
-/* One in eight missing; else either small whole numbers or any magnitude from 2^-10 to 2^21, both signs. */
-static float random_feature(uint64_t *state)
+/* A threshold of the model, or the number next to it. */
+static float random_threshold(const struct model_file *file, size_t feature, uint64_t *state)
 {
+    for (int attempt = 0; file->trees && attempt < 4; attempt++) {
+        const struct tree *tree = &file->trees[random_next(state) % file->tree_count];
+        uint64_t r = random_next(state);
+        size_t at = (size_t)(r >> 8) % tree->node_count;
+        for (size_t i = 0; i < tree->node_count && i < 64; i++) {
+            const struct tree_node *node = &tree->nodes[(at + i) % tree->node_count];
+            if (node->left && node->feature == feature)
+                return r % 4 == 0 ? nextafterf(node->value, -INFINITY) : r % 4 == 1 ? nextafterf(node->value, INFINITY) : node->value;
+        }
+    }
+    return 0;
+}
+
+/* Of sixteen two missing, five at thresholds, one at the edges of what floats can say; else small whole numbers or any
+ * magnitude from 2^-10 to 2^21, both signs. */
+static float random_feature(const struct model_file *file, size_t feature, uint64_t *state)
+{
+    static const float edges[] = {INFINITY, -INFINITY, 0.0f, -0.0f, FLT_TRUE_MIN, -FLT_TRUE_MIN, FLT_MIN, -FLT_MIN / 2, FLT_MAX, -FLT_MAX};
     uint64_t r = random_next(state);
-    if (r % 8 == 0)
+    if (r % 16 < 2)
         return NAN;
-    if (r % 8 < 3)
+    if (r % 16 < 7)
+        return random_threshold(file, feature, state);
+    if (r % 16 < 8)
+        return edges[(r >> 8) % (sizeof edges / sizeof *edges)];
+    if (r % 16 < 11)
         return (float)((r >> 8) % 33) - 16.0f;
     float mantissa = 1.0f + (float)((r >> 32) & 0xffff) / 65536.0f;
     return ldexpf((r >> 8) & 1 ? mantissa : -mantissa, (int)((r >> 16) % 32) - 10);
@@ -179,28 +214,49 @@ static float random_feature(uint64_t *state)
 
 /* Scores random rows both ways.  Also the first use of the booster: whatever the library configures lazily or
  * refuses late shows here and not in the middle of a batch. */
-static int prove_probability(struct model *m, struct err *err)
+static int prove(struct model *m, struct err *err)
 {
     size_t columns = model_feature_count(m);
     uint64_t state = 1;
     float *rows = malloc(PROOF_ROWS * columns * sizeof *rows);
-    float margin[PROOF_ROWS], value[PROOF_ROWS];
+    float margin[PROOF_ROWS], value[PROOF_ROWS], own[PROOF_ROWS];
     if (!rows)
         return err_set(err, "memory is short");
     for (size_t i = 0; i < PROOF_ROWS * columns; i++)
-        rows[i] = random_feature(&state);
+        rows[i] = random_feature(m->file, i % columns, &state);
     int status = predict(m, PREDICT_MARGIN, rows, PROOF_ROWS, margin, err);
     if (status == 0)
         status = predict(m, PREDICT_VALUE, rows, PROOF_ROWS, value, err);
     if (status == 0) {
-        m->own_probability = true;
-        for (size_t i = 0; i < PROOF_ROWS; i++) {
-            float own = sigmoid(margin[i]);
-            m->own_probability &= !memcmp(&own, &value[i], sizeof own);
+        for (size_t i = 0; i < PROOF_ROWS; i++)
+            own[i] = sigmoid(margin[i]);
+        m->own_probability = !memcmp(own, value, sizeof own);
+        if (m->forest) {
+            forest_score(m->forest, rows, PROOF_ROWS, own);
+            m->by_forest = !memcmp(own, margin, sizeof own) && (m->own_probability || m->file->objective != OBJECTIVE_LOGISTIC);
         }
     }
     free(rows);
     return status;
+}
+
+/* LogisticRegression::ProbToMargin of XGBoost's regression_loss.h; 3.2 keeps the probability from its ends. */
+static float base_margin(const struct model_file *file)
+{
+    if (file->objective != OBJECTIVE_LOGISTIC)
+        return file->base_score;
+    float p = fminf(fmaxf(file->base_score, 1e-6f), 1.0f - 1e-6f);
+    return -logf(1.0f / p - 1.0f);
+}
+
+/* Without a forest where there can be none; the library scores then. */
+static void compile_forest(struct model *m)
+{
+    const struct model_file *file = m->file;
+    if (file->booster == BOOSTER_DART || file->categorical)
+        return;
+    if (forest_create(file->trees, file->tree_count, file->feature_count, base_margin(file), &m->forest, NULL) < 0)
+        m->forest = NULL;
 }
 
 /* A library older than the file's writer would load it silently and may score it wrong. */
@@ -235,8 +291,14 @@ int model_create(const void *bytes, size_t size, struct model **out, struct err 
     if (model_file_read(bytes, size, &m->file, err) < 0 || check_version(m->file, err) < 0)
         goto failed;
     m->through_matrix = m->file->booster == BOOSTER_DART;
-    if (load(m, bytes, size, err) < 0 || prove_probability(m, err) < 0)
+    compile_forest(m);
+    if (load(m, bytes, size, err) < 0 || prove(m, err) < 0)
         goto failed;
+    model_file_drop_trees(m->file);
+    if (!m->by_forest) {
+        forest_destroy(m->forest);
+        m->forest = NULL;
+    }
     *out = m;
     return 0;
 failed:
@@ -250,6 +312,7 @@ void model_destroy(struct model *m)
         return;
     if (m->booster)
         XGBoosterFree(m->booster);
+    forest_destroy(m->forest);
     model_file_destroy(m->file);
     free(m->finite);
     free(m);
@@ -272,8 +335,21 @@ const char *model_objective(const struct model *m)
 
 const char *model_engine(const struct model *m)
 {
-    (void)m;
-    return "xgboost";
+    return m->by_forest ? engine_names[forest_path(m->forest)] : library_engine;
+}
+
+int model_use_engine(struct model *m, const char *engine)
+{
+    if (!strcmp(engine, library_engine)) {
+        m->by_forest = false;
+        return 0;
+    }
+    for (enum forest_path path = 0; m->forest && path < FOREST_PATHS; path++)
+        if (!strcmp(engine, engine_names[path]) && forest_use(m->forest, path) == 0) {
+            m->by_forest = true;
+            return 0;
+        }
+    return -1;
 }
 
 size_t model_tree_count(const struct model *m)

@@ -1,7 +1,8 @@
 /* A model and how it scores: rows in, margin and probability out.
  *
- * One interface for every engine; here XGBoost's C API (`inplace` dense prediction, one thread).  A model is
- * immutable after creation; several lanes may each own one made from the same bytes. */
+ * One interface for every engine: the compiled forest (forest.h), which creation proves to give the C API's bits on
+ * pseudo-random rows, and XGBoost's C API (one thread) for what the forest cannot say: DART, categorical splits, and
+ * any model where a bit differed.  A model is of one thread; several lanes may each own one made from the same bytes. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
@@ -19,7 +20,9 @@ void model_destroy(struct model *model);
 size_t model_feature_count(const struct model *model);
 const char *model_feature_name(const struct model *model, size_t i); /* NULL if the model has no names */
 const char *model_objective(const struct model *model);
-const char *model_engine(const struct model *model); /* "xgboost" (C API) */
+const char *model_engine(const struct model *model); /* "forest-avx512", "forest-avx2", "forest-portable", or "xgboost" (C API) */
+/* For tests and benchmarks: scores by that engine from now on; -1 if this model or this machine does not have it. */
+int model_use_engine(struct model *model, const char *engine);
 size_t model_tree_count(const struct model *model);
 
 /* The model's names must equal these, in order: the first difference is the error; a model without names is

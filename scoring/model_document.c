@@ -277,6 +277,9 @@ static bool json_number(struct parser *p, double *number)
     text[n] = 0;
     char *rest;
     *number = strtod(text, &rest);
+    /* Twice rounded may not be the float that the text means. */
+    if (n < NUMBER_TEXT_MAX && !isinf(*number) && (float)*number != strtof(text, NULL) && *number != floor(*number))
+        *number = (double)strtof(text, NULL);
     if (n == 0 || *rest || n == NUMBER_TEXT_MAX)
         return fault(p, "neither a value nor a number");
     p->at += n;

@@ -128,7 +128,7 @@ enum tree_array { LEFT, RIGHT, PARENT, FEATURE, THRESHOLD, DEFAULT_LEFT, LOSS, H
 static const char *const tree_array_names[TREE_ARRAYS] = {"left_children", "right_children", "parents",     "split_indices", "split_conditions",
                                                           "default_left",  "loss_changes",   "sum_hessian", "base_weights"};
 
-struct tree {
+struct tree_arrays {
     size_t nodes;
     const double *of[TREE_ARRAYS];
     const double *split_type; /* NULL: every split is by number */
@@ -140,7 +140,7 @@ static bool index_within(double v, size_t count)
     return v >= 0 && v < (double)count && v == floor(v);
 }
 
-static int tree_arrays(const struct node *json, size_t features, struct tree *tree, struct err *err)
+static int read_arrays(const struct node *json, size_t features, struct tree_arrays *tree, struct err *err)
 {
     const struct node *parameters = node_member(json, "tree_param");
     size_t unused;
@@ -164,7 +164,7 @@ static int tree_arrays(const struct node *json, size_t features, struct tree *tr
 }
 
 /* The library follows every node's parent while it loads, also those of nodes that were pruned. */
-static int check_parents(const struct tree *tree, struct err *err)
+static int check_parents(const struct tree_arrays *tree, struct err *err)
 {
     for (size_t i = 1; i < tree->nodes; i++)
         if (!index_within(tree->of[PARENT][i], tree->nodes))
@@ -172,12 +172,14 @@ static int check_parents(const struct tree *tree, struct err *err)
     return 0;
 }
 
-static int check_split(const struct tree *tree, size_t node, size_t features, struct err *err)
+static int check_split(const struct tree_arrays *tree, size_t node, size_t features, struct err *err)
 {
     if (!index_within(tree->of[FEATURE][node], features))
         return err_set(err, "node %zu: splits by feature %.0f of %zu", node, tree->of[FEATURE][node], features);
     if (isnan(tree->of[THRESHOLD][node]))
         return err_set(err, "node %zu: its threshold is no number", node);
+    if (tree->of[DEFAULT_LEFT][node] != 0 && tree->of[DEFAULT_LEFT][node] != 1)
+        return err_set(err, "node %zu: default_left is neither 0 nor 1", node);
     for (enum tree_array side = LEFT; side <= RIGHT; side++) {
         double child = tree->of[side][node];
         if (!index_within(child, tree->nodes) || child == 0)
@@ -188,35 +190,53 @@ static int check_split(const struct tree *tree, size_t node, size_t features, st
     return tree->of[LEFT][node] == tree->of[RIGHT][node] ? err_set(err, "node %zu: has one child twice", node) : 0;
 }
 
-/* Walks from the root, level by level.  Every node names one parent and a parent has two different children, so no
- * node is met twice and the walk ends; the depth bounds the recursion of the library's TreeSHAP. */
-static int check_shape(const struct tree *tree, size_t features, struct err *err)
+static struct tree_node node_of(const struct tree_arrays *tree, size_t node, size_t left)
 {
-    uint32_t *queue = malloc(tree->nodes * sizeof *queue);
-    if (!queue)
-        return err_set(err, "memory is short");
-    int status = 0;
+    if (left == 0)
+        return (struct tree_node){.value = (float)tree->of[THRESHOLD][node]};
+    return (struct tree_node){.value = (float)tree->of[THRESHOLD][node],
+                              .left = (uint32_t)left,
+                              .feature = (uint16_t)tree->of[FEATURE][node],
+                              .default_left = tree->of[DEFAULT_LEFT][node] != 0};
+}
+
+/* Walks from the root, level by level, and takes the nodes in that order.  Every node names one parent and a parent has
+ * two different children, so no node is met twice and the walk ends; the depth bounds the recursion of the library's
+ * TreeSHAP.  `queue` has room for every node. */
+static int walk_shape(const struct tree_arrays *tree, size_t features, uint32_t *queue, struct tree *out, struct err *err)
+{
     size_t head = 0, tail = 1, level_end = 1, depth = 0;
     queue[0] = 0;
-    while (status == 0 && head < tail) {
+    for (; head < tail; head++) {
         if (head == level_end) {
             level_end = tail;
-            if (++depth > MODEL_DEPTH_MAX) {
-                status = err_set(err, "it is more than %d levels deep", MODEL_DEPTH_MAX);
-                break;
-            }
+            if (++depth > MODEL_DEPTH_MAX)
+                return err_set(err, "it is more than %d levels deep", MODEL_DEPTH_MAX);
         }
-        size_t node = queue[head++];
+        size_t node = queue[head], left = 0;
         if (tree->of[LEFT][node] == -1) {
             if (tree->of[RIGHT][node] != -1)
-                status = err_set(err, "node %zu: has a right child but no left one", node);
-            else if (!isfinite(tree->of[THRESHOLD][node]))
-                status = err_set(err, "node %zu: its leaf value is not finite", node);
-        } else if ((status = check_split(tree, node, features, err)) == 0) {
+                return err_set(err, "node %zu: has a right child but no left one", node);
+            if (!isfinite((float)tree->of[THRESHOLD][node]))
+                return err_set(err, "node %zu: its leaf value is not finite", node);
+        } else {
+            if (check_split(tree, node, features, err) < 0)
+                return -1;
+            left = tail;
             queue[tail++] = (uint32_t)tree->of[LEFT][node];
             queue[tail++] = (uint32_t)tree->of[RIGHT][node];
         }
+        out->nodes[head] = node_of(tree, node, left);
     }
+    out->node_count = (uint32_t)tail;
+    return 0;
+}
+
+static int check_shape(const struct tree_arrays *tree, size_t features, struct tree *out, struct err *err)
+{
+    uint32_t *queue = malloc(tree->nodes * sizeof *queue);
+    out->nodes = malloc(tree->nodes * sizeof *out->nodes);
+    int status = queue && out->nodes ? walk_shape(tree, features, queue, out, err) : err_set(err, "memory is short");
     free(queue);
     return status;
 }
@@ -232,7 +252,7 @@ static int check_category_list(const struct node *categories, double begin, doub
 }
 
 /* Nodes that split by category are listed in order, each with a piece of the list of categories. */
-static int check_categories(const struct node *json, const struct tree *tree, bool *categorical, struct err *err)
+static int check_categories(const struct node *json, const struct tree_arrays *tree, bool *categorical, struct err *err)
 {
     static const char *const names[] = {"categories_nodes", "categories_segments", "categories_sizes", "categories"};
     const struct node *types = node_member(json, "split_type"), *list[4];
@@ -263,11 +283,11 @@ static int check_categories(const struct node *json, const struct tree *tree, bo
 
 static int check_tree(struct model_file *file, const struct node *json, size_t index, struct err *err)
 {
-    struct tree tree = {0};
+    struct tree_arrays tree = {0};
     const struct node *id = node_member(json, "id");
     if (json->kind != NODE_OBJECT || !id || id->kind != NODE_NUMBER || id->number != (double)index)
         return err_set(err, "its id is not its position");
-    if (tree_arrays(json, file->feature_count, &tree, err) < 0 || check_parents(&tree, err) < 0 || check_shape(&tree, file->feature_count, err) < 0)
+    if (read_arrays(json, file->feature_count, &tree, err) < 0 || check_parents(&tree, err) < 0 || check_shape(&tree, file->feature_count, &file->trees[index], err) < 0)
         return -1;
     file->node_count += tree.nodes;
     return check_categories(json, &tree, &file->categorical, err);
@@ -342,6 +362,8 @@ static int read_booster(struct model_file *file, const struct node *learner, str
         return -1;
     if (file->booster == BOOSTER_DART && check_numbers(dart, "weight_drop", file->tree_count, err) < 0)
         return -1;
+    if (!(file->trees = calloc(file->tree_count, sizeof *file->trees)))
+        return err_set(err, "memory is short");
     for (size_t i = 0; i < file->tree_count; i++)
         if (check_tree(file, &trees->members[i].value, i, err) < 0)
             return err_prefix(err, "tree %zu", i);
@@ -372,10 +394,19 @@ int model_file_read(const void *bytes, size_t size, struct model_file **out, str
     return 0;
 }
 
+void model_file_drop_trees(struct model_file *file)
+{
+    for (size_t i = 0; file->trees && i < file->tree_count; i++)
+        free(file->trees[i].nodes);
+    free(file->trees);
+    file->trees = NULL;
+}
+
 void model_file_destroy(struct model_file *file)
 {
     if (!file)
         return;
+    model_file_drop_trees(file);
     for (size_t i = 0; file->feature_names && i < file->feature_count; i++)
         free(file->feature_names[i]);
     free(file->feature_names);

@@ -3,11 +3,14 @@
  * The library trusts a file: of damaged ones it loads nearly half, cycles and children out of range among them.
  * So every index is checked here: each tree is a tree (each node reached once from the root, at most
  * MODEL_DEPTH_MAX deep), split features exist, thresholds and leaves are numbers, categories lie within their lists,
- * groups, iterations and DART weights match the trees, and every parameter that decides a size is the size. */
+ * groups, iterations and DART weights match the trees, and every parameter that decides a size is the size.
+ *
+ * The trees are kept for who compiles them (forest.h); a caller that is done with them drops them. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 #include "scoring/err.h"
+#include "scoring/tree.h"
 
 enum { MODEL_FEATURES_MAX = 4096, MODEL_TREES_MAX = 100000, MODEL_DEPTH_MAX = 1000, MODEL_CATEGORY_MAX = 65535 };
 
@@ -22,8 +25,10 @@ struct model_file {
     float base_score; /* as the file has it: a probability, for logitraw and squared error a margin */
     size_t feature_count, tree_count, node_count;
     char **feature_names; /* NULL: it has none */
-    bool categorical;     /* some split is by category */
+    bool categorical;     /* some split is by category: its node has no meaning in `trees` */
+    struct tree *trees;   /* tree_count, without the nodes that nothing leads to; NULL once dropped */
 };
 
 int model_file_read(const void *bytes, size_t size, struct model_file **out, struct err *err);
+void model_file_drop_trees(struct model_file *file);
 void model_file_destroy(struct model_file *file);

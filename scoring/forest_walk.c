@@ -1,0 +1,51 @@
+#include "scoring/forest_walk.h"
+
+static inline uint32_t step(const struct walk_node *node, const int8_t *x, size_t stride)
+{
+    return node->left + !(x[node->column * stride] < node->threshold);
+}
+
+void walk_block(const struct forest *f, const struct walk_tree *tree, const int8_t *x, size_t n, float *sums)
+{
+    for (size_t r = 0; r < n; r += WALK_ROWS) {
+        uint32_t at[WALK_ROWS];
+        for (size_t i = 0; i < WALK_ROWS; i++)
+            at[i] = tree->root;
+        for (uint32_t d = 0; d < tree->depth; d++)
+            for (size_t i = 0; i < WALK_ROWS; i++) /* the block's columns are whole: rows past n do no harm */
+                at[i] = step(&f->walk_nodes[at[i]], x + r + i, BLOCK_ROWS);
+        for (size_t i = 0; i < WALK_ROWS && r + i < n; i++)
+            sums[r + i] += f->walk_values[at[i]];
+    }
+}
+
+static float walk_row(const struct forest *f, const int8_t *x, float sum)
+{
+    size_t t = 0;
+    for (; t + WALK_ROWS <= f->tree_count; t += WALK_ROWS) {
+        const struct walk_tree *trees = f->walks + t;
+        uint32_t at[WALK_ROWS], depth = 0;
+        for (size_t i = 0; i < WALK_ROWS; i++) {
+            at[i] = trees[i].root;
+            depth = trees[i].depth > depth ? trees[i].depth : depth;
+        }
+        for (uint32_t d = 0; d < depth; d++)
+            for (size_t i = 0; i < WALK_ROWS; i++)
+                at[i] = step(&f->walk_nodes[at[i]], x, 1);
+        for (size_t i = 0; i < WALK_ROWS; i++)
+            sum += f->walk_values[at[i]];
+    }
+    for (; t < f->tree_count; t++) {
+        uint32_t at = f->walks[t].root;
+        for (uint32_t d = 0; d < f->walks[t].depth; d++)
+            at = step(&f->walk_nodes[at], x, 1);
+        sum += f->walk_values[at];
+    }
+    return sum;
+}
+
+void walk_rows(const struct forest *f, const int8_t *columns, size_t n, float *sums)
+{
+    for (size_t r = 0; r < n; r++)
+        sums[r] = walk_row(f, columns + r * f->row_stride, sums[r]);
+}
