@@ -56,7 +56,8 @@ def schemas(registry, schema_ids):
 @pytest.fixture
 def pipeline(kafka, models, schemas, tmp_path, request):
     """A consumer group of this test alone. Its topics are there, and empty."""
-    app_id = re.sub(r"[^a-zA-Z0-9]+", "-", request.node.name.removeprefix("test_")).strip("-")[-60:]
+    module, test = request.module.__name__.removeprefix("test_"), request.node.name.removeprefix("test_")
+    app_id = f"{module}-" + re.sub(r"[^a-zA-Z0-9]+", "-", test).strip("-")[-60:]
     return Pipeline(kafka, models, tmp_path, app_id, schemas).create_topics()
 
 

@@ -76,6 +76,11 @@ def check_shadows(traffic, messages, replayed, repeated=False):
     wrong.none()
 
 
+def source(dead_letter):
+    """Partition and offset of the input record that the dead letter names as its own."""
+    return int(dead_letter.header(CONNECT + "partition")), int(dead_letter.header(CONNECT + "offset"))
+
+
 def check_envelope(m, record, key, wrong):
     """Key, timestamp, partition and trace headers are those of the input record."""
     place = record.partition, record.offset
@@ -93,7 +98,7 @@ def check_envelope(m, record, key, wrong):
 def check_dead_letters(pipeline, traffic, messages, replayed, repeated=False):
     wrong, seen, records = Differences("dead letters"), set(), {(r.partition, r.offset): r for r in traffic.records}
     for m in messages:
-        place = int(m.header(CONNECT + "partition")), int(m.header(CONNECT + "offset"))
+        place = source(m)
         if place in seen and not repeated:
             wrong.add(f"{place}: written twice")
         seen.add(place)

@@ -2,8 +2,8 @@
 
 import pytest
 
+import ledger
 from deployment import Pipeline
-from ledger import CONNECT
 from outputs import PREDICTION, Written, decode, split_header
 from traffic import Traffic, produce
 
@@ -56,7 +56,7 @@ def test_dead_letters_that_their_topic_would_not_take_are_cut(kafka, models, sch
     large_headers.headers = all_large.headers = [("h", b"y" * 60_000)]
     large_key.key = all_large.key = b"k" * 60_000
     written = process(pipeline, records, kafka)
-    letters = {(int(m.header(CONNECT + "partition")), int(m.header(CONNECT + "offset"))): m for m in written.dead_letters}
+    letters = {ledger.source(m): m for m in written.dead_letters}
     assert sorted(letters) == sorted((r.partition, r.offset) for r in bad)
     assert len(written.predictions) == len(records) - len(bad)
     for record in bad:

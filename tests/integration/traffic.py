@@ -93,7 +93,9 @@ class Traffic:
     """`records` of a topic in the order in which they are to be written."""
 
     def __init__(self, schema_ids, count, partitions=12, cards=2500, seed=1, late=0.05, duplicates=0.01, garbage=0.01,
-                 step_ms=7 * SECOND):
+                 step_ms=7 * SECOND, all_online_after=None):
+        """all_online_after: from that many events on, cards are only used online."""
+        self.all_online_after = all_online_after or count
         self.ids, self.partitions, self.random = schema_ids, partitions, random.Random(seed)
         self.cards = [f"card-{i:05d}" for i in range(cards)]
         self.step_ms, self.now_ms, self.serial = step_ms, START_MS, 0
@@ -144,7 +146,7 @@ class Traffic:
             "pos_entry_mode": draw.choice([1, 5, 7, 81]), "channel": draw.choice(["POS", "ECOM", "ATM", "MOTO"]),
             "device_id": f"d-{draw.randrange(9)}" if draw.random() < 0.5 else None, "ip": None,
             "response_code": "00" if draw.random() < 0.9 else "51",
-        } | changes
+        } | ({"channel": "ECOM"} if self.serial > self.all_online_after else {}) | changes
 
     # -- kinds of traffic --
 
@@ -243,7 +245,7 @@ class Traffic:
         self.put_first(self.event(self.now_ms + FUTURE_SKEW_MS + 1), "future", "event_time")
 
     def garbage_id_too_large_to_write(self):
-        event = self.event(self.now_ms, transaction_id="i" * 2 * PREDICTION_BYTES_MAX)
+        event = self.event(self.now_ms, transaction_id=f"{self.serial}".ljust(2 * PREDICTION_BYTES_MAX, "i"))
         self.put_first(event, "output_too_large")
         self.records[-1].event = event                        # it is in the windows all the same
 
