@@ -6,10 +6,21 @@
 
 #include "scoring/forest_program.h"
 
+#if defined __x86_64__
+static const struct forest_engine *const engines[FOREST_PATHS] = {&forest_portable, &forest_avx2, &forest_avx512};
+#else
 static const struct forest_engine *const engines[FOREST_PATHS] = {&forest_portable};
+#endif
 
 static bool machine_has(enum forest_path path)
 {
+#if defined __x86_64__
+    if (path == FOREST_AVX512)
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+               __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("popcnt");
+    if (path == FOREST_AVX2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("popcnt");
+#endif
     return engines[path] != NULL;
 }
 

@@ -2,10 +2,11 @@
  *   LANES                         rows that meet a split in one comparison
  *   lanes                         a register of so many leaf numbers, uint8_t
  *   lanes_splat(byte)
+ *   lanes_add(a, b)
  *   lanes_pair(node, columns, k)  2k where the row goes left, 2k + 1 where it goes right
  *   lanes_join(node, columns, l, r)  l where it goes left, else r
  *   add_leaves(sums, numbers, leaves, depth)  sums[i] += leaves[numbers[i]] for LANES rows; numbers < 2^depth
- *   rank_of(cuts, used, x)        how many of the feature's cuts are at or below x: none for NaN
+ *   find_ranks(cuts, used, x, n, ranks)  how many of the feature's cuts are at or below x[i]: none for NaN
  *
  * Cost of a row in a perfect tree of depth d: (2^d - 1) / LANES comparisons, loads and choices, and one leaf. */
 
@@ -53,7 +54,7 @@ static void add_pieces(const struct forest *f, const struct block_tree *tree, co
             top--;
             stack[top - 1] = lanes_join(node++, x, stack[top - 1], stack[top]);
         } else {
-            stack[top++] = lanes_piece(piece->kind, node, x) + lanes_splat(piece->base);
+            stack[top++] = lanes_add(lanes_piece(piece->kind, node, x), lanes_splat(piece->base));
             node += (1u << piece->kind) - 1;
         }
     add_leaves(sums, stack[0], f->leaves + tree->leaf, 8);
@@ -103,12 +104,12 @@ static void rank_rows(const struct forest *f, const float *rows, size_t n, int8_
     for (size_t u = 0; u < f->used_count; u++) {
         const struct feature_cuts *used = &f->used[u];
         uint32_t ranks[2][BLOCK_ROWS]; /* NaN above all cuts, and below */
-        for (size_t r = 0; r < n; r++) {
-            float x = rows[r * f->feature_count + used->feature];
-            uint32_t rank = rank_of(f->cuts, used, x);
-            ranks[1][r] = rank;
-            ranks[0][r] = x != x ? used->count : rank;
-        }
+        float x[BLOCK_ROWS];
+        for (size_t r = 0; r < n; r++)
+            x[r] = rows[r * f->feature_count + used->feature];
+        find_ranks(f->cuts, used, x, n, ranks[1]);
+        for (size_t r = 0; r < n; r++)
+            ranks[0][r] = x[r] != x[r] ? used->count : ranks[1][r];
         for (uint32_t c = used->column_begin; c < used->column_end; c++) {
             const struct column *column = &f->columns[c];
             const uint32_t *of = ranks[column->default_left];

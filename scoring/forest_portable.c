@@ -32,6 +32,11 @@ static inline lanes lanes_join(const struct block_node *node, const int8_t *x, l
     return right ^ ((left ^ right) & goes_left(node, x));
 }
 
+static inline lanes lanes_add(lanes a, lanes b)
+{
+    return a + b;
+}
+
 static inline void add_leaves(float *sums, lanes numbers, const float *leaves, unsigned depth)
 {
     (void)depth;
@@ -41,13 +46,17 @@ static inline void add_leaves(float *sums, lanes numbers, const float *leaves, u
         sums[i] += leaves[at[i]];
 }
 
-/* Halving without branches. */
-static inline uint32_t rank_of(const float *cuts, const struct feature_cuts *used, float x)
+/* Halving without branches: all rows take each step together. */
+static inline void find_ranks(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
 {
-    const float *first = cuts + used->level[used->levels - 1], *at = first;
-    for (uint32_t n = used->count; n > 1; n -= n / 2)
-        at += at[n / 2 - 1] <= x ? n / 2 : 0;
-    return (uint32_t)(at - first) + (*at <= x);
+    const float *all = cuts + used->level[used->levels - 1];
+    for (size_t r = 0; r < n; r++)
+        ranks[r] = 0;
+    for (uint32_t left = used->count; left > 1; left -= left / 2)
+        for (size_t r = 0; r < n; r++)
+            ranks[r] += (left / 2) * (uint32_t)(all[ranks[r] + left / 2 - 1] <= x[r]);
+    for (size_t r = 0; r < n; r++)
+        ranks[r] += all[ranks[r]] <= x[r];
 }
 
 #include "scoring/forest_kernel.h"

@@ -12,6 +12,7 @@ void walk_block(const struct forest *f, const struct walk_tree *tree, const int8
         for (size_t i = 0; i < WALK_ROWS; i++)
             at[i] = tree->root;
         for (uint32_t d = 0; d < tree->depth; d++)
+#pragma GCC unroll 8
             for (size_t i = 0; i < WALK_ROWS; i++) /* the block's columns are whole: rows past n do no harm */
                 at[i] = step(&f->walk_nodes[at[i]], x + r + i, BLOCK_ROWS);
         for (size_t i = 0; i < WALK_ROWS && r + i < n; i++)
@@ -30,6 +31,7 @@ static float walk_row(const struct forest *f, const int8_t *x, float sum)
             depth = trees[i].depth > depth ? trees[i].depth : depth;
         }
         for (uint32_t d = 0; d < depth; d++)
+#pragma GCC unroll 8
             for (size_t i = 0; i < WALK_ROWS; i++)
                 at[i] = step(&f->walk_nodes[at[i]], x, 1);
         for (size_t i = 0; i < WALK_ROWS; i++)
