@@ -30,13 +30,19 @@ static int keep_copy(const struct config *config, const char *file, const uint8_
     return file_write(path, bytes, size, err) < 0 ? err_prefix(err, "%s: models.cache_dir", config->file) : 0;
 }
 
+/* How many buckets are below 100 x percent; what binary fractions add to two decimals (1.1 x 100) is taken off. */
+static uint32_t buckets_below(double percent)
+{
+    return (uint32_t)ceil(percent * 100 - 1e-6);
+}
+
 static int load_model(const struct config *config, const char *setting, const struct model_entry *entry, struct deployed_model *out, struct err *err)
 {
     char *bytes = NULL;
     size_t size = 0;
     if (file_read(entry->file, MODEL_FILE_MAX, &bytes, &size, err) < 0)
         return err_prefix(err, "%s:%d: %s", config->file, entry->line, setting);
-    struct deployed_model model = {.sample_below = (uint32_t)lround(entry->sample_percent * 100)};
+    struct deployed_model model = {.sample_below = buckets_below(entry->sample_percent)};
     sha256(bytes, size, model.sha256);
     int result = model_create(bytes, size, &model.model, err);
     if (result < 0)

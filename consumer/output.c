@@ -42,7 +42,7 @@ static size_t segment_text(const struct value *value, char small[32], const char
 
 static bool has_text(const struct value *value)
 {
-    return value->type != VALUE_ABSENT && value->type != VALUE_NULL && value->type != VALUE_OTHER;
+    return value->type != VALUE_ABSENT && value->type != VALUE_NULL && value->type != VALUE_OTHER && !(value->type == VALUE_DOUBLE && isnan(value->real));
 }
 
 static void put_segments(struct buffer *out, const struct config *config, const struct value *values)

@@ -32,7 +32,9 @@ struct pipeline {
     struct avro_schema *reader;
     struct avro_schema *plain_schema;
     struct decode_plan *plain_plan; /* of container files */
+    struct decode_plan *size_plan;  /* of their values that plain_plan does not take, to find the next one */
     int plain_timestamp_slot;
+    int64_t plain_timestamp_divisor; /* of its unit, to milliseconds */
     struct plan_entry *plans;
     size_t plan_count;
     uint64_t batch_number;
@@ -81,6 +83,7 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     p->deployment = deployment;
     p->registry = registry;
     p->plain_timestamp_slot = FIELD_TIME;
+    p->plain_timestamp_divisor = 1;
     p->output.config = config;
     p->output.deployment = deployment;
     sha256(config->spec->canonical, strlen(config->spec->canonical), p->output.feature_spec_sha256);
@@ -117,6 +120,7 @@ void pipeline_destroy(struct pipeline *p)
         finish_plan(&p->plans[i]);
     free(p->plans);
     decode_plan_destroy(p->plain_plan);
+    decode_plan_destroy(p->size_plan);
     avro_schema_destroy(p->plain_schema);
     avro_schema_destroy(p->reader);
     struct batch *b = &p->batch;
@@ -134,23 +138,63 @@ void pipeline_destroy(struct pipeline *p)
     free(p);
 }
 
-int pipeline_set_plain_schema(struct pipeline *p, const char *schema_text, struct err *err)
+/* Strings and items may be as long and as many as a record can hold. */
+static struct decode_limits limits_of(const struct config *config)
 {
-    if (avro_schema_create(schema_text, strlen(schema_text), NULL, 0, &p->plain_schema, err) < 0)
-        return -1;
-    return decode_plan_create(p->plain_schema, p->reader, &p->config->fields, decode_limits_default, &p->plain_plan, err);
+    struct decode_limits limits = decode_limits_default;
+    size_t record = (size_t)config->input.max_record_bytes;
+    limits.string_bytes = record > limits.string_bytes ? record : limits.string_bytes;
+    limits.block_items = record > limits.block_items ? record : limits.block_items;
+    return limits;
 }
 
-void pipeline_set_plain_timestamps(struct pipeline *p, int slot)
+int pipeline_set_plain_schema(struct pipeline *p, const char *schema_text, struct err *err)
 {
-    p->plain_timestamp_slot = slot < 0 ? FIELD_TIME : slot;
+    struct field_set none = {0};
+    struct decode_limits sizes = {.string_bytes = SIZE_MAX, .block_items = UINT64_MAX, .depth = decode_limits_default.depth, .sizes_only = true};
+    if (avro_schema_create(schema_text, strlen(schema_text), NULL, 0, &p->plain_schema, err) < 0 ||
+        decode_plan_create(p->plain_schema, NULL, &none, sizes, &p->size_plan, err) < 0)
+        return -1;
+    return decode_plan_create(p->plain_schema, p->reader, &p->config->fields, limits_of(p->config), &p->plain_plan, err);
+}
+
+/* The type of a dotted field, through unions with null; NULL if there is none. */
+static const struct avro_type_node *find_field(const struct avro_type_node *node, const char *name)
+{
+    for (size_t i = 0; node->type == AVRO_T_UNION && i < node->count; i++)
+        if (node->branches[i]->type != AVRO_T_NULL) {
+            node = node->branches[i];
+            break;
+        }
+    if (!*name || node->type != AVRO_T_RECORD)
+        return *name ? NULL : node;
+    size_t size = strcspn(name, ".");
+    for (size_t i = 0; i < node->count; i++)
+        if (strlen(node->fields[i].name) == size && !memcmp(node->fields[i].name, name, size))
+            return find_field(node->fields[i].type, name + size + (name[size] == '.'));
+    return NULL;
+}
+
+int pipeline_set_plain_timestamps(struct pipeline *p, int slot, struct err *err)
+{
+    p->plain_timestamp_slot = slot;
+    p->plain_timestamp_divisor = 1;
+    if (slot == FIELD_TIME)
+        return 0; /* comes in milliseconds */
+    const char *name = p->config->fields.fields[slot].name;
+    const struct avro_type_node *node = find_field(avro_schema_root(p->reader ? p->reader : p->plain_schema), name);
+    if (!node)
+        return err_set(err, "timestamps: the schema has no field %s", name);
+    p->plain_timestamp_divisor = node->logical == AVRO_L_TIMESTAMP_MICROS ? 1000 : node->logical == AVRO_L_TIMESTAMP_NANOS ? 1000000 : 1;
+    return 0;
 }
 
 size_t pipeline_plain_size(struct pipeline *p, const void *data, size_t size, struct err *err)
 {
     struct decode_fault fault;
     size_t consumed = 0;
-    if (decode_value(p->plain_plan, data, size, p->batch.values, &consumed, &fault) == 0)
+    if (decode_value(p->plain_plan, data, size, p->batch.values, &consumed, &fault) == 0 ||
+        decode_value(p->size_plan, data, size, NULL, &consumed, &fault) == 0)
         return consumed;
     err_set(err, "%s%s%s", fault.what, fault.field ? " in field " : "", fault.field ? fault.field : "");
     return SIZE_MAX;
@@ -201,7 +245,7 @@ static enum registry_answer find_plan(struct pipeline *p, int32_t id, const stru
     struct plan_entry *entry = free_entry(p);
     *entry = (struct plan_entry){.schema_id = id, .batch = p->batch_number};
     struct err refused;
-    if (decode_plan_create(schema, p->reader, &p->config->fields, decode_limits_default, &entry->plan, &refused) < 0)
+    if (decode_plan_create(schema, p->reader, &p->config->fields, limits_of(p->config), &entry->plan, &refused) < 0)
         entry->why = strdup(refused.msg);
     *out = entry;
     return REGISTRY_FOUND;
@@ -215,6 +259,15 @@ static struct verdict decode_with(const struct plan_entry *plan, const uint8_t *
     if (decode_value(plan->plan, data, size, values, NULL, &fault) < 0)
         return (struct verdict){.reason = fault.reason, .field = fault.field, .what = fault.what};
     return (struct verdict){0};
+}
+
+/* The field that is the record timestamp, else the event time; 0 where neither is there. */
+static int64_t plain_timestamp(const struct pipeline *p, const struct value *values)
+{
+    const struct value *timestamp = &values[p->plain_timestamp_slot], *time = &values[FIELD_TIME];
+    if (timestamp->type == VALUE_INT)
+        return timestamp->integer / p->plain_timestamp_divisor - (timestamp->integer % p->plain_timestamp_divisor < 0);
+    return time->type == VALUE_INT ? time->integer : 0;
 }
 
 /* One record: framing, plan, value.  Returns false where the registry is away. */
@@ -233,9 +286,8 @@ static bool decode_record(struct pipeline *p, struct record *record, struct valu
     }
     if (p->plain_plan) {
         *verdict = decode_with(&(struct plan_entry){.plan = p->plain_plan}, data, record->value_size, values);
-        const struct value *timestamp = &values[p->plain_timestamp_slot];
-        if (!verdict->reason && timestamp->type == VALUE_INT)
-            record->timestamp_ms = timestamp->integer;
+        if (!verdict->reason)
+            record->timestamp_ms = plain_timestamp(p, values);
         return true;
     }
     if (record->value_size < 5 || data[0] != 0) {
@@ -420,6 +472,15 @@ static int emit_event(struct pipeline *p, const struct sink *sink, size_t e, str
     return 0;
 }
 
+/* The event time of a record as far as it can be known: its own if it was decoded, else its timestamp. */
+static int64_t time_of(const struct pipeline *p, size_t i)
+{
+    const struct batch *b = &p->batch;
+    const struct value *time = &b->values[i * p->config->fields.count + FIELD_TIME];
+    bool decoded = strcmp(reject_stage(b->verdicts[i].reason), "decode") != 0;
+    return decoded && time->type == VALUE_INT ? time->integer : b->records[i].timestamp_ms;
+}
+
 /* Hands every output to the sink, in record order. */
 static int emit(struct pipeline *p, const struct sink *sink, struct err *err)
 {
@@ -429,7 +490,7 @@ static int emit(struct pipeline *p, const struct sink *sink, struct err *err)
         bool is_event = e < b->event_count && b->record_of[e] == i;
         size_t event = e;
         e += is_event;
-        if (sink->wanted && !sink->wanted(sink->context, is_event ? b->events[event].time_ms : b->records[i].timestamp_ms))
+        if (sink->wanted && !sink->wanted(sink->context, time_of(p, i)))
             continue;
         int result = is_event ? emit_event(p, sink, event, err) : sink->rejected(sink->context, &b->records[i], &b->verdicts[i], err);
         if (result < 0)
@@ -474,7 +535,7 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
     size_t e = 0;
     for (size_t i = 0; i < b->count; i++) {
         bool is_event = e < b->event_count && b->record_of[e] == i;
-        if (sink->wanted && !sink->wanted(sink->context, is_event ? b->events[e].time_ms : b->records[i].timestamp_ms))
+        if (sink->wanted && !sink->wanted(sink->context, time_of(p, i)))
             ;
         else if (b->verdicts[i].reason)
             sketch_add_reject(p->sketch, state->id, b->records[i].offset, stream_time == TIME_UNKNOWN ? b->records[i].timestamp_ms : stream_time, b->verdicts[i].reason);

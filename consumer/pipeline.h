@@ -14,8 +14,8 @@ struct sink {
     size_t max_bytes[OUTPUT_COUNT]; /* of key and value: a larger prediction makes the event a dead letter, a larger shadow is shed */
     int (*scored)(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err);
     int (*rejected)(void *context, const struct record *record, const struct verdict *verdict, struct err *err);
-    /* Either may be NULL: every accepted event with its vector; whether outputs of this time are wanted at all (an
-     * event's own, a rejected record's timestamp). */
+    /* Either may be NULL: every accepted event with its vector; whether outputs of this time are wanted at all (the
+     * event time; the record timestamp where none could be decoded). */
     int (*accepted)(void *context, const struct event *event, const float *row, bool window_complete, struct err *err);
     bool (*wanted)(void *context, int64_t time_ms);
 };
@@ -38,8 +38,9 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
 void pipeline_destroy(struct pipeline *pipeline);
 /* Records are plain values of this writer schema without framing (container files); their schema id is 0. */
 int pipeline_set_plain_schema(struct pipeline *pipeline, const char *schema_text, struct err *err);
-/* The field that is a plain record's timestamp; -1, the initial state: the event time. */
-void pipeline_set_plain_timestamps(struct pipeline *pipeline, int slot);
+/* The slot of the field that is a plain record's timestamp, in the unit of its logical type (milliseconds without one);
+ * FIELD_TIME is the initial state, and what holds where the field is null.  An error if the schema has no such field. */
+int pipeline_set_plain_timestamps(struct pipeline *pipeline, int slot, struct err *err);
 /* Size of the first plain value at data; SIZE_MAX if it is damaged. */
 size_t pipeline_plain_size(struct pipeline *pipeline, const void *data, size_t size, struct err *err);
 /* Where scored events and rejects are counted; NULL: nowhere.  Its shape: sketch_shape_for. */

@@ -23,9 +23,9 @@ static const struct op_shape {
     bool offset;        /* takes `offset` */
 } shapes[] = {
     [OP_VALUE] = {.name = "value", .field = ALWAYS, .use = FIELD_USE_NUMBER, .fixed = true, .limited = true},
-    [OP_EQUALS] = {.name = "equals", .field = ALWAYS, .values = ALWAYS, .use = FIELD_USE_ANY},
-    [OP_IN] = {.name = "in", .field = ALWAYS, .values = ALWAYS, .use = FIELD_USE_ANY},
-    [OP_CODE] = {.name = "code", .field = ALWAYS, .values = ALWAYS, .use = FIELD_USE_ANY},
+    [OP_EQUALS] = {.name = "equals", .field = ALWAYS, .values = ALWAYS, .use = FIELD_USE_LISTED},
+    [OP_IN] = {.name = "in", .field = ALWAYS, .values = ALWAYS, .use = FIELD_USE_LISTED},
+    [OP_CODE] = {.name = "code", .field = ALWAYS, .values = ALWAYS, .use = FIELD_USE_LISTED},
     [OP_HOUR_OF_DAY] = {.name = "hour_of_day", .values = MAYBE, .offset = true},
     [OP_DAY_OF_WEEK] = {.name = "day_of_week", .values = MAYBE, .offset = true},
     [OP_COUNT] = {.name = "count", .windows = ALWAYS, .field = MAYBE, .use = FIELD_USE_ANY, .fixed = true},
@@ -339,7 +339,7 @@ static int expand_entry(struct feature_spec *spec, const struct place *at, struc
     if (field_slot(fields, at, f->field, f->has_fixed ? FIELD_USE_NUMBER : shape->use, &column.slot) ||
         field_slot(fields, at, f->lat, FIELD_USE_NUMBER, &column.lat) || field_slot(fields, at, f->lon, FIELD_USE_NUMBER, &column.lon))
         return -1;
-    if (f->has_where && field_slot(fields, at, f->where_field, f->where.kind == PREDICATE_RANGE ? FIELD_USE_NUMBER : FIELD_USE_ANY,
+    if (f->has_where && field_slot(fields, at, f->where_field, f->where.kind == PREDICATE_RANGE ? FIELD_USE_NUMBER : FIELD_USE_LISTED,
                                    &f->where.slot))
         return -1;
     if (filter_index(spec, at, &column.where))

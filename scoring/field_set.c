@@ -12,7 +12,8 @@ static const uint32_t use_masks[] = {
     [FIELD_USE_INTEGER] = 1u << VALUE_INT,
     [FIELD_USE_NUMBER] = 1u << VALUE_INT | 1u << VALUE_DOUBLE,
     [FIELD_USE_CATEGORY] = 1u << VALUE_INT | 1u << VALUE_TEXT | 1u << VALUE_BOOL,
-    [FIELD_USE_ANY] = 1u << VALUE_INT | 1u << VALUE_DOUBLE | 1u << VALUE_TEXT | 1u << VALUE_BOOL,
+    [FIELD_USE_LISTED] = 1u << VALUE_INT | 1u << VALUE_DOUBLE | 1u << VALUE_TEXT | 1u << VALUE_BOOL,
+    [FIELD_USE_ANY] = UINT32_MAX,
 };
 
 void field_set_init(struct field_set *set)

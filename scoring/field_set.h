@@ -13,8 +13,9 @@ enum field_use {
     FIELD_USE_TIME,     /* int */
     FIELD_USE_INTEGER,  /* a window's number without `fixed`: int */
     FIELD_USE_NUMBER,   /* op value, a number with `fixed`, coordinates, min and max of rules: int or double */
-    FIELD_USE_CATEGORY, /* compared with listed values, distinct, same: int, text, bool (double only through `fixed` or in a list) */
-    FIELD_USE_ANY       /* segments: whatever has a text */
+    FIELD_USE_CATEGORY, /* distinct, same: int, text, bool (double only through `fixed`) */
+    FIELD_USE_LISTED,   /* compared with listed values: int, double, text, bool */
+    FIELD_USE_ANY       /* count of a field, segments, monitored values, timestamps: looked at, but no reason to reject an event */
 };
 
 struct field_set {

@@ -115,7 +115,7 @@ static inline const uint8_t *read_long(const struct walk *walk, const struct ste
 static inline const uint8_t *read_int(const struct walk *walk, const struct step *step, const uint8_t *p, const uint8_t *end, int64_t *out)
 {
     p = read_long(walk, step, p, end, out);
-    if (p && *out != (int32_t)*out)
+    if (p && __builtin_expect(*out != (int32_t)*out, 0) && !walk->plan->limits.sizes_only)
         return fail(walk, step, FAULT_INT_RANGE);
     return p;
 }
@@ -139,7 +139,7 @@ static inline __attribute__((always_inline)) const uint8_t *read_string(const st
                                          const uint8_t **text, uint32_t *size)
 {
     p = read_bytes(walk, step, p, end, text, size);
-    if (p && __builtin_expect(!utf8_valid(*text, *size, (size_t)(end - *text)), 0))
+    if (p && __builtin_expect(!utf8_valid(*text, *size, (size_t)(end - *text)), 0) && !walk->plan->limits.sizes_only)
         return fail(walk, step, FAULT_UTF8);
     return p;
 }
@@ -284,7 +284,7 @@ static const uint8_t *run(const struct walk *walk, const struct step *step, cons
         case STEP_BOOL:
             if (p == end)
                 return fail(walk, step, FAULT_END_FIXED);
-            if (*p > 1)
+            if (*p > 1 && !plan->limits.sizes_only)
                 return fail(walk, step, FAULT_BOOL);
             if (step->op == STEP_BOOL)
                 values[step->slot] = (struct value){.type = VALUE_BOOL, .integer = *p};
@@ -352,6 +352,11 @@ static const uint8_t *run(const struct walk *walk, const struct step *step, cons
             values[step->slot] = (struct value){.type = VALUE_TEXT, .size = size, .text = (const char *)text};
             break;
         case STEP_ENUM: {
+            if (plan->limits.sizes_only) {
+                if (!(p = read_long(walk, step, p, end, &v)))
+                    return NULL;
+                break;
+            }
             if (!(p = read_index(walk, step, p, end, step->jump, FAULT_ENUM_INDEX, &index)))
                 return NULL;
             const struct value *symbol = &plan->constants[step->arg + index];

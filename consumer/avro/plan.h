@@ -17,6 +17,8 @@ struct decode_limits {
     size_t string_bytes;  /* of one string, bytes or map key: 1 MiB */
     uint64_t block_items; /* of one array or map in all: 1,000,000; items of no bytes count too */
     unsigned depth;       /* records, arrays and maps inside each other, the outermost being 1: 64 (200 at most) */
+    bool sizes_only;      /* only how long a value is: content that does not change that is not looked at (UTF-8, 32 bits of
+                             ints, booleans, enum symbols) */
 };
 extern const struct decode_limits decode_limits_default;
 

@@ -12,6 +12,7 @@
 #include "consumer/commands/command.h"
 #include "consumer/generate/topic_sink.h"
 #include "consumer/generate/traffic.h"
+#include "consumer/process.h"
 #include "consumer/progress.h"
 #include "schemas/embedded.h"
 
@@ -25,7 +26,8 @@ static void stop(int signal)
 
 struct options {
     const char *output, *labels, *codec;
-    const char *topic, *labels_topic, *brokers, *registry_url, *schema_dir;
+    const char *topic, *labels_topic, *brokers, *registry_url, *schema_dir, *config_path;
+    struct config *config; /* of --config, or NULL */
     int64_t events, cards, seed, start_ms, span_ms;
     double fraud_rate, rate;
     const char *drift_at;
@@ -48,8 +50,8 @@ struct summary {
 
 static const char about[] =
     "Writes synthetic card transactions (schemas/transaction.avsc) and their labels (schemas/label.avsc). The same options\n"
-    "give the same bytes. Either --output FILE.avro [--labels FILE.avro], or --topic T --brokers B with --schema-registry\n"
-    "or --schema-dir [--labels-topic T].";
+    "give the same bytes. Either --output FILE.avro [--labels FILE.avro], or --topic T [--labels-topic T] with -c weir.yaml, or\n"
+    "with --brokers B and --schema-registry or --schema-dir.";
 
 static enum arguments_outcome take_options(int argc, char **argv, struct options *o, struct err *err)
 {
@@ -59,6 +61,7 @@ static enum arguments_outcome take_options(int argc, char **argv, struct options
         {"codec", ARGUMENT_TEXT, &o->codec, 0, 0, "NAME", "of the files: deflate (default: every Avro reader has it), zstandard (faster), null"},
         {"topic", ARGUMENT_TEXT, &o->topic, 0, 0, "TOPIC", "the events, onto a Kafka topic keyed by card_token"},
         {"labels-topic", ARGUMENT_TEXT, &o->labels_topic, 0, 0, "TOPIC", "their labels"},
+        {"config", ARGUMENT_TEXT, &o->config_path, 0, 0, "FILE", "brokers and schemas as a configuration has them"},
         {"brokers", ARGUMENT_TEXT, &o->brokers, 0, 0, "HOST:PORT,...", "of the topics"},
         {"schema-registry", ARGUMENT_TEXT, &o->registry_url, 0, 0, "URL", "where the schemas are registered"},
         {"schema-dir", ARGUMENT_TEXT, &o->schema_dir, 0, 0, "DIR", "or the directory of <id>.avsc files"},
@@ -98,9 +101,11 @@ static int check_outputs(const struct options *o, struct err *err)
         return err_set(err, "--labels-topic, --brokers, --schema-registry and --schema-dir go with --topic");
     if (o->topic && (o->labels || o->codec))
         return err_set(err, "--labels and --codec go with --output; for a topic: --labels-topic");
-    if (o->topic && !o->brokers)
-        return err_set(err, "--topic needs --brokers HOST:PORT");
-    if (o->topic && !o->registry_url == !o->schema_dir)
+    if (o->config_path && (o->brokers || o->registry_url || o->schema_dir))
+        return err_set(err, "--brokers, --schema-registry and --schema-dir stand in the configuration");
+    if (o->topic && !o->brokers && !o->config_path)
+        return err_set(err, "--topic needs -c weir.yaml or --brokers HOST:PORT");
+    if (o->topic && !o->config_path && !o->registry_url == !o->schema_dir)
         return err_set(err, "--topic needs either --schema-registry URL or --schema-dir DIR");
     if (o->rate > 0 && o->span_ms)
         return err_set(err, "--rate and --span exclude each other");
@@ -133,7 +138,8 @@ static int open_files(const struct options *o, struct outputs *out, struct err *
 
 static int open_topics(const struct options *o, struct outputs *out, struct err *err)
 {
-    struct topic_sink_options sink = {.brokers = o->brokers, .registry_url = o->registry_url, .schema_dir = o->schema_dir};
+    struct registry_options registry = {.url = o->registry_url, .dir = o->schema_dir, .timeout_ms = 5000, .register_schemas = true};
+    struct topic_sink_options sink = {.brokers = o->brokers, .config = o->config, .registry = o->config ? registry_options_of(o->config) : registry};
     if (topic_sink_create(&sink, &out->sink, err) < 0 ||
         topic_sink_schema(out->sink, o->topic, schema_transaction, &out->event_schema, err) < 0)
         return -1;
@@ -240,7 +246,8 @@ int command_generate(int argc, char **argv)
     enum arguments_outcome outcome = take_options(argc, argv, &o, &err);
     if (outcome == ARGUMENTS_HELP)
         return 0;
-    if (outcome == ARGUMENTS_WRONG || check_outputs(&o, &err) < 0 || take_drift(o.drift_at, (uint64_t)o.events, &drift_at, &err) < 0) {
+    if (outcome == ARGUMENTS_WRONG || check_outputs(&o, &err) < 0 || take_drift(o.drift_at, (uint64_t)o.events, &drift_at, &err) < 0 ||
+        (o.topic && o.config_path && config_load(o.config_path, CONFIG_NEED_INPUT | CONFIG_NEED_KAFKA, &o.config, &err) < 0)) {
         fprintf(stderr, "weir generate: %s\n", err.msg);
         return 2;
     }
@@ -258,6 +265,7 @@ int command_generate(int argc, char **argv)
         status = 0;
     close_outputs(&out);
     traffic_destroy(traffic);
+    config_destroy(o.config);
     if (status)
         fprintf(stderr, "weir generate: %s\n", err.msg);
     else

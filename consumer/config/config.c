@@ -94,7 +94,7 @@ static int add_field(const struct reading *reading, int line, const char *key, s
 
 static enum field_use use_of(const struct predicate *predicate)
 {
-    return predicate->kind == PREDICATE_RANGE ? FIELD_USE_NUMBER : FIELD_USE_ANY;
+    return predicate->kind == PREDICATE_RANGE ? FIELD_USE_NUMBER : FIELD_USE_LISTED;
 }
 
 static int add_fields(const struct reading *reading, const struct yaml_node *root, struct config *config)
@@ -117,7 +117,7 @@ static int add_fields(const struct reading *reading, const struct yaml_node *roo
     config->value_slot = -1;
     if (!config->monitor.value_field)
         return 0;
-    return add_field(reading, line_of(root, "monitor", "value_field"), "monitor.value_field", config, config->monitor.value_field, FIELD_USE_INTEGER, &config->value_slot);
+    return add_field(reading, line_of(root, "monitor", "value_field"), "monitor.value_field", config, config->monitor.value_field, FIELD_USE_ANY, &config->value_slot);
 }
 
 static int config_fill(const struct reading *reading, const struct yaml_node *root, struct config *config)

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "consumer/avro/encode.h"
-#include "consumer/registry/registry.h"
 
 enum { DELIVERY_TIMEOUT_MS = 60000, BROKER_TIMEOUT_MS = 10000, SERVE_EVERY = 512 };
 
@@ -29,7 +28,7 @@ static void on_delivery(rd_kafka_t *producer, const rd_kafka_message_t *message,
         snprintf(sink->failure, sizeof sink->failure, "%s", rd_kafka_err2str(message->err));
 }
 
-static int create_producer(struct topic_sink *sink, const char *brokers, struct err *err)
+static int create_producer(struct topic_sink *sink, const struct topic_sink_options *options, struct err *err)
 {
     static const char *const settings[][2] = {{"enable.idempotence", "true"}, {"partitioner", "murmur2"}, {"compression.type", "lz4"},
                                               {"linger.ms", "20"},            {"message.timeout.ms", "60000"}, {"log_level", "2"}};
@@ -37,7 +36,11 @@ static int create_producer(struct topic_sink *sink, const char *brokers, struct 
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_conf_set_opaque(conf, sink);
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    int status = rd_kafka_conf_set(conf, "bootstrap.servers", brokers, reason, sizeof reason);
+    int status = RD_KAFKA_CONF_OK;
+    if (options->brokers)
+        status = rd_kafka_conf_set(conf, "bootstrap.servers", options->brokers, reason, sizeof reason);
+    for (size_t i = 0; status == RD_KAFKA_CONF_OK && options->config && i < options->config->kafka_count; i++)
+        status = rd_kafka_conf_set(conf, options->config->kafka[i].name, options->config->kafka[i].value, reason, sizeof reason);
     for (size_t i = 0; status == RD_KAFKA_CONF_OK && i < sizeof settings / sizeof *settings; i++)
         status = rd_kafka_conf_set(conf, settings[i][0], settings[i][1], reason, sizeof reason);
     if (status == RD_KAFKA_CONF_OK && (sink->producer = rd_kafka_new(RD_KAFKA_PRODUCER, conf, reason, sizeof reason)))
@@ -48,11 +51,10 @@ static int create_producer(struct topic_sink *sink, const char *brokers, struct 
 
 int topic_sink_create(const struct topic_sink_options *options, struct topic_sink **out, struct err *err)
 {
-    struct registry_options registry = {.url = options->registry_url, .dir = options->schema_dir, .timeout_ms = 5000, .register_schemas = true};
     struct topic_sink *sink = calloc(1, sizeof *sink);
     if (!sink)
         return err_set(err, "memory is short");
-    if (registry_create(&registry, &sink->registry, err) < 0 || create_producer(sink, options->brokers, err) < 0) {
+    if (registry_create(&options->registry, &sink->registry, err) < 0 || create_producer(sink, options, err) < 0) {
         topic_sink_destroy(sink);
         return -1;
     }
@@ -95,7 +97,7 @@ static int await_topic(struct topic_sink *sink, const char *topic, struct err *e
     }
     rd_kafka_topic_destroy(handle);
     if (!answered)
-        return err_set(err, "no answer from the brokers (--brokers) within %d s: %s", BROKER_TIMEOUT_MS / 1000, rd_kafka_err2str(code));
+        return err_set(err, "no answer from the brokers within %d s: %s", BROKER_TIMEOUT_MS / 1000, rd_kafka_err2str(code));
     return code ? err_set(err, "topic '%s': %s", topic, rd_kafka_err2str(code)) : 0;
 }
 

@@ -3,11 +3,13 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
-#include "scoring/err.h"
+#include "consumer/config/config.h"
+#include "consumer/registry/registry.h"
 
 struct topic_sink_options {
     const char *brokers;
-    const char *registry_url, *schema_dir; /* where the schema's id comes from: one of them */
+    const struct config *config;           /* instead of brokers: its `kafka` section; NULL: none */
+    struct registry_options registry;      /* where the schema's id comes from */
 };
 
 struct topic_sink;

@@ -19,7 +19,7 @@ static const char *const consumer_defaults[][2] = {{"queued.min.messages", "1000
 /* Replays read partition by partition: there the limit holds for each. */
 static const char *const plain_defaults[][2] = {{"queued.min.messages", "20000"}, {"queued.max.messages.kbytes", "4096"}, {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}};
 static const char *const producer_defaults[][2] = {{"linger.ms", "5"}, {"batch.size", "1000000"}, {"batch.num.messages", "10000"},
-    {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "131072"}, {"partitioner", "murmur2"}};
+    {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "131072"}, {"partitioner", "murmur2"}, {"delivery.report.only.error", "true"}};
 
 const char *kafka_property(const struct config *config, const char *name)
 {

@@ -29,7 +29,7 @@ struct writer {
     bool begun;    /* a transaction is open */
     bool spoiled;  /* what was produced must be taken back and sent again */
     bool recreate; /* and the producer with it */
-    rd_kafka_resp_err_t undelivered; /* at least once: why the broker refused a record since the last commit */
+    rd_kafka_resp_err_t undelivered; /* why the broker refused a record since the last commit */
     struct outbox outbox;
     struct writer_part *parts;
     size_t part_count, part_capacity;
@@ -101,18 +101,19 @@ static int initialise(struct writer *w, struct err *err)
     return 0;
 }
 
-/* Without a transaction a record that the broker refuses would be lost without a word: its offset would be committed. */
+/* Without a transaction a record that the broker refuses would be lost without a word: its offset would be committed.
+ * With one the commit fails, and this says whether sending again can help.  Aborts purge: that is no refusal. */
 static void delivered(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque)
 {
     struct writer *w = opaque;
     (void)rk;
-    if (message->err)
+    if (message->err && message->err != RD_KAFKA_RESP_ERR__PURGE_QUEUE && message->err != RD_KAFKA_RESP_ERR__PURGE_INFLIGHT)
         w->undelivered = message->err;
 }
 
 static int open_producer(struct writer *w, struct err *err)
 {
-    struct kafka_producer_callbacks callbacks = {producer_error, transactional(w) ? NULL : delivered, w};
+    struct kafka_producer_callbacks callbacks = {producer_error, delivered, w};
     w->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
     if (kafka_producer_within(w->config, w->sizes, transactional(w) ? w->id : NULL, &callbacks, &w->producer, err) < 0)
         return -1;
@@ -346,11 +347,21 @@ static int send_again(struct writer *w, struct err *err)
     if (!w->part_count)
         return 0;
     w->spoiled = false;
+    w->undelivered = RD_KAFKA_RESP_ERR_NO_ERROR;
     begin(w);
     for (size_t i = 0; i < w->outbox.count && !w->spoiled; i++)
         if (send_record(w, &w->outbox.records[i], err) < 0)
             return -1;
     return 0;
+}
+
+/* A transaction that failed because of a record that no topic will ever take must not be tried for ever. */
+static enum kafka_remedy unless_hopeless(const struct writer *w, enum kafka_remedy remedy, struct err *err)
+{
+    if (remedy == REMEDY_NONE || !w->undelivered || !hopeless(w->undelivered))
+        return remedy;
+    kafka_err(err, w->undelivered, "an output was refused");
+    return REMEDY_STOP;
 }
 
 static enum kafka_remedy commit_transaction(struct writer *w, struct err *err)
@@ -367,13 +378,13 @@ static enum kafka_remedy commit_transaction(struct writer *w, struct err *err)
     rd_kafka_topic_partition_list_destroy(offsets);
     rd_kafka_consumer_group_metadata_destroy(group);
     if (remedy != REMEDY_NONE)
-        return remedy;
+        return unless_hopeless(w, remedy, err);
     int64_t began = clock_monotonic_ns();
     do
         remedy = kafka_take_error(rd_kafka_commit_transaction(w->producer, CALL_TIMEOUT_MS), "commit", err);
     while (remedy == REMEDY_RETRY && !out_of_time(w, began, COMMIT_MS));
     if (remedy != REMEDY_NONE && remedy != REMEDY_STOP)
-        remedy = REMEDY_RECREATE; /* it may have been committed: only the broker knows */
+        remedy = unless_hopeless(w, REMEDY_RECREATE, err); /* it may have been committed: only the broker knows */
     return remedy;
 }
 

@@ -38,6 +38,7 @@ struct replay {
     struct export *export;
     struct container_writer *files[FILE_COUNT];
     struct buffer buffer;
+    int timestamps;      /* slot of the record timestamp of a file's events */
     struct err sink_err; /* of reports, which have no way to return one */
 };
 
@@ -131,14 +132,19 @@ static int open_source(struct replay *r, struct err *err)
         return source_open_topic(o->config, o->config->input.topic, o->config->monitor.window_ms, &r->source, err);
     if (source_open_file(o->input, r->pipeline, &r->source, err) < 0)
         return -1;
-    const char *field = o->timestamps ? o->timestamps : source_meta(r->source, "weir.timestamps");
-    if (!field)
-        return 0;
-    int slot = field_set_find(&o->config->fields, field);
-    if (slot < 0)
-        return err_set(err, "--timestamps %s: no such field among those that features, validation and monitor read", field);
-    pipeline_set_plain_timestamps(r->pipeline, slot);
-    return 0;
+    return pipeline_set_plain_timestamps(r->pipeline, r->timestamps, err);
+}
+
+/* The field of --timestamps, or of the file's metadata, joins those that are read: before plans are made of them. */
+static int add_timestamps(struct replay *r, struct err *err)
+{
+    struct container_reader *file = NULL;
+    if (!r->o->input || container_reader_open(r->o->input, &file, err) < 0)
+        return r->o->input ? -1 : 0;
+    const char *field = r->o->timestamps ? r->o->timestamps : container_reader_meta(file, "weir.timestamps");
+    r->timestamps = field ? field_set_add(&r->o->config->fields, field, FIELD_USE_ANY) : FIELD_TIME;
+    container_reader_close(file);
+    return r->timestamps < 0 ? err_set(err, "too many fields for --timestamps") : 0;
 }
 
 static int open_states(struct replay *r, struct err *err)
@@ -165,7 +171,7 @@ static int set_up(struct replay *r, struct err *err)
         return -1;
     if (r->o->output && config->models.given && deployment_create(config, &r->deployment, err) < 0)
         return -1;
-    if (pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0 ||
+    if (add_timestamps(r, err) < 0 || pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0 ||
         observer_create(config, 0, &r->observer, err) < 0)
         return -1;
     r->sketch = sketch_create(observer_shape(r->observer));

@@ -6,7 +6,7 @@
 #include "scoring/reject.h"
 
 struct replay_options {
-    const struct config *config;
+    struct config *config;   /* its fields get the one of timestamps */
     const char *input;       /* container file; NULL: the input topic */
     const char *timestamps;  /* field that is the record timestamp of a file's events; NULL: the event time */
     int64_t from_ms, to_ms;  /* event time of what is written: [from, to); INT64_MIN and INT64_MAX: all */

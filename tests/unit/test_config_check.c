@@ -57,9 +57,10 @@ static int run(const char *file, const char *const flags[3], char **said)
     char out[64], config[64];
     char *argv[8] = {(char[]){"check"}};
     int argc = 1;
+    char dash_c[] = "-c";
     if (file) {
         snprintf(config, sizeof config, "%s/%s", scene, file);
-        argv[argc++] = (char[]){"-c"};
+        argv[argc++] = dash_c;
         argv[argc++] = config;
     }
     for (size_t i = 0; i < 3 && flags[i]; i++)
