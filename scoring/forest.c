@@ -42,6 +42,11 @@ static size_t most(size_t a, size_t b)
     return a > b ? a : b;
 }
 
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
 int forest_create(const struct tree *trees, size_t tree_count, size_t feature_count, float base_margin, struct forest **out, struct err *err)
 {
     assert(tree_count > 0 && feature_count > 0);
@@ -54,7 +59,10 @@ int forest_create(const struct tree *trees, size_t tree_count, size_t feature_co
     if (forest_compile(f, trees, err) < 0)
         goto failed;
     f->row_stride = most((f->column_count + 63) / 64 * 64, MASK_COLUMNS_MAX);
-    size_t size = BLOCK_ROWS * f->row_stride;
+    f->group_size = GROUP_ROWS * most(f->column_count, 1);
+    size_t groups = least(most(BLOCK_BYTES / f->group_size, 1), BLOCK_GROUPS_MAX);
+    f->block_rows = groups * GROUP_ROWS;
+    size_t size = most(GROUP_ROWS * f->row_stride, groups * f->group_size);
     if (!(f->scratch = aligned_alloc(64, size))) {
         err_set(err, "memory is short");
         goto failed;
@@ -91,14 +99,14 @@ void forest_destroy(struct forest *f)
 static void score_rows(struct forest *f, const float *rows, size_t n, float *margin)
 {
     const struct forest_engine *engine = engines[f->path];
-    _Alignas(64) float sums[BLOCK_ROWS];
-    for (size_t r = 0; r < BLOCK_ROWS; r++)
+    _Alignas(64) float sums[BLOCK_GROUPS_MAX * GROUP_ROWS];
+    for (size_t r = 0; r < BLOCK_GROUPS_MAX * GROUP_ROWS; r++)
         sums[r] = f->base_margin;
     if (n <= engine->few) {
-        engine->rank(f, rows, n, f->scratch, 1, f->row_stride);
+        engine->rank_few(f, rows, n, f->scratch);
         engine->score_few(f, f->scratch, n, sums);
     } else {
-        engine->rank(f, rows, n, f->scratch, BLOCK_ROWS, 1);
+        engine->rank_block(f, rows, n, f->scratch);
         engine->score_block(f, f->scratch, n, sums);
     }
     memcpy(margin, sums, n * sizeof *margin);
@@ -106,6 +114,6 @@ static void score_rows(struct forest *f, const float *rows, size_t n, float *mar
 
 void forest_score(struct forest *f, const float *rows, size_t n, float *margin)
 {
-    for (size_t r = 0; r < n; r += BLOCK_ROWS)
-        score_rows(f, rows + r * f->feature_count, n - r < BLOCK_ROWS ? n - r : BLOCK_ROWS, margin + r);
+    for (size_t r = 0; r < n; r += f->block_rows)
+        score_rows(f, rows + r * f->feature_count, least(n - r, f->block_rows), margin + r);
 }

@@ -50,12 +50,14 @@ static inline void add_leaves(float *sums, lanes numbers, const float *leaves, u
 }
 
 /* Down the search tree: the cuts at or below x in a block of 16 say which block is next. */
-static inline void find_ranks(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
+static inline __attribute__((always_inline)) void descend(const float *cuts, const struct feature_cuts *used, uint32_t levels, const float *x, size_t n,
+                                                         uint32_t *ranks)
 {
     for (size_t r = 0; r < n; r++) {
         __m256 value = _mm256_set1_ps(x[r]);
         uint32_t rank = 0;
-        for (uint32_t l = 0; l < used->levels; l++) {
+#pragma GCC unroll 3
+        for (uint32_t l = 0; l < levels; l++) {
             const float *block = cuts + used->level[l] + CUT_FANOUT * rank;
             int low = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(block), value, _CMP_LE_OQ));
             int high = _mm256_movemask_ps(_mm256_cmp_ps(_mm256_loadu_ps(block + 8), value, _CMP_LE_OQ));
@@ -65,9 +67,36 @@ static inline void find_ranks(const float *cuts, const struct feature_cuts *used
     }
 }
 
+static inline void find_ranks(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
+{
+    switch (used->levels) {
+    case 1: descend(cuts, used, 1, x, n, ranks); break;
+    case 2: descend(cuts, used, 2, x, n, ranks); break;
+    case 3: descend(cuts, used, 3, x, n, ranks); break;
+    default: descend(cuts, used, used->levels, x, n, ranks);
+    }
+}
+
+static inline __m256i rank_words(const uint32_t *ranks, uint32_t first_cut)
+{
+    __m256i rank = _mm256_load_si256((const __m256i *)(const void *)ranks), first = _mm256_set1_epi32((int)first_cut);
+    return _mm256_min_epu32(_mm256_sub_epi32(_mm256_max_epu32(rank, first), first), _mm256_set1_epi32(CUTS_PER_COLUMN));
+}
+
+/* Packing goes by halves of a register; the permutation puts the words of four back in order. */
+static inline void store_ranks(const uint32_t *ranks, uint32_t first_cut, int8_t *to)
+{
+    for (size_t r = 0; r < GROUP_ROWS; r += 32) {
+        __m256i low = _mm256_packus_epi32(rank_words(ranks + r, first_cut), rank_words(ranks + r + 8, first_cut));
+        __m256i high = _mm256_packus_epi32(rank_words(ranks + r + 16, first_cut), rank_words(ranks + r + 24, first_cut));
+        __m256i bytes = _mm256_permutevar8x32_epi32(_mm256_packus_epi16(low, high), _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+        _mm256_storeu_si256((__m256i *)(void *)(to + r), _mm256_xor_si256(bytes, _mm256_set1_epi8(INT8_MIN)));
+    }
+}
+
 #include "scoring/forest_kernel.h"
 
-const struct forest_engine forest_avx2 = {.rank = rank_rows, .score_block = score_block, .score_few = walk_rows, .few = 8};
+const struct forest_engine forest_avx2 = {.rank_block = rank_block, .score_block = score_block, .rank_few = rank_few, .score_few = walk_rows, .few = 8};
 
 #pragma GCC pop_options
 #endif

@@ -65,16 +65,38 @@ static inline __attribute__((always_inline)) void add_leaves(float *sums, lanes 
 }
 
 /* Down the search tree: the cuts at or below x in a block of 16 say which block is next. */
-static inline void find_ranks(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
+static inline __attribute__((always_inline)) void descend(const float *cuts, const struct feature_cuts *used, uint32_t levels, const float *x, size_t n,
+                                                         uint32_t *ranks)
 {
     for (size_t r = 0; r < n; r++) {
         __m512 value = _mm512_set1_ps(x[r]);
         uint32_t rank = 0;
-        for (uint32_t l = 0; l < used->levels; l++) {
+#pragma GCC unroll 3
+        for (uint32_t l = 0; l < levels; l++) {
             __m512 block = _mm512_loadu_ps(cuts + used->level[l] + CUT_FANOUT * rank);
             rank = CUT_FANOUT * rank + (uint32_t)__builtin_popcount(_mm512_cmp_ps_mask(block, value, _CMP_LE_OQ));
         }
         ranks[r] = rank;
+    }
+}
+
+static inline void find_ranks(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
+{
+    switch (used->levels) {
+    case 1: descend(cuts, used, 1, x, n, ranks); break;
+    case 2: descend(cuts, used, 2, x, n, ranks); break;
+    case 3: descend(cuts, used, 3, x, n, ranks); break;
+    default: descend(cuts, used, used->levels, x, n, ranks);
+    }
+}
+
+static inline void store_ranks(const uint32_t *ranks, uint32_t first_cut, int8_t *to)
+{
+    __m512i first = _mm512_set1_epi32((int)first_cut);
+    for (size_t r = 0; r < GROUP_ROWS; r += 16) {
+        __m512i within = _mm512_sub_epi32(_mm512_max_epu32(_mm512_load_si512(ranks + r), first), first);
+        __m128i bytes = _mm512_cvtepi32_epi8(_mm512_min_epu32(within, _mm512_set1_epi32(CUTS_PER_COLUMN)));
+        _mm_storeu_si128((__m128i *)(void *)(to + r), _mm_xor_si128(bytes, _mm_set1_epi8(INT8_MIN)));
     }
 }
 
@@ -130,7 +152,13 @@ static void score_few(const struct forest *f, const int8_t *x, size_t n, float *
         score_masks_of(f, x, n, sums, 4);
 }
 
-const struct forest_engine forest_avx512 = {.rank = rank_rows, .score_block = score_block, .score_few = score_few, .few = 8};
+/* Where a tree is several pieces, half a register is cheaper than twice the stack. */
+static void score_wide_or_narrow(const struct forest *f, const int8_t *x, size_t n, float *sums)
+{
+    (f->mask_depth > PIECE_DEPTH_MAX && n <= LANES / 2 ? forest_avx2.score_block : score_block)(f, x, n, sums);
+}
+
+const struct forest_engine forest_avx512 = {.rank_block = rank_block, .score_block = score_wide_or_narrow, .rank_few = rank_few, .score_few = score_few, .few = 8};
 
 #pragma GCC pop_options
 #endif

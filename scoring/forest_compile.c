@@ -256,7 +256,7 @@ static int add_node(struct compiler *c, const struct tree_node *node)
         return err_set(c->err, "memory is short");
     uint8_t threshold = (uint8_t)(node->left ? threshold_of(c, node) : INT8_MIN);
     uint32_t column = node->left ? *column_of(c, node) - 1 : 0;
-    f->nodes[c->node_count++] = (struct block_node){.column_offset = BLOCK_ROWS * column, .threshold = threshold * 0x01010101u};
+    f->nodes[c->node_count++] = (struct block_node){.column_offset = GROUP_ROWS * column, .threshold = threshold * 0x01010101u};
     return 0;
 }
 

@@ -7,6 +7,7 @@
  *   lanes_join(node, columns, l, r)  l where it goes left, else r
  *   add_leaves(sums, numbers, leaves, depth)  sums[i] += leaves[numbers[i]] for LANES rows; numbers < 2^depth
  *   find_ranks(cuts, used, x, n, ranks)  how many of the feature's cuts are at or below x[i]: none for NaN
+ *   store_ranks(ranks, first_cut, to)    rank_byte of GROUP_ROWS ranks
  *
  * Cost of a row in a perfect tree of depth d: (2^d - 1) / LANES comparisons, loads and choices, and one leaf. */
 
@@ -63,8 +64,14 @@ static void add_pieces(const struct forest *f, const struct block_tree *tree, co
 #define ADD_PERFECT(depth) \
     case depth: \
         for (size_t r = 0; r < n; r += LANES) \
-            add_leaves(sums + r, lanes_perfect##depth(node, x + r, 0), leaves, depth); \
+            add_leaves(sums + r, lanes_perfect##depth(node, lane_columns(f, x, r), 0), leaves, depth); \
         break;
+
+/* Columns of the group that row r is in, from that row. */
+static inline const int8_t *lane_columns(const struct forest *f, const int8_t *x, size_t r)
+{
+    return x + r / GROUP_ROWS * f->group_size + r % GROUP_ROWS;
+}
 
 static void score_block(const struct forest *f, const int8_t *x, size_t n, float *sums)
 {
@@ -85,7 +92,7 @@ static void score_block(const struct forest *f, const int8_t *x, size_t n, float
         ADD_PERFECT(6)
         case TREE_PIECES:
             for (size_t r = 0; r < n; r += LANES)
-                add_pieces(f, tree, x + r, sums + r);
+                add_pieces(f, tree, lane_columns(f, x, r), sums + r);
             break;
         default:
             walk_block(f, &f->walks[t], x, n, sums);
@@ -93,29 +100,39 @@ static void score_block(const struct forest *f, const int8_t *x, size_t n, float
     }
 }
 
-static inline int8_t rank_byte(uint32_t rank, uint32_t first_cut)
+static inline void rank_feature(const struct forest *f, const struct feature_cuts *used, const float *rows, size_t n, uint32_t ranks[2][GROUP_ROWS])
 {
-    uint32_t within = rank < first_cut ? 0 : rank - first_cut;
-    return (int8_t)((int)(within < CUTS_PER_COLUMN ? within : CUTS_PER_COLUMN) - 128);
+    float x[GROUP_ROWS];
+    for (size_t r = 0; r < n; r++)
+        x[r] = rows[r * f->feature_count + used->feature];
+    find_ranks(f->cuts, used, x, n, ranks[1]);
+    for (size_t r = 0; r < n; r++) /* NaN: above all cuts instead of below */
+        ranks[0][r] = x[r] != x[r] ? used->count : ranks[1][r];
 }
 
-static void rank_rows(const struct forest *f, const float *rows, size_t n, int8_t *out, size_t column_stride, size_t row_stride)
+static void rank_group(const struct forest *f, const float *rows, size_t n, int8_t *out)
 {
+    _Alignas(64) uint32_t ranks[2][GROUP_ROWS] = {0};
     for (size_t u = 0; u < f->used_count; u++) {
-        const struct feature_cuts *used = &f->used[u];
-        uint32_t ranks[2][BLOCK_ROWS]; /* NaN above all cuts, and below */
-        float x[BLOCK_ROWS];
-        for (size_t r = 0; r < n; r++)
-            x[r] = rows[r * f->feature_count + used->feature];
-        find_ranks(f->cuts, used, x, n, ranks[1]);
-        for (size_t r = 0; r < n; r++)
-            ranks[0][r] = x[r] != x[r] ? used->count : ranks[1][r];
-        for (uint32_t c = used->column_begin; c < used->column_end; c++) {
-            const struct column *column = &f->columns[c];
-            const uint32_t *of = ranks[column->default_left];
-            int8_t *to = out + c * column_stride;
+        rank_feature(f, &f->used[u], rows, n, ranks);
+        for (uint32_t c = f->used[u].column_begin; c < f->used[u].column_end; c++)
+            store_ranks(ranks[f->columns[c].default_left], f->columns[c].first_cut, out + c * GROUP_ROWS);
+    }
+}
+
+static void rank_block(const struct forest *f, const float *rows, size_t n, int8_t *out)
+{
+    for (size_t r = 0; r < n; r += GROUP_ROWS)
+        rank_group(f, rows + r * f->feature_count, n - r < GROUP_ROWS ? n - r : GROUP_ROWS, out + r / GROUP_ROWS * f->group_size);
+}
+
+static void rank_few(const struct forest *f, const float *rows, size_t n, int8_t *out)
+{
+    uint32_t ranks[2][GROUP_ROWS];
+    for (size_t u = 0; u < f->used_count; u++) {
+        rank_feature(f, &f->used[u], rows, n, ranks);
+        for (uint32_t c = f->used[u].column_begin; c < f->used[u].column_end; c++)
             for (size_t r = 0; r < n; r++)
-                to[r * row_stride] = rank_byte(of[r], column->first_cut);
-        }
+                out[r * f->row_stride + c] = rank_byte(ranks[f->columns[c].default_left][r], f->columns[c].first_cut);
     }
 }

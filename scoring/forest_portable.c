@@ -1,47 +1,67 @@
 /* The path of any machine: 16 rows a comparison by the compiler's own vectors. */
 #include <string.h>
 
+#if defined __SSE2__
+#include <immintrin.h>
+#endif
+
 #include "scoring/forest_program.h"
 #include "scoring/forest_walk.h"
 
-enum { LANES = 16 };
-typedef uint8_t lanes __attribute__((vector_size(LANES)));
-typedef int8_t rank_lanes __attribute__((vector_size(LANES)));
-typedef uint32_t words __attribute__((vector_size(LANES)));
+/* Two registers, so that a threshold is spread once for both. */
+enum { HALF = 16, LANES = 2 * HALF };
+typedef uint8_t numbers __attribute__((vector_size(HALF)));
+typedef int8_t rank_lanes __attribute__((vector_size(HALF)));
+typedef uint32_t words __attribute__((vector_size(HALF)));
+typedef struct {
+    numbers low, high;
+} lanes;
 
 static inline lanes lanes_splat(uint8_t byte)
 {
-    return (lanes){0} + byte;
-}
-
-/* All bits set where the row goes left. */
-static inline lanes goes_left(const struct block_node *node, const int8_t *x)
-{
-    rank_lanes value, threshold = (rank_lanes)((words){0} + node->threshold);
-    memcpy(&value, x + node->column_offset, sizeof value);
-    return (lanes)(value < threshold);
-}
-
-static inline lanes lanes_pair(const struct block_node *node, const int8_t *x, int k)
-{
-    return lanes_splat((uint8_t)(2 * k + 1)) + goes_left(node, x);
-}
-
-static inline lanes lanes_join(const struct block_node *node, const int8_t *x, lanes left, lanes right)
-{
-    return right ^ ((left ^ right) & goes_left(node, x));
+    return (lanes){(numbers){0} + byte, (numbers){0} + byte};
 }
 
 static inline lanes lanes_add(lanes a, lanes b)
 {
-    return a + b;
+    return (lanes){a.low + b.low, a.high + b.high};
 }
 
-static inline void add_leaves(float *sums, lanes numbers, const float *leaves, unsigned depth)
+/* All bits set where the row goes left. */
+static inline numbers goes_left(const struct block_node *node, const int8_t *x)
+{
+    rank_lanes value, threshold = (rank_lanes)((words){0} + node->threshold);
+    memcpy(&value, x + node->column_offset, sizeof value);
+    return (numbers)(value < threshold);
+}
+
+static inline numbers larger(numbers a, numbers b)
+{
+#if defined __SSE2__
+    return (numbers)_mm_max_epu8((__m128i)a, (__m128i)b);
+#else
+    return b ^ ((a ^ b) & (numbers)(a > b));
+#endif
+}
+
+static inline lanes lanes_pair(const struct block_node *node, const int8_t *x, int k)
+{
+    numbers right = (numbers){0} + (uint8_t)(2 * k + 1);
+    return (lanes){right + goes_left(node, x), right + goes_left(node, x + HALF)};
+}
+
+/* A leaf on the right has the larger number. */
+static inline lanes lanes_join(const struct block_node *node, const int8_t *x, lanes left, lanes right)
+{
+    return (lanes){larger(left.low, right.low & ~goes_left(node, x)), larger(left.high, right.high & ~goes_left(node, x + HALF))};
+}
+
+static inline void add_leaves(float *sums, lanes leaf_numbers, const float *leaves, unsigned depth)
 {
     (void)depth;
     uint8_t at[LANES];
-    memcpy(at, &numbers, sizeof at);
+    memcpy(at, &leaf_numbers, sizeof at);
+#pragma GCC unroll 8
     for (size_t i = 0; i < LANES; i++)
         sums[i] += leaves[at[i]];
 }
@@ -59,6 +79,12 @@ static inline void find_ranks(const float *cuts, const struct feature_cuts *used
         ranks[r] += all[ranks[r]] <= x[r];
 }
 
+static inline void store_ranks(const uint32_t *ranks, uint32_t first_cut, int8_t *to)
+{
+    for (size_t r = 0; r < GROUP_ROWS; r++)
+        to[r] = rank_byte(ranks[r], first_cut);
+}
+
 #include "scoring/forest_kernel.h"
 
-const struct forest_engine forest_portable = {.rank = rank_rows, .score_block = score_block, .score_few = walk_rows, .few = 8};
+const struct forest_engine forest_portable = {.rank_block = rank_block, .score_block = score_block, .rank_few = rank_few, .score_few = walk_rows, .few = 8};

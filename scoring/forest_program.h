@@ -15,7 +15,9 @@
 #include "scoring/forest.h"
 
 enum {
-    BLOCK_ROWS = 64,       /* rows that are ranked and scored together, at most */
+    GROUP_ROWS = 64,       /* rows whose columns lie together */
+    BLOCK_GROUPS_MAX = 4,  /* so many groups meet a tree one after the other, while it is in the nearest memory */
+    BLOCK_BYTES = 24 << 10, /* fewer, where their columns would not be */
     CUTS_PER_COLUMN = 255,
     CUT_FANOUT = 16,       /* of the search tree over cuts */
     CUT_LEVELS_MAX = 8,
@@ -40,7 +42,7 @@ struct column {
 };
 
 struct block_node {
-    uint32_t column_offset; /* BLOCK_ROWS x column */
+    uint32_t column_offset; /* GROUP_ROWS x column */
     uint32_t threshold;     /* the byte four times */
 };
 
@@ -79,6 +81,7 @@ struct forest {
     enum forest_path path;
     size_t feature_count, tree_count, used_count, column_count;
     size_t row_stride; /* of the columns of single rows */
+    size_t group_size, block_rows;
     float base_margin;
     struct feature_cuts *used; /* the features that some split asks for */
     float *cuts;
@@ -92,17 +95,24 @@ struct forest {
     float *walk_values;
     struct mask_tree *masks; /* NULL: not all trees fit */
     unsigned mask_depth;
-    int8_t *scratch; /* the columns of one block */
+    int8_t *scratch; /* the columns of a block, or of a few rows */
 };
 
 int forest_compile(struct forest *forest, const struct tree *trees, struct err *err);
 
-/* One for each path: rows into columns (column c of row r at c x column_stride + r x row_stride), and columns into
- * sums, of a block or of a few rows. */
+static inline int8_t rank_byte(uint32_t rank, uint32_t first_cut)
+{
+    uint32_t within = rank < first_cut ? 0 : rank - first_cut;
+    return (int8_t)((int)(within < CUTS_PER_COLUMN ? within : CUTS_PER_COLUMN) - 128);
+}
+
+/* One for each path: rows into columns, and columns into sums.  Of a block, byte r of column c of group g is at
+ * g x group_size + c x GROUP_ROWS + r; of a few rows, column c of row r is at r x row_stride + c. */
 struct forest_engine {
-    void (*rank)(const struct forest *f, const float *rows, size_t n, int8_t *out, size_t column_stride, size_t row_stride);
+    void (*rank_block)(const struct forest *f, const float *rows, size_t n, int8_t *columns);
     void (*score_block)(const struct forest *f, const int8_t *columns, size_t n, float *sums);
+    void (*rank_few)(const struct forest *f, const float *rows, size_t n, int8_t *columns);
     void (*score_few)(const struct forest *f, const int8_t *columns, size_t n, float *sums);
-    size_t few; /* up to so many rows */
+    size_t few; /* up to so many rows, at most GROUP_ROWS */
 };
 extern const struct forest_engine forest_portable, forest_avx2, forest_avx512;

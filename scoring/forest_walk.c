@@ -5,16 +5,24 @@ static inline uint32_t step(const struct walk_node *node, const int8_t *x, size_
     return node->left + !(x[node->column * stride] < node->threshold);
 }
 
+/* WALK_ROWS rows from the root to their leaves. */
+static inline void walk_together(const struct forest *f, const struct walk_tree *tree, const int8_t *x, size_t column_stride, size_t row_stride,
+                                 uint32_t at[WALK_ROWS])
+{
+    for (size_t i = 0; i < WALK_ROWS; i++)
+        at[i] = tree->root;
+    for (uint32_t d = 0; d < tree->depth; d++)
+#pragma GCC unroll 8
+        for (size_t i = 0; i < WALK_ROWS; i++)
+            at[i] = step(&f->walk_nodes[at[i]], x + i * row_stride, column_stride);
+}
+
+/* Rows past n are whatever lies there: no harm, and not added. */
 void walk_block(const struct forest *f, const struct walk_tree *tree, const int8_t *x, size_t n, float *sums)
 {
     for (size_t r = 0; r < n; r += WALK_ROWS) {
         uint32_t at[WALK_ROWS];
-        for (size_t i = 0; i < WALK_ROWS; i++)
-            at[i] = tree->root;
-        for (uint32_t d = 0; d < tree->depth; d++)
-#pragma GCC unroll 8
-            for (size_t i = 0; i < WALK_ROWS; i++) /* the block's columns are whole: rows past n do no harm */
-                at[i] = step(&f->walk_nodes[at[i]], x + r + i, BLOCK_ROWS);
+        walk_together(f, tree, x + r / GROUP_ROWS * f->group_size + r % GROUP_ROWS, GROUP_ROWS, 1, at);
         for (size_t i = 0; i < WALK_ROWS && r + i < n; i++)
             sums[r + i] += f->walk_values[at[i]];
     }
@@ -46,8 +54,17 @@ static float walk_row(const struct forest *f, const int8_t *x, float sum)
     return sum;
 }
 
+/* From half of WALK_ROWS on a tree is for all rows at once, else a row for all trees. */
 void walk_rows(const struct forest *f, const int8_t *columns, size_t n, float *sums)
 {
-    for (size_t r = 0; r < n; r++)
+    size_t r = 0;
+    for (; r + WALK_ROWS / 2 < n; r += WALK_ROWS)
+        for (size_t t = 0; t < f->tree_count; t++) {
+            uint32_t at[WALK_ROWS];
+            walk_together(f, &f->walks[t], columns + r * f->row_stride, 1, f->row_stride, at);
+            for (size_t i = 0; i < WALK_ROWS && r + i < n; i++)
+                sums[r + i] += f->walk_values[at[i]];
+        }
+    for (; r < n; r++)
         sums[r] = walk_row(f, columns + r * f->row_stride, sums[r]);
 }

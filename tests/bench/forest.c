@@ -1,6 +1,6 @@
 /* Scores rows by a chosen engine, and measures engines.
  *
- *   bench_forest                         trains the models of the table, scores them by every engine this machine has
+ *   bench_forest [TREES DEPTH]           trains the models of the table, scores them by every engine this machine has
  *                                        and by the library, in one run and one thread, and prints ns a tree and row
  *   bench_forest score MODEL ENGINE ROWS OUT [BATCH]
  *                                        ROWS: float32, row-major; OUT: the margins, then the scores, as float32;
@@ -200,12 +200,16 @@ int main(int argc, char **argv)
         free(bytes);
         return 0;
     }
-    if (argc != 1) {
-        fprintf(stderr, "usage: bench_forest [score MODEL ENGINE ROWS OUT [BATCH] | engine MODEL]\n");
+    if (argc != 1 && (argc != 3 || atoi(argv[1]) < 1 || atoi(argv[2]) < 1)) {
+        fprintf(stderr, "usage: bench_forest [TREES DEPTH | score MODEL ENGINE ROWS OUT [BATCH] | engine MODEL]\n");
         return 2;
     }
     printf("ns a tree and row, one thread, %d features; times as fast as the library\n", FEATURES);
     printf("%9s %6s %5s %9s %19s%20s%20s\n", "trees", "batch", "NaN", engines[0], engines[1], engines[2], engines[3]);
+    if (argc == 3) {
+        measure(atoi(argv[1]), atoi(argv[2]));
+        return 0;
+    }
     static const int table[][2] = {{100, 6}, {500, 6}, {500, 8}, {1000, 4}};
     for (size_t i = 0; i < sizeof table / sizeof *table; i++)
         measure(table[i][0], table[i][1]);

@@ -34,6 +34,7 @@ PURE_SYMBOLS = re.compile("|".join((
     r"__(isnan|isinf|finite|signbit|fpclassify)[fl]?", r"fe(get|set)(round|env)|fe(clear|test)except",
     r"__assert_fail", r"__errno_location", r"__stack_chk_fail", r"__(mem|str|v?s)\w+_chk",
     r"__(u?div|u?mod|u?divmod|mul|ashl|ashr|lshr|float|floatun|fix|fixuns|popcount|clz|ctz)[sdtx][if][sdtx]?[if]?[0-9]?",   # libgcc, 128 bits
+    r"__cpu_(model|features2)",   # which instructions the machine has
     r"_GLOBAL_OFFSET_TABLE_",
 )))
 # A stream in memory may be written by the object that opens it; it can be no other stream, for none else can be had.
