@@ -8,8 +8,8 @@
 
 static const char about[] =
     "Shows all of weir in one process, in about a minute, with nothing to set up: makes four weeks of card payments with\n"
-    "labels, replays them into a training set, trains a champion and a candidate, and runs the worker on twelve more\n"
-    "weeks, against an in-process broker. On day 51 the world changes. A reader checks what comes out.\n"
+    "labels, replays them into a training set, trains a champion and a candidate, and runs the worker on months\n"
+    "more, against an in-process broker. After three fifths of them the world changes. A reader checks what comes out.\n"
     "\n"
     "Exit status: 0 if every record came out once and as expected, the change was the first drift to be named, and the\n"
     "champion's AUC on the live labels is over 0.9; 1 if not, or interrupted; 2 usage.";
@@ -19,7 +19,7 @@ int command_demo(int argc, char **argv)
     struct demo_options o = {.events = DEMO_EVENTS, .seed = 1};
     bool verbose = false;
     const struct argument table[] = {
-        {"events", ARGUMENT_COUNT, &o.events, DEMO_EVENTS_LEAST, DEMO_EVENTS_MOST, "N", "live events; a third as many are the past (default 750000)"},
+        {"events", ARGUMENT_COUNT, &o.events, DEMO_EVENTS_LEAST, DEMO_EVENTS_MOST, "N", "live events, over 6 to 24 weeks (default 2500000)"},
         {"seed", ARGUMENT_COUNT, &o.seed, 0, 0x1p53, "N", "another seed, other traffic (default 1)"},
         {"keep", ARGUMENT_TEXT, &o.keep, 0, 0, "DIR", "keep all files in this new directory"},
         {"json", ARGUMENT_FLAG, &o.json, 0, 0, NULL, "the summary as JSON, and nothing else"},

@@ -30,14 +30,16 @@
 #include "schemas/embedded.h"
 
 enum {
+    PARTITIONS = 12, /* the broker keeps 5 MiB of each: of the most events, a week of history is 3.3 */
     CARDS = 3000,
     PAST_DAYS = 28,
-    LIVE_DAYS = 84,
-    DRIFT_DAY = 50, /* of the live ones */
+    LIVE_DAYS_LEAST = 42,
+    LIVE_DAYS_MOST = 168,
+    EVENTS_A_DAY_LEAST = 2800, /* with fewer, chance alone moves a day's PSI near the limit */
     HISTORY_DAYS = 7, /* the longest window */
     TURN_MS = 50,
-    STALL_MS = 60000,
-    PARTITION_EVENTS_MOST = 125000 /* live: then a week of history is 2.5 MiB of the broker's 5 */
+    PACE_TURNS = 40,
+    STALL_MS = 60000
 };
 #define DAY_MS INT64_C(86400000)
 #define START_MS INT64_C(1767225600000) /* 2026-01-01 */
@@ -70,7 +72,7 @@ struct demo {
     struct traffic *traffic;
     struct preparation preparation;
     struct reader *reader;
-    int32_t partitions;
+    int live_days;
     int64_t past;    /* events before the start */
     int64_t history; /* of these, those that are on the topic */
     uint64_t drift_at; /* of the live events */
@@ -126,7 +128,7 @@ static int configure(struct demo *d, struct err *err)
 static struct traffic_options traffic_of(const struct demo *d)
 {
     return (struct traffic_options){.seed = (uint64_t)d->options->seed, .events = (uint64_t)(d->past + d->options->events), .cards = CARDS, .fraud_rate = FRAUD_RATE,
-        .drift_at = (uint64_t)d->past + d->drift_at, .start_ms = START_MS, .span_ms = (PAST_DAYS + LIVE_DAYS) * DAY_MS};
+        .drift_at = (uint64_t)d->past + d->drift_at, .start_ms = START_MS, .span_ms = (PAST_DAYS + d->live_days) * DAY_MS};
 }
 
 static int set_up(struct demo *d, struct err *err)
@@ -134,17 +136,17 @@ static int set_up(struct demo *d, struct err *err)
     int32_t schema_id;
     screen_begin(&d->screen, "broker", "starting one in this process");
     if (directory_init(&d->directory, d->options->keep, err) < 0 || write_files(d, &schema_id, err) < 0 || broker_start(&d->broker, err) < 0 || configure(d, err) < 0 ||
-        broker_create_topics(d->broker, d->config, d->partitions, err) < 0)
+        broker_create_topics(d->broker, d->config, PARTITIONS, err) < 0)
         return -1;
     struct traffic_options traffic = traffic_of(d);
-    d->tally = tally_create(d->partitions, d->config->models.decision);
+    d->tally = tally_create(PARTITIONS, d->config->models.decision);
     d->watch = drift_watch_create(d->config->spec);
-    if (feeder_create(d->config, schema_id, d->partitions, d->tally, &d->feeder, err) < 0 || traffic_create(&traffic, &d->traffic, err) < 0)
+    if (feeder_create(d->config, schema_id, PARTITIONS, d->tally, &d->feeder, err) < 0 || traffic_create(&traffic, &d->traffic, err) < 0)
         return -1;
     preparation_init(&d->preparation, d->directory.path, d->config, d->options->seed);
     d->preparation.stop = &stop;
     d->preparation.stopped = &stopped;
-    screen_done(&d->screen, "in this process, at %s, %d partitions", broker_address(d->broker), d->partitions);
+    screen_done(&d->screen, "in this process, at %s, %d partitions", broker_address(d->broker), PARTITIONS);
     return 0;
 }
 
@@ -257,7 +259,7 @@ static int start_worker(struct demo *d, struct err *err)
 {
     char events[32];
     screen_begin(&d->screen, "worker", "rebuilding its windows from the topic");
-    if (feeder_commit_start(d->feeder, err) < 0 || reader_start(d->config, d->partitions, d->tally, d->watch, &d->reader, err) < 0 ||
+    if (feeder_commit_start(d->feeder, err) < 0 || reader_start(d->config, PARTITIONS, d->tally, d->watch, &d->reader, err) < 0 ||
         worker_create(d->config, &d->worker_stop, &d->worker, err) < 0)
         return -1;
     int failed = pthread_create(&d->worker_thread, NULL, run_worker, d);
@@ -283,17 +285,16 @@ static void stop_worker(struct demo *d)
 
 /* Events a second over about the last two seconds. */
 struct pace {
-    int64_t at_ns[40], done[40];
-    size_t next;
+    int64_t at_ns[PACE_TURNS], done[PACE_TURNS]; /* a ring */
+    size_t count;
 };
 
 static double pace_add(struct pace *p, int64_t now_ns, int64_t done)
 {
-    size_t places = sizeof p->at_ns / sizeof *p->at_ns, oldest = p->next < places ? 0 : p->next % places;
-    p->at_ns[p->next % places] = p->next < places || p->at_ns[oldest] ? p->at_ns[p->next % places] : 0;
-    double rate = p->next && now_ns > p->at_ns[oldest] ? (double)(done - p->done[oldest]) / ((double)(now_ns - p->at_ns[oldest]) / 1e9) : 0;
-    p->at_ns[p->next % places] = now_ns;
-    p->done[p->next++ % places] = done;
+    size_t oldest = p->count < PACE_TURNS ? 0 : p->count % PACE_TURNS;
+    double rate = p->count && now_ns > p->at_ns[oldest] ? (double)(done - p->done[oldest]) / ((double)(now_ns - p->at_ns[oldest]) / 1e9) : 0;
+    p->at_ns[p->count % PACE_TURNS] = now_ns;
+    p->done[p->count++ % PACE_TURNS] = done;
     return rate;
 }
 
@@ -312,7 +313,7 @@ static void show(struct demo *d, struct live *live, struct pace *pace)
 /* Until everything that was written has come out, or nothing comes any more: then the tally says what is missing. */
 static int watch_live(struct demo *d, struct err *err)
 {
-    struct live live = {.events = d->options->events, .live_ms = LIVE_MS, .days = LIVE_DAYS};
+    struct live live = {.events = d->options->events, .live_ms = LIVE_MS, .days = d->live_days};
     struct pace pace = {0};
     int64_t done = -1, moved_ns = d->live_ns;
     int result;
@@ -333,23 +334,16 @@ static int watch_live(struct demo *d, struct err *err)
 
 static int go_live(struct demo *d, struct err *err)
 {
-    char events[32], rate[32];
+    char records[32], rate[32];
     struct tally_counts counts;
+    screen_begin_live(&d->screen, "live", "fresh traffic through the worker, exactly once");
     d->live_ns = clock_monotonic_ns();
     d->live_cpu_ns = clock_cpu_ns();
     feeder_start(d->feeder, d->traffic, d->drift_at, &stop);
-    if (d->screen.terminal)
-        printf("  %-10s  %s\n", "live", "fresh traffic through the worker, exactly once");
-    d->screen.stage = "live";
-    d->screen.began_ns = d->live_ns;
-    int result = watch_live(d, err);
-    bool terminal = d->screen.terminal;
-    d->screen.stage = NULL;
-    if (result < 0 || terminal)
-        return result;
+    if (watch_live(d, err) < 0)
+        return -1;
     tally_count(d->tally, &counts);
-    d->screen.stage = "live";
-    screen_done(&d->screen, "%s records, %s a second", grouped(events, counts.done), grouped(rate, (int64_t)((double)counts.done / d->seconds)));
+    screen_done(&d->screen, "%s records, %s a second", grouped(records, counts.done), grouped(rate, (int64_t)((double)counts.done / d->seconds)));
     return 0;
 }
 
@@ -454,15 +448,22 @@ static void tear_down(struct demo *d)
     directory_finish(&d->directory);
 }
 
+/* Three fifths of the live days are like the past. */
+static void choose_times(struct demo *d)
+{
+    int64_t events = d->options->events, days = events / EVENTS_A_DAY_LEAST;
+    d->live_days = days < LIVE_DAYS_LEAST ? LIVE_DAYS_LEAST : days > LIVE_DAYS_MOST ? LIVE_DAYS_MOST : (int)days;
+    d->past = events * PAST_DAYS / d->live_days;
+    d->drift_at = (uint64_t)(events * (d->live_days * 3 / 5) / d->live_days) + 1; /* just after a midnight */
+}
+
 int demo_run(const struct demo_options *options, bool *met, struct err *err)
 {
     struct demo *d = calloc(1, sizeof *d);
     assert(d);
     d->options = options;
     d->began_ns = clock_monotonic_ns();
-    d->past = options->events * PAST_DAYS / LIVE_DAYS;
-    d->partitions = options->events > PARTITION_EVENTS_MOST * 8 ? 16 : 8;
-    d->drift_at = (uint64_t)(options->events * DRIFT_DAY / LIVE_DAYS) + 1; /* just after midnight */
+    choose_times(d);
     struct sigaction action = {.sa_handler = on_signal};
     sigemptyset(&action.sa_mask);
     sigaction(SIGINT, &action, NULL);

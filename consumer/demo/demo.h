@@ -4,10 +4,10 @@
 #include "scoring/err.h"
 #include <stdint.h>
 
-enum { DEMO_EVENTS = 750000, DEMO_EVENTS_LEAST = 60000, DEMO_EVENTS_MOST = 2000000 };
+enum { DEMO_EVENTS = 2500000, DEMO_EVENTS_LEAST = 120000, DEMO_EVENTS_MOST = 4000000 };
 
 struct demo_options {
-    int64_t events; /* live ones, over twelve weeks; a third as many, over four, are the past */
+    int64_t events; /* live ones, over 6 to 24 weeks; as dense as the four weeks of the past */
     int64_t seed;
     const char *keep; /* a new or empty directory for all files; NULL: a temporary one */
     bool json;

@@ -5,7 +5,7 @@
 #include "monitor/drift.h"
 #include "scoring/feature_spec.h"
 
-enum { DRIFT_WINDOWS_MAX = 96 };
+enum { DRIFT_WINDOWS_MAX = 200 };
 
 struct drift_watch;
 /* spec is borrowed. */

@@ -12,7 +12,7 @@
 #include "consumer/clock.h"
 #include "consumer/demo/summary.h"
 
-enum { COLUMNS = 79, REDRAW_MS = 200, BAR_CELLS = 22, COURSE_CELLS = 44 };
+enum { COLUMNS = 79, REDRAW_MS = 200, BAR_CELLS = 22, COURSE_CELLS = 30 };
 
 static bool locale_is_utf8(void)
 {
@@ -34,7 +34,7 @@ void screen_open(struct screen *s, bool quiet)
 
 void screen_close(struct screen *s)
 {
-    if (s->stage && s->terminal)
+    if (s->stage && s->terminal && !s->live)
         puts("");
     s->stage = NULL;
     s->drawn_lines = 0;
@@ -60,6 +60,15 @@ void screen_begin(struct screen *s, const char *stage, const char *doing)
     fflush(stdout);
 }
 
+void screen_begin_live(struct screen *s, const char *stage, const char *doing)
+{
+    s->stage = stage;
+    s->live = true;
+    s->began_ns = clock_monotonic_ns();
+    if (s->terminal)
+        printf("  %-10s  %s\n", stage, doing);
+}
+
 void screen_done(struct screen *s, const char *format, ...)
 {
     char text[256];
@@ -67,10 +76,11 @@ void screen_done(struct screen *s, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    if (!s->quiet)
+    if (!s->quiet && !(s->live && s->terminal))
         printf("%s  %-10s  %-56s %5.1f s\n", s->terminal ? "\r\033[K" : "", s->stage, text, (double)(clock_monotonic_ns() - s->began_ns) / 1e9);
     fflush(stdout);
     s->stage = NULL;
+    s->live = false;
 }
 
 /* ---- the live view ---- */
@@ -127,21 +137,30 @@ static void show_progress(struct screen *s, const struct live *live)
     line(s, "event time", "%s, day %d of %d", date_of(date, n->event_time_ms ? n->event_time_ms : live->live_ms), day, live->days);
 }
 
+static const char *ratio(char text[16], int digits, double v)
+{
+    if (isnan(v))
+        return "-";
+    snprintf(text, 16, "%.*f", digits, v);
+    return text;
+}
+
 static void show_scores(struct screen *s, const struct live *live)
 {
-    char frauds[32], dead[32];
+    char frauds[32], dead[32], t[4][16];
     const struct tally_counts *n = &live->counts;
     double all = n->predictions ? (double)n->predictions / 100 : 1;
     line(s, "decisions", "APPROVE %.2f %%   REVIEW %.2f %%   DECLINE %.2f %%", (double)n->decisions[DECISION_APPROVE] / all, (double)n->decisions[DECISION_REVIEW] / all, (double)n->decisions[DECISION_DECLINE] / all);
-    line(s, "fraud", "%s; REVIEW: precision %.2f, recall %.2f   DECLINE: %.2f, %.2f", grouped(frauds, n->frauds), share_of(n->caught[DECISION_REVIEW], n->called[DECISION_REVIEW]),
-         share_of(n->caught[DECISION_REVIEW], n->frauds), share_of(n->caught[DECISION_DECLINE], n->called[DECISION_DECLINE]), share_of(n->caught[DECISION_DECLINE], n->frauds));
-    line(s, "AUC", "champion %.4f   candidate in shadow %.4f   agree %.2f %%", n->champion_auc, n->candidate_auc, 100 * share_of(n->agreed, n->shadows));
+    line(s, "fraud", "%s; REVIEW: precision %s, recall %s   DECLINE: %s, %s", grouped(frauds, n->frauds), ratio(t[0], 2, share_of(n->caught[DECISION_REVIEW], n->called[DECISION_REVIEW])),
+         ratio(t[1], 2, share_of(n->caught[DECISION_REVIEW], n->frauds)), ratio(t[2], 2, share_of(n->caught[DECISION_DECLINE], n->called[DECISION_DECLINE])),
+         ratio(t[3], 2, share_of(n->caught[DECISION_DECLINE], n->frauds)));
+    line(s, "AUC", "champion %s   candidate in shadow %s   agree %s %%", ratio(t[0], 4, n->champion_auc), ratio(t[1], 4, n->candidate_auc), ratio(t[2], 2, 100 * share_of(n->agreed, n->shadows)));
     line(s, "rejected", "%s dead letters", grouped(dead, n->dead_letters));
 }
 
 static void show_drift(struct screen *s, const struct live *live)
 {
-    char course[160], date[16];
+    char course[256], date[16], changed[32] = "";
     const struct drift_view *d = &live->drift;
     if (!d->windows) {
         line(s, "drift", "no window has closed yet");
@@ -153,7 +172,9 @@ static void show_drift(struct screen *s, const struct live *live)
         line(s, "drift", "%s%.24s PSI %.2f since %s\033[0m, and %zu more", colour, d->feature, d->psi, date_of(date, d->start_ms), d->others);
     else
         line(s, "drift", "%snone\033[0m; nearest %.24s, PSI %.3f", colour, d->feature, d->psi);
-    line(s, "", "%s%s", course, live->drift_ms == INT64_MAX ? "" : "   (injected)");
+    if (live->drift_ms != INT64_MAX)
+        snprintf(changed, sizeof changed, "; changed %s", date_of(date, live->drift_ms));
+    line(s, "", "%s  PSI a day%s", course, changed);
 }
 
 void screen_live(struct screen *s, const struct live *live)

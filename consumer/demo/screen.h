@@ -6,6 +6,7 @@
 
 struct screen {
     bool quiet, terminal, utf8;
+    bool live; /* the stage is */
     int drawn_lines; /* of the live view */
     int64_t began_ns, drawn_ns;
     const char *stage;
@@ -16,6 +17,8 @@ void screen_close(struct screen *screen); /* the cursor is there again; the live
 void screen_show_cursor(void);            /* from a signal handler, before the process ends at once */
 
 void screen_begin(struct screen *screen, const char *stage, const char *doing);
+/* The stage that screen_live draws below; on a terminal its last view stands for the line of screen_done. */
+void screen_begin_live(struct screen *screen, const char *stage, const char *doing);
 void screen_done(struct screen *screen, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 struct live {

@@ -88,7 +88,7 @@ static void print_drift(const struct summary *s)
     else
         printf("                %s: no column was named in %zu windows\n", verdict(s->drift_found), d->windows);
     if (d->highest_feature)
-        printf("                before: the highest PSI of any column was %.3f (%s)\n", d->highest_before, d->highest_feature);
+        printf("                before: no column above PSI %.3f (%s)\n", d->highest_before, d->highest_feature);
 }
 
 static void print_next(const struct summary *s)

@@ -16,7 +16,7 @@ import pytest
 
 from worker import SANITIZER_REPORT, run_weir
 
-EVENTS = 60_000         # the fewest that it takes
+EVENTS = 120_000        # the fewest that it takes
 SECONDS_MAX = 280
 COLUMNS = 80
 HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
@@ -83,7 +83,7 @@ def test_in_a_pipe_it_says_its_stages_and_the_summary(weir, temporary):
     assert "\x1b" not in done.stdout and "\r" not in done.stdout
     assert [line.split()[0] for line in done.stdout.splitlines()[:6]] == ["broker", "traffic", "replay", "training", "worker", "live"]
     assert "Every record came out once, and as expected." in done.stdout
-    assert "60,151 in; 60,000 predictions and 151 dead letters out" in done.stdout
+    assert "120,302 in; 120,000 predictions and 302 dead letters out" in done.stdout
     assert "All three demands are met" in done.stdout
     assert max(map(len, done.stdout.splitlines())) < COLUMNS
     assert list(temporary.iterdir()) == []
@@ -138,14 +138,14 @@ def test_what_it_keeps_can_be_used(weir, tmp_path):
     assert [command[0] for command in commands] == ["replay", "train", "replay", "check", "run"]
     replay, train, export = (run_weir(weir, *command) for command in commands[:3])
     assert replay.returncode == train.returncode == export.returncode == 0, replay.stderr + train.stderr + export.stderr
-    assert re.search(r"^predictions\s+60000$", replay.stdout, re.M)      # as many as the worker wrote
+    assert re.search(r"^predictions\s+120000$", replay.stdout, re.M)      # as many as the worker wrote
     again = run_weir(weir, "demo", "--keep", kept)
     assert (again.returncode, again.stdout) == (1, "")
     assert f"--keep {kept}: is not an empty directory" in again.stderr
 
 
 @pytest.mark.parametrize("arguments, complaint", [
-    (["--events", "59999"], "--events '59999': takes a whole number from 60000 to 2000000"),
+    (["--events", "119999"], "--events '119999': takes a whole number from 120000 to 4000000"),
     (["--rate", "3"], "--rate"),
 ])
 def test_a_wrong_option_is_named(weir, arguments, complaint):
