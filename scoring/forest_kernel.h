@@ -61,10 +61,17 @@ static void add_pieces(const struct forest *f, const struct block_tree *tree, co
     add_leaves(sums, stack[0], f->leaves + tree->leaf, 8);
 }
 
+/* Else the compiler takes the nodes' loads out of the loop over rows, and has to put dozens of registers aside. */
+static inline const struct block_node *read_again(const struct block_node *node)
+{
+    __asm__ volatile("" : "+r"(node));
+    return node;
+}
+
 #define ADD_PERFECT(depth) \
     case depth: \
         for (size_t r = 0; r < n; r += LANES) \
-            add_leaves(sums + r, lanes_perfect##depth(node, lane_columns(f, x, r), 0), leaves, depth); \
+            add_leaves(sums + r, lanes_perfect##depth(read_again(node), lane_columns(f, x, r), 0), leaves, depth); \
         break;
 
 /* Columns of the group that row r is in, from that row. */

@@ -60,6 +60,8 @@ static const struct shape shapes[] = {
     {"depth 5", 33, 6, 31, 5, 300, false, true},
     {"depth 6", 33, 20, 63, 6, 300, false, true},
     {"depth 6, ragged", 40, 20, 40, 6, 300, false, false},
+    {"depth 6, 80 columns", 33, 40, 63, 6, 100, false, true},
+    {"depth 6, 200 columns", 40, 100, 63, 6, 100, false, true},
     {"depth 7", 20, 20, 127, 7, 300, false, true},
     {"depth 8", 20, 20, 255, 8, 300, false, true},
     {"depth 8, ragged", 20, 20, 120, 8, 1000, false, false},
@@ -199,7 +201,7 @@ static void every_shape_scores_as_a_walk(void **state)
 static void every_size_of_batch_scores_as_a_walk(void **state)
 {
     (void)state;
-    static const char *const names[] = {"depth 4", "depth 6, ragged", "depth 8", "chain of 20", "depth 9"};
+    static const char *const names[] = {"depth 4",     "depth 6, ragged", "depth 6, 80 columns", "depth 6, 200 columns", "depth 8", "chain of 20", "depth 9"};
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const struct shape *shape = &shapes[i];
         bool named = false;
