@@ -19,7 +19,9 @@ struct entity {
     uint32_t count;     /* events */
     uint32_t first_seq; /* sequence number of the oldest event */
     uint16_t layout;    /* of the block */
-    bool held;          /* false: free for a new one */
+    bool held : 1;      /* false: free for a new one */
+    bool aged : 1;      /* its occurrence tables must be built anew before sequence numbers come round */
+    uint8_t room;       /* so many events can come before the block must be looked after (store_reserve) */
     uint32_t number;    /* its own */
     uint32_t key_size;
     union {

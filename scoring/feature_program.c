@@ -92,26 +92,26 @@ static void same_add(struct feature_program *p, int channel, int window)
 
 /* ---- one feature ---- */
 
-/* Sum, and for deviations the sum of squares, of a number over a window; as indexes until offsets are known. */
-static void step_sums(struct feature_program *p, struct step *s, const struct feature *f, bool square)
+/* A step while the program grows: lanes, channels and accumulators are still indexes. */
+struct draft {
+    struct step step;
+    enum step_kind kind;
+    bool before; /* the current event is left out */
+    int window, lane, channel, sum, square;
+};
+
+/* Sum, and for deviations the sum of squares, of a number over a window. */
+static void draft_sums(struct feature_program *p, struct draft *d, const struct feature *f, bool square)
 {
-    s->number = number_add(p, f->slot, f->has_fixed ? f->fixed : 0);
-    s->lane = lane_add(p, f->where, f->slot);
-    struct wide_def wide = {.number = s->number, .lane = s->lane, .window = f->window};
+    int number = number_add(p, f->slot, f->has_fixed ? f->fixed : 0);
+    d->step.number = (uint32_t)number;
+    d->lane = lane_add(p, f->where, f->slot);
+    struct wide_def wide = {.number = number, .lane = d->lane, .window = f->window};
     if (f->where >= 0)
-        s->sum = wide_add(p, wide);
+        d->sum = wide_add(p, wide);
     wide.square = true;
     if (square)
-        s->square = wide_add(p, wide);
-}
-
-static struct literal_list *list_add(struct feature_program *p, const struct feature *f)
-{
-    struct literal_list *list = &p->lists[p->list_count];
-    if (literal_list_init(list, f->values, f->value_count))
-        return NULL;
-    p->list_count++;
-    return list;
+        d->square = wide_add(p, wide);
 }
 
 static uint32_t listed_bits(const struct feature *f)
@@ -122,73 +122,73 @@ static uint32_t listed_bits(const struct feature *f)
     return bits;
 }
 
-static int add_step(struct feature_program *p, const struct feature *f, uint32_t column)
+static int draft_detail(struct feature_program *p, struct draft *d, const struct feature *f)
 {
-    double fixed = f->has_fixed ? f->fixed : 0;
-    struct step s = {.column = column, .before = f->exclude_current, .window = f->window, .slot = f->slot, .scale = f->has_scale ? f->scale : 1,
-                     .fixed = fixed, .offset_ms = f->offset_ms, .sum = -1, .square = -1, .same = -1};
-    switch (f->op) {
-    case OP_VALUE: s.kind = STEP_VALUE; break;
-    case OP_EQUALS:
-    case OP_IN:
-    case OP_CODE:
-        s.kind = f->op == OP_CODE ? STEP_CODE : STEP_LISTED;
-        if (!(s.list = list_add(p, f)))
-            return -1;
-        break;
-    case OP_HOUR_OF_DAY:
-    case OP_DAY_OF_WEEK:
-        s.kind = STEP_CLOCK;
-        s.day = f->op == OP_DAY_OF_WEEK;
-        s.listed = listed_bits(f);
-        break;
-    case OP_COUNT:
-        s.kind = f->where < 0 && f->slot < 0 ? STEP_EVENTS : STEP_LANE;
-        if (s.kind == STEP_LANE)
-            s.lane = lane_add(p, f->where, f->slot);
-        break;
-    case OP_SUM:
-        step_sums(p, &s, f, false);
-        s.kind = s.sum < 0 ? STEP_SUM : STEP_SUM_WIDE;
-        break;
-    case OP_MIN:
-    case OP_MAX:
-        s.kind = STEP_BEST;
-        s.number = number_add(p, f->slot, fixed);
-        s.best = stair_add(p, s.number, lane_add(p, f->where, f->slot), f->op == OP_MAX) * (int)p->window_count + f->window;
-        break;
-    case OP_MEAN:
-    case OP_RATIO:
-        s.kind = f->op == OP_MEAN ? STEP_MEAN : STEP_RATIO;
-        step_sums(p, &s, f, false);
-        break;
-    case OP_STD:
-    case OP_ZSCORE:
-        s.kind = f->op == OP_STD ? STEP_STD : STEP_ZSCORE;
-        step_sums(p, &s, f, true);
-        break;
-    case OP_DISTINCT: /* the lane of the channel, when it is known */
-        s.kind = STEP_LANE;
-        s.same = channel_add(p, category_add(p, f->slot, fixed), f->where);
-        break;
-    case OP_SAME:
-        s.kind = STEP_SAME;
-        s.same = channel_add(p, category_add(p, f->slot, fixed), f->where);
-        same_add(p, s.same, f->window);
-        break;
-    case OP_SINCE_LAST: s.kind = STEP_SINCE_LAST; break;
-    case OP_SINCE_FIRST: s.kind = STEP_SINCE_FIRST; break;
-    case OP_SPEED_KMH:
-        s.kind = STEP_SPEED;
-        s.place = place_add(p, f->lat, f->lon);
-        break;
-    case OP_COUNT_OF_OPS: break;
-    }
-    p->steps[p->step_count++] = s;
+    struct step_detail *detail = &p->details[p->detail_count];
+    bool clock = f->op == OP_HOUR_OF_DAY || f->op == OP_DAY_OF_WEEK;
+    *detail = (struct step_detail){.fixed = f->has_fixed ? f->fixed : 0, .offset_ms = f->offset_ms, .day = f->op == OP_DAY_OF_WEEK};
+    if (clock)
+        detail->listed = listed_bits(f);
+    else if (literal_list_init(&detail->list, f->values, f->value_count))
+        return -1;
+    p->detail_count++;
+    d->step.detail = detail;
     return 0;
 }
 
-/* ---- after all features: lanes of channels, order of sames, offsets of wides ---- */
+static void draft_window(struct feature_program *p, struct draft *d, const struct feature *f)
+{
+    double fixed = f->has_fixed ? f->fixed : 0;
+    switch (f->op) {
+    case OP_COUNT:
+        d->kind = f->where < 0 && f->slot < 0 ? STEP_EVENTS : STEP_LANE;
+        if (d->kind == STEP_LANE)
+            d->lane = lane_add(p, f->where, f->slot);
+        break;
+    case OP_MIN:
+    case OP_MAX:
+        d->kind = STEP_BEST;
+        d->step.best = (uint32_t)stair_add(p, number_add(p, f->slot, fixed), lane_add(p, f->where, f->slot), f->op == OP_MAX) * p->window_count +
+                       (uint32_t)f->window;
+        break;
+    case OP_DISTINCT:
+    case OP_SAME:
+        d->kind = f->op == OP_SAME ? STEP_SAME : STEP_LANE;
+        d->channel = channel_add(p, category_add(p, f->slot, fixed), f->where);
+        if (f->op == OP_SAME)
+            same_add(p, d->channel, f->window);
+        break;
+    default:
+        d->kind = f->op == OP_SUM ? STEP_SUM : f->op == OP_MEAN ? STEP_MEAN : f->op == OP_STD ? STEP_STD : f->op == OP_ZSCORE ? STEP_ZSCORE : STEP_RATIO;
+        draft_sums(p, d, f, f->op == OP_STD || f->op == OP_ZSCORE);
+        if (d->kind == STEP_SUM && d->sum >= 0)
+            d->kind = STEP_SUM_WIDE;
+    }
+}
+
+static int draft_feature(struct feature_program *p, struct draft *d, const struct feature *f, uint32_t column)
+{
+    *d = (struct draft){.before = f->exclude_current, .window = f->window, .lane = -1, .channel = -1, .sum = -1, .square = -1};
+    d->step = (struct step){.column = column, .slot = f->slot, .scale = f->has_scale ? f->scale : 1};
+    switch (f->op) {
+    case OP_VALUE: d->kind = STEP_VALUE; return draft_detail(p, d, f);
+    case OP_EQUALS:
+    case OP_IN: d->kind = STEP_LISTED; return draft_detail(p, d, f);
+    case OP_CODE: d->kind = STEP_CODE; return draft_detail(p, d, f);
+    case OP_HOUR_OF_DAY:
+    case OP_DAY_OF_WEEK: d->kind = STEP_CLOCK; return draft_detail(p, d, f);
+    case OP_SINCE_LAST: d->kind = STEP_SINCE_LAST; break;
+    case OP_SINCE_FIRST: d->kind = STEP_SINCE_FIRST; break;
+    case OP_SPEED_KMH:
+        d->kind = STEP_SPEED;
+        d->step.place = (uint32_t)place_add(p, f->lat, f->lon);
+        break;
+    default: draft_window(p, d, f);
+    }
+    return 0;
+}
+
+/* ---- after all features ---- */
 
 static int same_order(const void *a, const void *b)
 {
@@ -210,17 +210,6 @@ static void settle_channels(struct feature_program *p)
         if ((uint32_t)channel->same_count > p->same_slot_words)
             p->same_slot_words = (uint32_t)channel->same_count;
     }
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        struct step *s = &p->steps[i];
-        if (s->kind == STEP_LANE && s->same >= 0)
-            s->lane = p->channels[s->same].last_lane;
-        if (s->kind != STEP_SAME)
-            continue;
-        int same = 0;
-        while (p->sames[same].channel != s->same || p->sames[same].window != s->window)
-            same++;
-        s->same = same;
-    }
     p->lane_count = p->count_lanes + p->channel_count;
 }
 
@@ -230,7 +219,7 @@ static int wide_order(const void *a, const void *b)
     return x->window != y->window ? (x->window > y->window) - (x->window < y->window) : (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-static void settle_wides(struct feature_program *p)
+static void place_wides(struct feature_program *p)
 {
     for (uint32_t i = 0; i < p->wide_count; i++)
         if (p->wides[i].square) {
@@ -242,13 +231,10 @@ static void settle_wides(struct feature_program *p)
             p->wides[i].offset = p->wides_size;
             p->wides_size += (uint32_t)sizeof(int64_t);
         }
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        struct step *s = &p->steps[i];
-        if (s->sum >= 0)
-            s->sum = (int)p->wides[s->sum].offset;
-        if (s->square >= 0)
-            s->square = (int)p->wides[s->square].offset;
-    }
+}
+
+static void order_wides(struct feature_program *p)
+{
     qsort(p->wides, p->wide_count, sizeof *p->wides, wide_order);
     for (uint32_t w = 0, i = 0; w <= p->window_count; w++) {
         while (i < p->wide_count && (uint32_t)p->wides[i].window < w)
@@ -257,27 +243,46 @@ static void settle_wides(struct feature_program *p)
     }
 }
 
-static int step_order(const void *a, const void *b)
+static int draft_order(const void *a, const void *b)
 {
-    const struct step *x = a, *y = b;
+    const struct draft *x = a, *y = b;
     if (x->before != y->before)
         return x->before ? -1 : 1;
     if (x->kind != y->kind)
         return x->kind < y->kind ? -1 : 1;
-    return x->column < y->column ? -1 : 1;
+    return x->step.column < y->step.column ? -1 : 1;
 }
 
-static void settle_runs(struct feature_program *p)
+static void settle_step(const struct feature_program *p, struct draft *d)
 {
-    qsort(p->steps, p->step_count, sizeof *p->steps, step_order);
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        const struct step *s = &p->steps[i];
-        if (!i || s->kind != s[-1].kind || s->before != s[-1].before) {
-            p->runs[p->run_count++] = (struct step_run){.kind = s->kind, .first = i};
-            p->before_runs += s->before;
+    struct step *s = &d->step;
+    int lane = d->channel >= 0 ? p->channels[d->channel].last_lane : d->lane;
+    s->window = d->window < 0 ? 0 : (uint32_t)d->window;
+    if (lane >= 0) {
+        s->group = s->window * p->lane_groups + (uint32_t)lane / p->lanes_a_group;
+        s->shift = (uint32_t)lane % p->lanes_a_group * p->lane_width;
+    }
+    s->word = RECORD_NUMBERS + s->number;
+    s->sum = d->sum < 0 ? -1 : (int32_t)p->wides[d->sum].offset;
+    s->square = d->square < 0 ? -1 : (int32_t)p->wides[d->square].offset;
+    while (d->kind == STEP_SAME && (p->sames[s->same].channel != d->channel || p->sames[s->same].window != d->window))
+        s->same++;
+}
+
+static void settle_steps(struct feature_program *p, struct draft *drafts)
+{
+    qsort(drafts, p->spec->count, sizeof *drafts, draft_order);
+    for (uint32_t i = 0; i < p->spec->count; i++) {
+        struct draft *d = &drafts[i];
+        settle_step(p, d);
+        p->steps[i] = d->step;
+        if (!i || d->kind != d[-1].kind || d->before != d[-1].before) {
+            p->runs[p->run_count++] = (struct step_run){.kind = d->kind, .first = i};
+            p->before_runs += d->before;
         }
         p->runs[p->run_count - 1].count++;
     }
+    p->step_count = (uint32_t)p->spec->count;
 }
 
 /* ---- where everything lies ---- */
@@ -299,13 +304,22 @@ static void place_words(struct feature_program *p)
     }
 }
 
-static void place_entity(struct feature_program *p, uint32_t header)
+static void place_lanes(struct feature_program *p)
 {
     p->lane_width = p->spec->max_events_per_entity < UINT16_MAX - 1 ? 16 : 32;
     p->lanes_a_group = 64 / p->lane_width;
     p->lane_groups = (p->lane_count + p->lanes_a_group - 1) / p->lanes_a_group;
     for (uint32_t lane = 0; lane < p->count_lanes; lane++)
         p->count_masks[lane / p->lanes_a_group] |= UINT64_C(1) << lane % p->lanes_a_group * p->lane_width;
+    p->group_bits = (UINT64_C(1) << p->lanes_a_group) - 1;
+    for (uint32_t i = 0; i < p->lanes_a_group; i++) { /* bit i times 2^(i * (width - 1)) is counter i; nothing overlaps */
+        p->spread_factor |= UINT64_C(1) << i * (p->lane_width - 1);
+        p->spread_mask |= UINT64_C(1) << i * p->lane_width;
+    }
+}
+
+static void place_entity(struct feature_program *p, uint32_t header)
+{
     p->cursors_at = header;
     p->used_at = p->cursors_at + 4 * p->window_count;
     p->place_at = p->used_at + 4 * (1 + p->channel_count);
@@ -333,15 +347,23 @@ static uint32_t stair_slots(uint32_t capacity, bool whole)
     return whole || capacity < slots ? capacity : slots;
 }
 
+static size_t align_size(size_t size, size_t to)
+{
+    return (size + to - 1) / to * to;
+}
+
 static struct layout layout_of(const struct feature_program *p, uint32_t capacity, bool whole)
 {
     struct layout layout = {.capacity = capacity, .stair_slots = stair_slots(capacity, whole)};
-    if (capacity > 8 || p->same_count)
-        layout.index_slots = capacity + capacity / 4 * 3 + 2;
-    layout.index_at = (size_t)capacity * p->record_words * 8;
-    size_t tables = 1 + (size_t)p->channel_count * (1 + p->same_slot_words);
-    layout.stairs_at = (layout.index_at + tables * layout.index_slots * 4 + 7) / 8 * 8;
-    layout.size = (layout.stairs_at + (size_t)p->stair_count * layout.stair_slots * 8 + 31) / 32 * 32;
+    if (capacity <= TAGS_MAX)
+        layout.tag_count = align_up(capacity, 8);
+    else
+        layout.slot_count = capacity + capacity / 4 * 3;
+    layout.index_at = align_size((size_t)capacity * p->record_words * 8, 16);
+    layout.ids_size = align_size((size_t)layout.tag_count * 2 + (size_t)layout.slot_count * 4, 16);
+    layout.channel_size = align_size(layout.ids_size + (size_t)(layout.tag_count + layout.slot_count) * p->same_slot_words * 4, 16);
+    layout.stairs_at = layout.index_at + layout.ids_size + p->channel_count * layout.channel_size;
+    layout.size = align_size(layout.stairs_at + (size_t)p->stair_count * layout.stair_slots * 8, 32);
     return layout;
 }
 
@@ -380,14 +402,14 @@ static int allocate(struct feature_program *p)
     p->wide_first = calloc(p->window_count + 1, sizeof *p->wide_first);
     p->steps = calloc(n, sizeof *p->steps);
     p->runs = calloc(n, sizeof *p->runs);
-    p->lists = calloc(n, sizeof *p->lists);
+    p->details = calloc(n, sizeof *p->details);
     return p->widths_ms && p->numbers && p->categories && p->places && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
-                   p->wides && p->wide_first && p->steps && p->runs && p->lists
+                   p->wides && p->wide_first && p->steps && p->runs && p->details
                ? 0
                : -1;
 }
 
-static int compile(struct feature_program *p, uint32_t entity_header)
+static int compile(struct feature_program *p, struct draft *drafts, uint32_t entity_header)
 {
     const struct feature_spec *spec = p->spec;
     for (uint32_t w = 0; w < p->window_count; w++)
@@ -399,11 +421,13 @@ static int compile(struct feature_program *p, uint32_t entity_header)
         p->filter_count++;
     }
     for (size_t i = 0; i < spec->count; i++)
-        if (add_step(p, &spec->features[i], (uint32_t)i))
+        if (draft_feature(p, &drafts[i], &spec->features[i], (uint32_t)i))
             return -1;
     settle_channels(p);
-    settle_wides(p);
-    settle_runs(p);
+    place_wides(p);
+    place_lanes(p);
+    settle_steps(p, drafts);
+    order_wides(p);
     place_words(p);
     place_entity(p, entity_header);
     return place_blocks(p);
@@ -416,11 +440,13 @@ struct feature_program *feature_program_create(const struct feature_spec *spec, 
         return NULL;
     p->spec = spec;
     p->window_count = (uint32_t)spec->window_count;
-    if (allocate(p) || compile(p, entity_header)) {
-        feature_program_destroy(p);
-        return NULL;
-    }
-    return p;
+    struct draft *drafts = calloc(spec->count, sizeof *drafts);
+    bool compiled = drafts && !allocate(p) && !compile(p, drafts, entity_header);
+    free(drafts);
+    if (compiled)
+        return p;
+    feature_program_destroy(p);
+    return NULL;
 }
 
 void feature_program_destroy(struct feature_program *p)
@@ -429,8 +455,8 @@ void feature_program_destroy(struct feature_program *p)
         return;
     for (uint32_t i = 0; i < p->filter_count; i++)
         literal_list_finish(&p->filters[i].list);
-    for (uint32_t i = 0; i < p->list_count; i++)
-        literal_list_finish(&p->lists[i]);
+    for (uint32_t i = 0; i < p->detail_count; i++)
+        literal_list_finish(&p->details[i].list);
     free(p->widths_ms);
     free(p->numbers);
     free(p->categories);
@@ -445,7 +471,7 @@ void feature_program_destroy(struct feature_program *p)
     free(p->wide_first);
     free(p->steps);
     free(p->runs);
-    free(p->lists);
+    free(p->details);
     free(p->layouts);
     free(p);
 }

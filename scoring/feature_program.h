@@ -74,17 +74,25 @@ enum step_kind {
     STEP_SINCE_LAST, STEP_SINCE_FIRST, STEP_SPEED
 };
 
+/* Of one column.  What the kinds that read counters need comes first and is ready to use. */
 struct step {
-    enum step_kind kind;
+    double scale;
     uint32_t column;
-    bool before; /* the current event is left out: runs before it is counted */
-    int window, lane, number, best, same, place, slot;
-    int sum, square; /* byte offsets among the wides; sum -1: by the records */
-    double scale, fixed;
+    uint32_t window;
+    uint32_t group, shift;      /* of the lane's counter, among all windows' */
+    uint32_t number, word;      /* of the field, in the sums and in the record */
+    int32_t sum, square;        /* byte offsets among the wides; sum -1: by the records */
+    uint32_t best, same, place;
+    int32_t slot;
+    const struct step_detail *detail; /* of the kinds that look at the event alone */
+};
+
+struct step_detail {
+    double fixed;
     int64_t offset_ms;
     uint32_t listed; /* hours or days of the clock as bits; 0: none are listed */
     bool day;
-    const struct literal_list *list;
+    struct literal_list list;
 };
 
 struct step_run { /* steps of one kind that follow each other */
@@ -97,12 +105,16 @@ struct filter_def {
     struct literal_list list;
 };
 
+enum { TAGS_MAX = 128 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
+
 struct layout { /* of an entity's block, for one capacity of its ring */
-    uint32_t capacity;    /* records */
-    uint32_t index_slots; /* of each occurrence table; 0: the ring is searched */
+    uint32_t capacity;   /* records */
+    uint32_t tag_count;  /* of each occurrence table, a multiple of 8; 0: it has slots */
+    uint32_t slot_count;
     uint32_t stair_slots;
-    size_t index_at, stairs_at; /* byte offsets */
-    size_t size;                /* bytes, a multiple of 32 */
+    size_t index_at, ids_size, channel_size; /* bytes: where the tables begin, and what each takes */
+    size_t stairs_at;
+    size_t size; /* a multiple of 32 */
 };
 
 struct feature_program {
@@ -126,6 +138,7 @@ struct feature_program {
     uint32_t lane_groups; /* words of counters a window */
     uint32_t lanes_a_group;
     uint64_t *count_masks; /* of each group: the counters of count lanes */
+    uint64_t group_bits, spread_factor, spread_mask; /* lanes of a group to counters: (bits & group_bits) * factor & mask */
     uint32_t lane_words;  /* words of lanes in a record */
 
     uint32_t channel_count, same_count, stair_count, wide_count;
@@ -139,8 +152,8 @@ struct feature_program {
     uint32_t step_count, run_count, before_runs; /* the runs before the event is counted come first */
     struct step *steps;
     struct step_run *runs;
-    uint32_t list_count;
-    struct literal_list *lists;
+    uint32_t detail_count;
+    struct step_detail *details;
 
     /* Byte offsets in an entity. */
     uint32_t entity_size, cursors_at, used_at, place_at, stair_state_at, lanes_at, totals_at, wides_at, wides_size;

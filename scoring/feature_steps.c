@@ -6,47 +6,54 @@
 
 /* ---- what a window says ---- */
 
-static uint32_t members(const struct feature_view *v, const struct step *s)
+static inline uint32_t members(const struct feature_view *v, const struct step *s)
 {
-    const struct feature_program *p = v->store->program;
-    return lane_counter(p, v->lanes + (uint32_t)s->window * p->lane_groups, s->lane);
+    return (uint32_t)(v->lanes[s->group] >> s->shift & v->counter_mask);
 }
 
-static int64_t sum(const struct feature_view *v, const struct step *s)
+static inline int64_t sum_of_records(const struct feature_view *v, const struct step *s)
 {
-    if (s->sum >= 0)
-        return *(const int64_t *)(const void *)(v->wides + s->sum);
-    return (int64_t)(v->ends[s->number] - v->from[s->window][RECORD_NUMBERS + (uint32_t)s->number]);
+    return (int64_t)(v->ends[s->number] - v->from[s->window][s->word]);
 }
 
-static double double_of(__int128 x)
+static inline int64_t sum_wide(const struct feature_view *v, const struct step *s)
+{
+    return *(const int64_t *)(const void *)(v->wides + s->sum);
+}
+
+static inline int64_t sum(const struct feature_view *v, const struct step *s)
+{
+    return s->sum < 0 ? sum_of_records(v, s) : sum_wide(v, s);
+}
+
+static inline double double_of(__int128 x)
 {
     return x == (int64_t)x ? (double)(int64_t)x : (double)x;
 }
 
 /* Population deviation: sqrt(n * sum(x * x) - sum(x) * sum(x)) / n, exact up to the root. */
-static double deviation(const struct feature_view *v, const struct step *s, uint32_t n)
+static inline double deviation(const struct feature_view *v, const struct step *s, uint32_t n)
 {
     __int128 squares = *(const __int128 *)(const void *)(v->wides + s->square), total = sum(v, s);
     return sqrt(double_of(n * squares - total * total)) / (double)n;
 }
 
-static double mean(const struct feature_view *v, const struct step *s, uint32_t n)
+static inline double mean(const struct feature_view *v, const struct step *s, uint32_t n)
 {
     return (double)sum(v, s) / (double)n;
 }
 
-static double current_number(const struct feature_view *v, const struct step *s)
+static inline double current_number(const struct feature_view *v, const struct step *s)
 {
-    return (double)(int64_t)v->record[RECORD_NUMBERS + (uint32_t)s->number];
+    return (double)(int64_t)v->record[s->word];
 }
 
-static bool current_null(const struct feature_view *v, const struct step *s)
+static inline bool current_null(const struct feature_view *v, const struct step *s)
 {
     return value_is_null(&v->values[s->slot]);
 }
 
-static double zscore(const struct feature_view *v, const struct step *s)
+static inline double zscore(const struct feature_view *v, const struct step *s)
 {
     uint32_t n = members(v, s);
     if (!n || current_null(v, s))
@@ -55,7 +62,7 @@ static double zscore(const struct feature_view *v, const struct step *s)
     return std > 0 ? (current_number(v, s) - mean(v, s, n)) / std : 0;
 }
 
-static double ratio(const struct feature_view *v, const struct step *s)
+static inline double ratio(const struct feature_view *v, const struct step *s)
 {
     uint32_t n = members(v, s);
     return n && sum(v, s) && !current_null(v, s) ? current_number(v, s) / mean(v, s, n) : NAN;
@@ -68,30 +75,30 @@ static double value(const struct feature_view *v, const struct step *s)
     const struct value *x = &v->values[s->slot];
     if (value_is_null(x))
         return NAN;
-    double number = x->type == VALUE_INT ? (double)x->integer : x->real;
-    return s->fixed > 0 ? (double)llrint(number / s->fixed) : number;
+    double number = x->type == VALUE_INT ? (double)x->integer : x->real, fixed = s->detail->fixed;
+    return fixed > 0 ? (double)llrint(number / fixed) : number;
 }
 
-static int64_t floor_div(int64_t a, int64_t b)
-{
-    return a / b - (a % b < 0);
-}
+/* Whole weeks before 1970, more than an offset can go back: so division is of unsigned numbers. */
+#define BIAS_HOURS (UINT64_C(5300) * 7 * 24)
 
 static double clock_of(const struct feature_view *v, const struct step *s)
 {
-    int64_t hours = floor_div(v->time_ms + s->offset_ms, 3600000), days = floor_div(hours, 24);
-    int64_t x = s->day ? days + 3 - floor_div(days + 3, 7) * 7 : hours - days * 24;
-    return s->listed ? (double)(s->listed >> x & 1) : (double)x;
+    const struct step_detail *detail = s->detail;
+    uint64_t hours = ((uint64_t)(v->time_ms + detail->offset_ms) + BIAS_HOURS * 3600000) / 3600000;
+    uint64_t x = detail->day ? (hours / 24 + 3) % 7 : hours % 24; /* 1970 began on a Thursday */
+    return detail->listed ? (double)(detail->listed >> x & 1) : (double)(int64_t)x;
 }
 
 static double listed(const struct feature_view *v, const struct step *s)
 {
-    if (current_null(v, s))
-        return NAN;
-    int found = literal_list_find(s->list, &v->values[s->slot]);
-    if (s->kind == STEP_LISTED)
-        return found >= 0;
-    return found >= 0 ? (double)found : NAN;
+    return current_null(v, s) ? NAN : literal_list_find(&s->detail->list, &v->values[s->slot]) >= 0;
+}
+
+static double code(const struct feature_view *v, const struct step *s)
+{
+    int found = current_null(v, s) ? -1 : literal_list_find(&s->detail->list, &v->values[s->slot]);
+    return found < 0 ? NAN : (double)found;
 }
 
 static double haversine_km(double lat1, double lon1, double lat2, double lon2)
@@ -106,11 +113,11 @@ static double speed(const struct feature_view *v, const struct step *s)
 {
     const struct feature_program *p = v->store->program;
     const uint64_t *before = v->places[s->place];
-    if (!before || !record_has_place(p, v->record, (uint32_t)s->place))
+    if (!before || !record_has_place(p, v->record, s->place))
         return NAN;
     double from[2], to[2];
-    memcpy(from, &before[p->place_word + 2 * (uint32_t)s->place], sizeof from);
-    memcpy(to, &v->record[p->place_word + 2 * (uint32_t)s->place], sizeof to);
+    memcpy(from, &before[p->place_word + 2 * s->place], sizeof from);
+    memcpy(to, &v->record[p->place_word + 2 * s->place], sizeof to);
     int64_t ms = v->time_ms - record_time(before);
     return haversine_km(from[0], from[1], to[0], to[1]) / ((double)(ms < 1000 ? 1000 : ms) / 3600000.0);
 }
@@ -127,30 +134,30 @@ static double since(int64_t time_ms, int64_t from_ms)
 
 /* ---- runs ---- */
 
+/* A missing value is NAN itself, whose bits neither scale nor rounding change. */
 static inline void put(const struct step *s, float *row, double x)
 {
-    x *= s->scale;
-    row[s->column] = isnan(x) ? NAN : (float)x;
+    row[s->column] = (float)(x * s->scale);
 }
 
-#define RUN(kind, expression)                        \
-    case kind:                                       \
-        for (; s < end; s++)                         \
-            put(s, row, (expression));               \
+#define RUN(kind, expression)          \
+    case kind:                         \
+        for (; s < end; s++)           \
+            put(s, row, (expression)); \
         break
 
-static void run(const struct feature_view *v, enum step_kind kind, const struct step *s, const struct step *end, float *row)
+static inline void run(const struct feature_view *v, enum step_kind kind, const struct step *s, const struct step *end, float *row)
 {
     uint32_t n;
     switch (kind) {
         RUN(STEP_VALUE, value(v, s));
         RUN(STEP_LISTED, listed(v, s));
-        RUN(STEP_CODE, listed(v, s));
+        RUN(STEP_CODE, code(v, s));
         RUN(STEP_CLOCK, clock_of(v, s));
         RUN(STEP_EVENTS, (double)v->events[s->window]);
         RUN(STEP_LANE, (double)members(v, s));
-        RUN(STEP_SUM, (double)sum(v, s));
-        RUN(STEP_SUM_WIDE, (double)sum(v, s));
+        RUN(STEP_SUM, (double)sum_of_records(v, s));
+        RUN(STEP_SUM_WIDE, (double)sum_wide(v, s));
         RUN(STEP_BEST, v->best[s->best] == INT64_MIN ? NAN : (double)v->best[s->best]);
         RUN(STEP_MEAN, (n = members(v, s)) ? mean(v, s, n) : NAN);
         RUN(STEP_STD, (n = members(v, s)) ? deviation(v, s, n) : NAN);

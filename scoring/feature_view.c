@@ -4,11 +4,12 @@
 #include <string.h>
 
 #include "scoring/features.h"
+#include "scoring/staircase.h"
 
 int feature_view_init(struct feature_view *v, const struct window_store *store)
 {
     const struct feature_program *p = store->program;
-    *v = (struct feature_view){.store = store};
+    *v = (struct feature_view){.store = store, .counter_mask = (UINT64_C(1) << p->lane_width) - 1};
     v->from = calloc(p->window_count + 1, sizeof(const uint64_t *));
     v->events = calloc(p->window_count + 1, sizeof *v->events);
     v->low = calloc(p->window_count + 1, sizeof *v->low);
@@ -53,15 +54,17 @@ static void set_current(struct feature_view *v, const struct value *values, cons
 
 /* ---- the newest event ---- */
 
-static void read_bests(struct feature_view *v, const struct entity *e)
+static void read_bests(struct feature_view *v, const struct entity *e, bool counted)
 {
     const struct feature_program *p = v->store->program;
-    int64_t *best = v->best;
-    uint32_t at;
-    for (uint32_t s = 0; s < p->stair_count; s++)
-        for (uint32_t w = 0; w < p->window_count; w++, best++)
-            if (!store_best(v->store, e, s, entity_cursors(p, e)[w] - e->first_seq, best, &at))
-                *best = INT64_MIN;
+    for (uint32_t s = 0; s < p->stair_count; s++) {
+        int64_t *best = v->best + s * p->window_count, own = INT64_MIN;
+        if (counted && record_lane(p, v->record, p->stairs[s].lane))
+            own = (int64_t)v->record[RECORD_NUMBERS + (uint32_t)p->stairs[s].number];
+        for (uint32_t w = 0; w < v->empty; w++)
+            best[w] = own;
+        stairs_bests(p, e, s, v->empty, best);
+    }
 }
 
 static void read_sames(struct feature_view *v, const struct entity *e)
@@ -80,34 +83,32 @@ static void read_sames(struct feature_view *v, const struct entity *e)
 void feature_view_newest(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
 {
     const struct feature_program *p = v->store->program;
-    const uint32_t *cursors = entity_cursors(p, e), *places = entity_places(p, e);
+    const uint32_t *places = entity_places(p, e);
     set_current(v, values, record);
     v->lanes = entity_lanes(p, e);
     v->wides = entity_wides(p, e);
     v->ends = entity_totals(p, e);
     v->last_ms = e->count ? e->newest_ms : TIME_UNKNOWN;
     v->first_ms = v->time_ms;
-    for (uint32_t w = 0; w < p->window_count; w++) {
-        uint32_t low = cursors[w] - e->first_seq;
-        v->events[w] = e->count - low;
-        v->from[w] = entity_record(p, e, low);
-    }
     if (p->window_count && v->events[p->window_count - 1])
         v->first_ms = record_time(v->from[p->window_count - 1]);
     for (uint32_t i = 0; i < p->place_count; i++)
         v->places[i] = places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL;
     if (!p->before_runs)
         return;
-    read_bests(v, e);
-    read_sames(v, e);
+    read_bests(v, e, false);
+    if (p->same_count)
+        read_sames(v, e);
 }
 
 void feature_view_counted(struct feature_view *v, const struct entity *e)
 {
-    for (uint32_t w = 0; w < v->store->program->window_count; w++)
+    const struct feature_program *p = v->store->program;
+    for (uint32_t w = 0; w < p->window_count; w++)
         v->events[w]++;
-    read_bests(v, e);
-    read_sames(v, e);
+    read_bests(v, e, true);
+    if (p->same_count)
+        read_sames(v, e);
 }
 
 /* ---- an older one ---- */
@@ -148,7 +149,7 @@ static void move_window(struct feature_view *v, const struct entity *e, uint32_t
     const struct feature_program *p = v->store->program;
     uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq, low = v->low[w];
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[w * p->lane_groups + g] &= p->count_masks[g] * ((UINT64_C(1) << p->lane_width) - 1);
+        v->own_lanes[w * p->lane_groups + g] &= p->count_masks[g] * v->counter_mask;
     if (cursor > v->end || e->count - v->end + cursor - low > v->end - low) {
         clear_window(v, w);
         for (uint32_t at = low; at < v->end; at++)
@@ -183,7 +184,7 @@ static void late_bests(struct feature_view *v, const struct entity *e)
         for (uint32_t w = 0; w < p->window_count; w++) {
             int64_t *best = &v->best[s * p->window_count + w];
             uint32_t at;
-            if (store_best(v->store, e, s, v->low[w], best, &at) && at < v->end)
+            if (stairs_best(p, e, s, v->low[w], best, &at) && at < v->end)
                 continue;
             *best = INT64_MIN;
             for (at = v->low[w]; at < v->end; at++) {

@@ -14,7 +14,9 @@ struct feature_view {
     const uint64_t *record;   /* of the current event, with the numbers themselves */
     const uint64_t **from;    /* of each window the first record (the record at its end if it is empty) */
     uint32_t *events;         /* of each window */
+    uint32_t empty;           /* so many of the shortest windows held nothing before the current event */
     const uint64_t *lanes;    /* counters, window by window */
+    uint64_t counter_mask;    /* of one counter */
     const char *wides;
     const uint64_t *ends;     /* of each number the sum of all events up to the end of the windows */
     int64_t *best;            /* of each stair and window; INT64_MIN: none */
@@ -38,7 +40,8 @@ struct feature_view {
 int feature_view_init(struct feature_view *view, const struct window_store *store);
 void feature_view_finish(struct feature_view *view);
 
-/* The windows without the current event, which is the newest: store_advance and store_place are done. */
+/* The windows without the current event, which is the newest: store_advance (into from and events) and store_place are
+ * done. */
 void feature_view_newest(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);
 /* With it: store_count_in is done. */
 void feature_view_counted(struct feature_view *view, const struct entity *entity);

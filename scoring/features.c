@@ -14,7 +14,7 @@
 #include "scoring/partition_state.h"
 #include "scoring/staircase.h"
 
-enum { GROUP = 16 };
+enum { GROUP = 16, NEAR_BYTES = 4 << 20 /* what a cache holds anyway */ };
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
 /* ---- one event ---- */
@@ -31,13 +31,11 @@ static enum reject_reason reject_by_time(const struct feature_spec *spec, const 
 
 /* The entity as it is held before the event: without what the stream time so far hides.  With nothing left it is as
  * good as new. */
-static bool is_duplicate(struct windows *w, struct entity *e, uint64_t id_hash)
+static void entity_refresh(struct windows *w, struct entity *e)
 {
     store_trim(&w->store, e, windows_horizon(w));
-    if (e->count)
-        return store_has_id(&w->store, e, id_hash);
-    e->dropped_ms = w->evicted_ms;
-    return false;
+    if (!e->count)
+        e->dropped_ms = w->evicted_ms;
 }
 
 static struct feature_outcome outcome_of(const struct windows *w, const struct entity *e, int64_t time_ms)
@@ -58,15 +56,14 @@ static void run_after(const struct windows *w, float *row)
     feature_steps_run(w->program, &w->view, w->program->before_runs, w->program->run_count, row);
 }
 
-static int fold_newest(struct windows *w, struct entity *e, const struct event *event, const uint64_t *record, float *row)
+static int fold_newest(struct windows *w, struct entity *e, const struct event *event, const uint64_t *record,
+                       struct occurrence *id, float *row)
 {
-    if (store_reserve(&w->store, e))
-        return -1;
-    store_advance(&w->store, e, event->time_ms);
+    w->view.empty = store_advance(&w->store, e, event->time_ms, w->view.from, w->view.events);
     store_place(&w->store, e, record);
     feature_view_newest(&w->view, e, event->values, record);
     run_before(w, row);
-    store_count_in(&w->store, e, record);
+    store_count_in(&w->store, e, record, id);
     feature_view_counted(&w->view, e);
     run_after(w, row);
     return 0;
@@ -82,8 +79,6 @@ static int fold_late(struct windows *w, struct entity *e, const struct event *ev
     run_before(w, row);
     feature_view_late_counted(&w->view);
     run_after(w, row);
-    if (store_reserve(&w->store, e))
-        return -1;
     store_insert(&w->store, e, record, at);
     return 0;
 }
@@ -127,13 +122,25 @@ static int fold_invisible(struct windows *w, struct entity *e, const struct even
     return limits_keep(w, NULL);
 }
 
-static int fold_visible(struct windows *w, struct entity *e, const struct event *event, uint64_t *record, float *row)
+static int fold_visible(struct windows *w, struct entity *e, const struct event *event, uint64_t *record, struct occurrence *id,
+                        float *row)
 {
-    if (e->count && event->time_ms < e->newest_ms ? fold_late(w, e, event, record, row) : fold_newest(w, e, event, record, row))
+    if (e->count && event->time_ms < e->newest_ms ? fold_late(w, e, event, record, row) : fold_newest(w, e, event, record, id, row))
         return -1;
     e->seen_offset = event->offset;
-    cap_events(w, e);
+    if (e->count > w->spec->max_events_per_entity)
+        cap_events(w, e);
     return store_shrink(&w->store, e) || limits_keep(w, e) ? -1 : 0;
+}
+
+/* The entity without what is not visible before the event and with room for it, and where its id would be found. */
+static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, struct occurrence *id)
+{
+    entity_refresh(w, e);
+    if (store_reserve(&w->store, e))
+        return -1;
+    *id = occurrence_find(&w->store, e, TABLE_IDS, id_hash);
+    return 0;
 }
 
 static int fold_one(struct windows *w, const struct event *event, uint64_t hash, uint64_t *record, float *row,
@@ -143,8 +150,11 @@ static int fold_one(struct windows *w, const struct event *event, uint64_t hash,
     *outcome = (struct feature_outcome){.reason = reject_by_time(w->spec, event)};
     if (outcome->reason != REJECT_NONE)
         return 0;
+    struct occurrence id = {0};
     struct entity *e = entity_find(&w->entities, event->entity, hash);
-    if (e && is_duplicate(w, e, record[RECORD_ID])) {
+    if (e && entity_open(w, e, record[RECORD_ID], &id))
+        return -1;
+    if (id.found) {
         outcome->reason = REJECT_DUPLICATE;
         return 0;
     }
@@ -158,8 +168,10 @@ static int fold_one(struct windows *w, const struct event *event, uint64_t hash,
         if (!(e = entity_add(&w->entities, event->entity, hash)))
             return -1;
         e->dropped_ms = w->evicted_ms;
+        if (entity_open(w, e, record[RECORD_ID], &id))
+            return -1;
     }
-    return fold_visible(w, e, event, record, row);
+    return fold_visible(w, e, event, record, &id, row);
 }
 
 /* ---- a group ---- */
@@ -180,9 +192,8 @@ static void prefetch_block(const struct windows *w, const struct entity *e, cons
     __builtin_prefetch(entity_record(p, e, 0));
     for (uint32_t i = 0; i < p->window_count; i++)
         __builtin_prefetch(entity_record(p, e, cursors[i] - e->first_seq));
-    if (entity_layout(p, e)->index_slots)
-        for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++)
-            __builtin_prefetch(occurrence_line(&w->store, e, table, record), 1);
+    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++)
+        __builtin_prefetch(occurrence_line(&w->store, e, table, record), 1);
     for (uint32_t s = 0; s < p->stair_count; s++)
         __builtin_prefetch(stairs_line(p, e, s), 1);
 }
@@ -202,7 +213,7 @@ static int fold_group(struct windows *w, const struct event *events, size_t n, f
     }
     for (size_t i = 0; i < n; i++)
         feature_program_load(w->program, &events[i], hash_bytes(events[i].id.data, events[i].id.size, 2), w->records + i * words);
-    for (size_t i = 0; i < n; i++)
+    for (size_t i = 0; i < n && w->store.blocks.bytes > NEAR_BYTES; i++)
         prefetch_block(w, guesses[i], w->records + i * words);
     for (size_t i = 0; i < n; i++)
         if (fold_one(w, &events[i], hashes[i], w->records + i * words, rows + i * w->spec->count, &outcomes[i]))

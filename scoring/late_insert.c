@@ -41,7 +41,7 @@ static struct occurrence channel_count_in(struct window_store *store, struct ent
 {
     const struct feature_program *p = store->program;
     int lane = p->channels[c].last_lane;
-    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + c, record);
+    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)p->channels[c].category]);
     bool last = !latest.found || latest.at < at;
     record_lane_set(p, record, lane, last);
     if (latest.found && last)
@@ -54,13 +54,14 @@ static struct occurrence channel_count_in(struct window_store *store, struct ent
 }
 
 static void channel_settle(struct window_store *store, struct entity *e, uint32_t c, const uint64_t *record, uint32_t at, uint64_t reach,
-                           struct occurrence latest)
+                           struct occurrence *latest)
 {
     const struct feature_program *p = store->program;
     const struct channel_def *channel = &p->channels[c];
+    occurrence_follow(store, e, latest, at);
     if (record_lane(p, record, channel->last_lane))
-        occurrence_set(store, e, TABLE_CHANNELS + c, latest, at, record);
-    uint32_t *counters = channel->same_count ? occurrence_counters(store, e, TABLE_CHANNELS + c, latest.slot) : NULL;
+        occurrence_set(store, e, TABLE_CHANNELS + c, latest, at);
+    uint32_t *counters = channel->same_count ? occurrence_counters(store, e, TABLE_CHANNELS + c, latest->slot) : NULL;
     for (int k = 0; k < channel->same_count; k++)
         counters[k] += (uint32_t)(reach >> p->sames[channel->same_first + k].window & 1);
 }
@@ -98,26 +99,28 @@ static void records_move(const struct feature_program *p, struct entity *e, cons
 void store_insert(struct window_store *store, struct entity *e, uint64_t *record, uint32_t at)
 {
     const struct feature_program *p = store->program;
-    bool anew = (e->count - at) * 2 > e->count && e->count > 16;
+    bool anew = (e->count - at) * 2 > e->count && !entity_layout(p, e)->tag_count;
     struct occurrence latest[FEATURES_MAX];
     uint64_t reach = windows_reach(p, e, record_time(record), at);
     count_in(p, e, record, reach);
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
             latest[c] = channel_count_in(store, e, c, record, at, reach);
-    for (uint32_t i = e->count; !anew && i-- > at;)
-        occurrences_shift(store, e, i, entity_record(p, e, i));
+    if (!anew)
+        occurrences_shift(store, e, at);
     stairs_insert(p, e, record, at);
     places_insert(p, e, record, at);
     records_move(p, e, record, at);
     e->count++;
+    e->room--;
     store->events++;
     if (anew) {
         occurrences_rebuild(store, e);
         return;
     }
-    occurrence_set(store, e, TABLE_IDS, occurrence_find(store, e, TABLE_IDS, record), at, record);
+    struct occurrence id = occurrence_find(store, e, TABLE_IDS, record[RECORD_ID]);
+    occurrence_set(store, e, TABLE_IDS, &id, at);
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
-            channel_settle(store, e, c, record, at, reach, latest[c]);
+            channel_settle(store, e, c, record, at, reach, &latest[c]);
 }

@@ -61,17 +61,45 @@ static int real_order(const void *a, const void *b, void *literals)
     return x < y ? -1 : x > y ? 1 : (i > k) - (i < k);
 }
 
+static struct literal_text *place_of(struct literal_list *list, uint64_t packed, uint32_t size)
+{
+    return &list->places[(packed + size) * list->factor >> 59];
+}
+
+static bool place_all(struct literal_list *list)
+{
+    for (int i = 0; i < LITERAL_PLACES; i++)
+        list->places[i].size = -1;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct literal *literal = &list->literals[i];
+        if (literal->size > 8)
+            continue;
+        uint64_t packed = pack_text(literal->text, literal->size);
+        struct literal_text *place = place_of(list, packed, literal->size);
+        if (place->size >= 0 && (place->packed != packed || place->size != (int16_t)literal->size))
+            return false;
+        if (place->size < 0)
+            *place = (struct literal_text){packed, (int16_t)literal->size, (int16_t)i};
+    }
+    return true;
+}
+
+/* Twelve among 32 places: one factor in ten does; after a thousand the list is searched like a long one. */
+static bool find_factor(struct literal_list *list)
+{
+    for (uint64_t i = 1; i < 1000; i++) {
+        list->factor = hash_integer(i, 0) | 1;
+        if (place_all(list))
+            return true;
+    }
+    return false;
+}
+
 int literal_list_init(struct literal_list *list, const struct literal *literals, size_t count)
 {
     *list = (struct literal_list){.literals = literals, .count = count};
-    if (count <= LITERAL_SHORT_LIST) {
-        for (size_t i = 0; i < count; i++)
-            if (literals[i].size <= 8)
-                list->short_texts[i] = (struct literal_text){pack_text(literals[i].text, literals[i].size), literals[i].size};
-            else
-                list->short_texts[i].size = UINT32_MAX;
+    if (count <= LITERAL_SHORT_LIST && find_factor(list))
         return 0;
-    }
     list->by_text = calloc(count, sizeof *list->by_text);
     list->by_integer = calloc(count, sizeof *list->by_integer);
     list->by_real = calloc(count, sizeof *list->by_real);
@@ -148,8 +176,6 @@ int literal_list_find(const struct literal_list *list, const struct value *value
     if (value->type != VALUE_TEXT || value->size > 8)
         return scan(list, value);
     uint64_t packed = pack_text(value->text, value->size);
-    for (size_t i = 0; i < list->count; i++)
-        if (list->short_texts[i].packed == packed && list->short_texts[i].size == value->size)
-            return (int)i;
-    return -1;
+    const struct literal_text *place = &list->places[(packed + value->size) * list->factor >> 59];
+    return place->packed == packed && place->size == (int)value->size ? place->index : -1;
 }

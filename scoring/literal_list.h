@@ -3,16 +3,21 @@
 #pragma once
 #include "scoring/predicate.h"
 
-enum { LITERAL_SHORT_LIST = 12 };
+enum { LITERAL_SHORT_LIST = 12, LITERAL_PLACES = 32 };
 
 struct literal_list {
     const struct literal *literals; /* borrowed */
     size_t count;
-    struct literal_text { /* a text of at most 8 bytes, packed; for lists of LITERAL_SHORT_LIST at most */
+    /* Short lists: each text of at most 8 bytes has a place of its own, by its packed bytes times a factor that was
+     * found by trial. */
+    uint64_t factor;
+    struct literal_text {
         uint64_t packed;
-        uint32_t size;
-    } short_texts[LITERAL_SHORT_LIST];
-    uint32_t *by_text; /* for long lists: indexes in order of text, of integers, and of reals */
+        int16_t size; /* -1: nothing here */
+        int16_t index;
+    } places[LITERAL_PLACES];
+    /* Long lists: indexes in order of text, of integers, and of reals. */
+    uint32_t *by_text;
     uint32_t *by_integer, *by_real;
     size_t integer_count, real_count;
 };

@@ -1,32 +1,167 @@
 /* The occurrence tables in an entity's block: from an id, or a category of a channel, to the event that has it.
  *
- * Open addressing over 32-bit slots of {10 bits of the hash, 22 bits of the event's sequence number}; 0 is empty.
+ * Short rings have tags: a column of 16 bits of the hash for each place of the ring, 0 where there is no event, or
+ * one that is not the latest of its category.  To find is to compare the whole column, eight tags at a time, without
+ * a branch until the end; up to TAGS_MAX events that is less than one missed branch of a hash table.
+ *
+ * Long rings have slots: open addressing over {10 bits of the hash, 22 bits of the event's sequence number}; 0 is empty.
  * A slot whose event is no longer held is dead: it is passed over, and taken again by the next newcomer on its way.
- * A table is built anew from the ring when seven eighths are not empty, and every 2^20 events, so that no dead slot
- * comes to life when sequence numbers have gone round.  Each match is verified against the record itself.
- * Short rings have no tables; they are searched. */
+ * The tables are built anew from the ring when seven eighths are not empty, and every 2^20 events, so that no dead slot
+ * comes to life when sequence numbers have gone round.
+ *
+ * Each match is verified against the record itself.  Beside each place or slot of a channel there are the counters of
+ * its ops `same`; they belong to the latest event of the category and move with that. */
 #pragma once
+#include "scoring/bytes_hash.h"
 #include "scoring/window_store.h"
 
 enum { TABLE_IDS = 0, TABLE_CHANNELS = 1 };
-#define OCCURRENCE_SEQ_BITS 22
 
 struct occurrence {
     bool found;
-    uint32_t slot; /* of the table, where there is one: where it was found, or where it would go */
     uint32_t at;   /* index of the event */
+    uint32_t slot; /* place in the ring; in long rings the slot, also the one where it would go */
+    uint64_t hash;
 };
 
-/* table: TABLE_IDS or TABLE_CHANNELS + channel; the record says what is looked for. */
-struct occurrence occurrence_find(const struct window_store *store, const struct entity *entity, uint32_t table, const uint64_t *record);
-/* From what occurrence_find just gave: now it is the event `at`, of which `record` is the record. */
-void occurrence_set(struct window_store *store, struct entity *entity, uint32_t table, struct occurrence occurrence, uint32_t at,
-                    const uint64_t *record);
-/* Counters of the ops `same` beside a slot. */
-uint32_t *occurrence_counters(const struct window_store *store, const struct entity *entity, uint32_t table, uint32_t slot);
+static inline uint32_t occurrence_word_at(const struct feature_program *p, uint32_t table)
+{
+    return table == TABLE_IDS ? (uint32_t)RECORD_ID : p->category_word + (uint32_t)p->channels[table - TABLE_CHANNELS].category;
+}
+
+static inline uint64_t occurrence_hash(uint32_t table, uint64_t word)
+{
+    return table == TABLE_IDS ? word : hash_mix(word ^ HASH_P1, HASH_P2);
+}
+
+static inline char *occurrence_table(const struct entity *e, const struct layout *layout, uint32_t table)
+{
+    return e->block + layout->index_at + (table == TABLE_IDS ? 0 : layout->ids_size + (table - TABLE_CHANNELS) * layout->channel_size);
+}
+
+/* ---- tags ---- */
+
+typedef uint16_t tag_vector __attribute__((vector_size(16), may_alias));
+
+static inline uint16_t occurrence_tag(uint64_t hash)
+{
+    uint16_t tag = (uint16_t)(hash >> 48);
+    return (uint16_t)(tag + !tag);
+}
+
+static inline bool tags_have(const uint16_t *tags, uint32_t count, uint16_t tag)
+{
+    const tag_vector *vectors = (const tag_vector *)(const void *)tags, wanted = tag - (tag_vector){0};
+    typedef int16_t equal_vector __attribute__((vector_size(16)));
+    equal_vector any = vectors[0] == wanted;
+    for (uint32_t i = 1; i < count / 8; i++)
+        any |= vectors[i] == wanted;
+    typedef uint64_t halves __attribute__((vector_size(16)));
+    halves both = (halves)any;
+    return both[0] | both[1];
+}
+
+/* The places of this tag, and which of them is right. */
+struct occurrence occurrence_of_tag(const struct window_store *store, const struct entity *entity, uint32_t table, uint64_t word, uint64_t hash);
+
+/* ---- slots ---- */
+
+static inline uint32_t occurrence_home(const struct layout *layout, uint64_t hash)
+{
+    return (uint32_t)((hash >> 32) * layout->slot_count >> 32);
+}
+
+static inline uint32_t occurrence_slot_word(uint64_t hash, uint32_t seq)
+{
+    return ((uint32_t)hash | 1u) << SEQ_BITS | (seq & SEQ_MASK);
+}
+
+static inline struct occurrence occurrence_of_slot(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word,
+                                                   uint64_t hash)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    const struct ring ring = entity_ring(p, e);
+    const uint32_t word_at = occurrence_word_at(p, table), end = layout->slot_count, first_seq = e->first_seq, count = e->count;
+    const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
+    const uint32_t tag = occurrence_slot_word(hash, 0) >> SEQ_BITS;
+    uint32_t dead = UINT32_MAX, i = occurrence_home(layout, hash);
+    for (uint32_t slot; (slot = slots[i]) != 0; i = i + 1 == end ? 0 : i + 1) {
+        uint32_t at = (slot - first_seq) & SEQ_MASK;
+        if (at >= count)
+            dead = dead == UINT32_MAX ? i : dead;
+        else if (slot >> SEQ_BITS == tag && ring_at(&ring, at)[word_at] == word)
+            return (struct occurrence){.found = true, .at = at, .slot = i, .hash = hash};
+    }
+    return (struct occurrence){.slot = dead == UINT32_MAX ? i : dead, .hash = hash};
+}
+
+/* ---- both ---- */
+
+/* table: TABLE_IDS or TABLE_CHANNELS + channel; word: the id hash or the category. */
+static inline struct occurrence occurrence_find(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
+{
+    const struct layout *layout = entity_layout(store->program, e);
+    const uint64_t hash = occurrence_hash(table, word);
+    if (!layout->tag_count)
+        return occurrence_of_slot(store, e, table, word, hash);
+    const uint16_t *tags = (const uint16_t *)(const void *)occurrence_table(e, layout, table);
+    if (tags_have(tags, layout->tag_count, occurrence_tag(hash)))
+        return occurrence_of_tag(store, e, table, word, hash);
+    return (struct occurrence){.hash = hash};
+}
+
+/* Of a channel, for what was found or set. */
+static inline uint32_t *occurrence_counters(const struct window_store *store, const struct entity *e, uint32_t table, uint32_t slot)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    char *counters = occurrence_table(e, layout, table) + layout->ids_size; /* a channel's tags or slots take as much as the ids' */
+    return (uint32_t *)(void *)counters + (size_t)slot * p->same_slot_words;
+}
+
+void occurrence_move_counters(struct window_store *store, struct entity *entity, uint32_t table, const struct occurrence *found, uint32_t slot);
+
+/* What occurrence_find just gave is from now on the event `at`; found->slot becomes that event's. */
+static inline void occurrence_set(struct window_store *store, struct entity *e, uint32_t table, struct occurrence *found, uint32_t at)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    char *start = occurrence_table(e, layout, table);
+    uint32_t slot = found->slot;
+    if (layout->tag_count) {
+        uint16_t *tags = (uint16_t *)(void *)start;
+        slot = entity_place(p, e, at);
+        if (found->found)
+            tags[found->slot] = 0;
+        tags[slot] = occurrence_tag(found->hash);
+    } else {
+        uint32_t *slots = (uint32_t *)(void *)start;
+        ((uint32_t *)(void *)((char *)e + p->used_at))[table] += !slots[slot];
+        slots[slot] = occurrence_slot_word(found->hash, e->first_seq + at);
+    }
+    if (table != TABLE_IDS && p->same_slot_words)
+        occurrence_move_counters(store, e, table, found, slot);
+    found->slot = slot;
+}
+
+/* The oldest event goes. */
+static inline void occurrences_pop(const struct feature_program *p, struct entity *e)
+{
+    const struct layout *layout = entity_layout(p, e);
+    if (!layout->tag_count)
+        return;
+    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++)
+        ((uint16_t *)(void *)occurrence_table(e, layout, table))[e->first] = 0;
+}
+
 /* Builds all tables from the ring and the cursors. */
 void occurrences_rebuild(struct window_store *store, struct entity *entity);
-/* The event that was number `from` has become number `from` + 1. */
-void occurrences_shift(struct window_store *store, struct entity *entity, uint32_t from, const uint64_t *record);
+/* Events from index `at` on make room for one, from the newest; before the records themselves move. */
+void occurrences_shift(struct window_store *store, struct entity *entity, uint32_t at);
+/* What was found before that shift. */
+void occurrence_follow(const struct window_store *store, const struct entity *entity, struct occurrence *found, uint32_t at);
 /* The cache line where the search for this begins. */
 const void *occurrence_line(const struct window_store *store, const struct entity *entity, uint32_t table, const uint64_t *record);
+/* How many more events surely fit into all tables. */
+uint32_t occurrences_room(const struct window_store *store, const struct entity *entity);

@@ -3,9 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
-#include "scoring/occurrences.h"
 
-#define SEQ_MASK ((UINT64_C(1) << OCCURRENCE_SEQ_BITS) - 1)
+enum { STAIRS_WALKED = 12 };
 
 static struct stair_state *state_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
 {
@@ -26,17 +25,17 @@ static uint64_t *stair_at(const struct feature_program *p, const struct entity *
 
 static uint64_t stair_word(int64_t number, uint32_t seq)
 {
-    return (uint64_t)number << OCCURRENCE_SEQ_BITS | (seq & SEQ_MASK);
+    return (uint64_t)number << SEQ_BITS | (seq & SEQ_MASK);
 }
 
 static int64_t stair_number(uint64_t word)
 {
-    return (int64_t)word >> OCCURRENCE_SEQ_BITS;
+    return (int64_t)word >> SEQ_BITS;
 }
 
 static uint32_t stair_index(const struct entity *e, uint64_t word)
 {
-    return (uint32_t)((word - e->first_seq) & SEQ_MASK);
+    return ((uint32_t)word - e->first_seq) & SEQ_MASK;
 }
 
 static int64_t signed_number(const struct feature_program *p, uint32_t stair, const uint64_t *record)
@@ -56,14 +55,24 @@ uint32_t stairs_most(const struct feature_program *p, const struct entity *e)
 
 void stairs_push(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
 {
+    const uint32_t slots = entity_layout(p, e)->stair_slots;
     for (uint32_t s = 0; s < p->stair_count; s++) {
         if (!record_lane(p, record, p->stairs[s].lane))
             continue;
         struct stair_state *state = state_of(p, e, s);
+        uint64_t *words = slots_of(p, e, s);
         int64_t number = signed_number(p, s, record);
-        while (state->count && stair_number(*stair_at(p, e, s, state->count - 1)) <= number)
+        uint32_t end = state->first + state->count;
+        end -= end >= slots ? slots : 0;
+        while (state->count) {
+            uint32_t last = end ? end - 1 : slots - 1;
+            if (stair_number(words[last]) > number)
+                break;
+            end = last;
             state->count--;
-        *stair_at(p, e, s, state->count++) = stair_word(number, e->first_seq + at);
+        }
+        words[end] = stair_word(number, e->first_seq + at);
+        state->count++;
     }
 }
 
@@ -124,11 +133,10 @@ void stairs_copy(const struct feature_program *p, struct entity *e, const struct
         state_of(p, e, s)->first = 0;
 }
 
-bool store_best(const struct window_store *store, const struct entity *e, uint32_t s, uint32_t from, int64_t *best, uint32_t *at)
+/* The number of stairs before index `from`. */
+static uint32_t stairs_before(const struct feature_program *p, const struct entity *e, uint32_t s, uint32_t from, uint32_t high)
 {
-    const struct feature_program *p = store->program;
-    uint32_t low = 0, high = state_of(p, e, s)->count;
-    uint32_t count = high;
+    uint32_t low = 0;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
         if (stair_index(e, *stair_at(p, e, s, middle)) < from)
@@ -136,12 +144,55 @@ bool store_best(const struct window_store *store, const struct entity *e, uint32
         else
             high = middle;
     }
-    if (low == count)
+    return low;
+}
+
+bool stairs_best(const struct feature_program *p, const struct entity *e, uint32_t s, uint32_t from, int64_t *best, uint32_t *at)
+{
+    uint32_t count = state_of(p, e, s)->count, stair = stairs_before(p, e, s, from, count);
+    if (stair == count)
         return false;
-    uint64_t word = *stair_at(p, e, s, low);
+    uint64_t word = *stair_at(p, e, s, stair);
     *best = p->stairs[s].max ? stair_number(word) : -stair_number(word);
     *at = stair_index(e, word);
     return true;
+}
+
+static void search_bests(const struct feature_program *p, const struct entity *e, uint32_t s, uint32_t first, int64_t *best)
+{
+    const uint32_t *cursors = entity_cursors(p, e);
+    uint32_t at;
+    for (uint32_t w = first; w < p->window_count; w++)
+        if (!stairs_best(p, e, s, cursors[w] - e->first_seq, &best[w], &at))
+            best[w] = INT64_MIN;
+}
+
+/* Few stairs: four windows at a time, each stair from the newest to the oldest is the best of the windows that reach it;
+ * no branch depends on the numbers. */
+void stairs_bests(const struct feature_program *p, const struct entity *e, uint32_t s, uint32_t first, int64_t *best)
+{
+    typedef int32_t four __attribute__((vector_size(16)));
+    const struct stair_state state = *state_of(p, e, s);
+    if (state.count > STAIRS_WALKED || !state.count) {
+        search_bests(p, e, s, first, best);
+        return;
+    }
+    const uint32_t slots = entity_layout(p, e)->stair_slots, windows = p->window_count, first_seq = e->first_seq;
+    const uint64_t *words = slots_of(p, e, s);
+    const int64_t sign = p->stairs[s].max ? 1 : -1;
+    for (uint32_t w = first; w < windows; w += 4) {
+        four cursors, chosen = (four){0} - 1;
+        memcpy(&cursors, entity_cursors(p, e) + w, sizeof cursors); /* past the last one lie other words of the entity */
+        cursors -= (int32_t)first_seq;
+        uint32_t place = state.first + state.count - 1;
+        place -= place >= slots ? slots : 0;
+        for (uint32_t i = state.count; i--; place = place ? place - 1 : slots - 1) {
+            four at = (int32_t)(((uint32_t)words[place] - first_seq) & SEQ_MASK) - (four){0}, in = at >= cursors;
+            chosen = (in & (int32_t)place) | (~in & chosen);
+        }
+        for (uint32_t i = 0; i < 4 && w + i < windows; i++)
+            best[w + i] = chosen[i] < 0 ? INT64_MIN : stair_number(words[chosen[i]]) * sign;
+    }
 }
 
 const void *stairs_line(const struct feature_program *p, const struct entity *e, uint32_t s)

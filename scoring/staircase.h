@@ -11,6 +11,10 @@ struct stair_state { /* in the entity */
 
 /* The most stairs that one of them has. */
 uint32_t stairs_most(const struct feature_program *program, const struct entity *entity);
+/* The best number from index `from` on, and where it is; false: no member. */
+bool stairs_best(const struct feature_program *program, const struct entity *entity, uint32_t stair, uint32_t from, int64_t *best, uint32_t *at);
+/* The best number of each window of the entity from window `first` on; INT64_MIN: no member. */
+void stairs_bests(const struct feature_program *program, const struct entity *entity, uint32_t stair, uint32_t first, int64_t *best);
 /* Event `at`, the newest, is counted in. */
 void stairs_push(const struct feature_program *program, struct entity *entity, const uint64_t *record, uint32_t at);
 /* Event `at` with newer ones behind it, whose stairs still have their old numbers. */

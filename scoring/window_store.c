@@ -11,6 +11,9 @@ int window_store_init(struct window_store *store, const struct feature_program *
     *store = (struct window_store){.program = p};
     for (uint32_t i = 0; i < p->same_count; i++)
         store->same_windows |= UINT64_C(1) << p->sames[i].window;
+    store->slow_windows = store->same_windows;
+    for (uint32_t i = 0; i < p->wide_count; i++)
+        store->slow_windows |= UINT64_C(1) << p->wides[i].window;
     return block_pool_init(&store->blocks, p->layout_count * 2);
 }
 
@@ -42,14 +45,9 @@ static void sames_update(const struct window_store *store, struct entity *e, uin
     }
 }
 
-/* The event at a window's cursor leaves it. */
-static void leave(struct window_store *store, struct entity *e, uint32_t window, uint32_t at)
+static void leave_slowly(struct window_store *store, struct entity *e, uint32_t window, uint32_t at, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
-    const uint64_t *record = entity_record(p, e, at);
-    uint64_t *groups = entity_lanes(p, e) + window * p->lane_groups;
-    for (uint32_t g = 0; g < p->lane_groups; g++)
-        groups[g] -= lanes_spread(p, record, g);
     for (uint32_t i = p->wide_first[window]; i < p->wide_first[window + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
             wide_take(entity_wides(p, e), &p->wides[i], store_number(store, e, at, p->wides[i].number));
@@ -57,22 +55,65 @@ static void leave(struct window_store *store, struct entity *e, uint32_t window,
         sames_update(store, e, window, record);
 }
 
-void store_advance(struct window_store *store, struct entity *e, int64_t time_ms)
+/* The event at a window's cursor leaves it. */
+static inline void leave(struct window_store *store, struct entity *e, uint32_t window, uint32_t at, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
-    uint32_t *cursors = entity_cursors(p, e);
-    for (uint32_t w = 0; w < p->window_count; w++) {
-        uint32_t at = cursors[w] - e->first_seq;
-        int64_t edge_ms = time_ms - p->widths_ms[w];
-        for (; at < e->count && record_time(entity_record(p, e, at)) <= edge_ms; at++)
-            leave(store, e, w, at);
-        cursors[w] = e->first_seq + at;
+    uint64_t *groups = entity_lanes(p, e) + window * p->lane_groups;
+    for (uint32_t g = 0; g < p->lane_groups; g++)
+        groups[g] -= lanes_spread(p, record, g);
+    if (store->slow_windows >> window & 1)
+        leave_slowly(store, e, window, at, record);
+}
+
+/* Windows that even the newest event so far has left hold nothing any more: nothing needs to be looked at. */
+static uint32_t clear_windows(struct window_store *store, struct entity *e, int64_t time_ms, const uint64_t *end, const uint64_t **from,
+                              uint32_t *events)
+{
+    const struct feature_program *p = store->program;
+    const uint32_t windows = p->window_count, groups = p->lane_groups, end_seq = e->first_seq + e->count;
+    uint32_t *cursors = entity_cursors(p, e), w = 0;
+    uint64_t *lanes = entity_lanes(p, e);
+    for (; w < windows && e->newest_ms <= time_ms - p->widths_ms[w]; w++) {
+        if (store->same_windows >> w & 1)
+            break;
+        cursors[w] = end_seq;
+        events[w] = 0;
+        from[w] = end;
+        for (uint32_t g = 0; g < groups; g++)
+            lanes[w * groups + g] = 0;
+        for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+            wide_clear(entity_wides(p, e), &p->wides[i]);
     }
+    return w;
+}
+
+uint32_t store_advance(struct window_store *store, struct entity *e, int64_t time_ms, const uint64_t **from, uint32_t *events)
+{
+    const struct feature_program *p = store->program;
+    const struct ring ring = entity_ring(p, e);
+    const uint64_t *const end = ring.records + (size_t)ring.capacity * ring.words;
+    const uint32_t windows = p->window_count, first_seq = e->first_seq, count = e->count;
+    uint32_t *cursors = entity_cursors(p, e), cleared = clear_windows(store, e, time_ms, ring_at(&ring, count), from, events);
+    for (uint32_t w = cleared; w < windows; w++) {
+        uint32_t at = cursors[w] - first_seq;
+        const int64_t edge_ms = time_ms - p->widths_ms[w];
+        const uint64_t *record = ring_at(&ring, at);
+        while (at < count && record_time(record) <= edge_ms) {
+            leave(store, e, w, at++, record);
+            record += ring.words;
+            record = record == end ? ring.records : record;
+        }
+        cursors[w] = first_seq + at;
+        events[w] = count - at;
+        from[w] = record;
+    }
+    return cleared;
 }
 
 /* ---- the oldest event goes ---- */
 
-static void places_pop(const struct feature_program *p, struct entity *e)
+static inline void places_pop(const struct feature_program *p, struct entity *e)
 {
     uint32_t *places = entity_places(p, e);
     for (uint32_t i = 0; i < p->place_count; i++)
@@ -86,26 +127,33 @@ void store_drop_oldest(struct window_store *store, struct entity *e)
     uint32_t *cursors = entity_cursors(p, e);
     assert(e->count);
     for (uint32_t w = p->window_count; w-- && cursors[w] == e->first_seq;) {
-        leave(store, e, w, 0);
+        leave(store, e, w, 0, entity_record(p, e, 0));
         cursors[w]++;
     }
-    stairs_pop(p, e);
+    if (p->stair_count)
+        stairs_pop(p, e);
+    occurrences_pop(p, e);
     e->first = e->first + 1 == entity_layout(p, e)->capacity ? 0 : e->first + 1;
     e->first_seq++;
     e->count--;
     store->events--;
-    places_pop(p, e);
-    if (!(e->first_seq & 0xfffff))
-        occurrences_rebuild(store, e);
+    if (p->place_count)
+        places_pop(p, e);
+    if (!(e->first_seq & 0xfffff)) {
+        e->aged = true;
+        e->room = 0;
+    }
 }
 
-void store_trim(struct window_store *store, struct entity *e, int64_t horizon_ms)
+void store_trim_some(struct window_store *store, struct entity *e, int64_t horizon_ms)
 {
     while (e->count && record_time(entity_record(store->program, e, 0)) <= horizon_ms)
         store_drop_oldest(store, e);
 }
 
 /* ---- blocks ---- */
+
+static uint8_t room_of(const struct window_store *store, const struct entity *e);
 
 static int relay(struct window_store *store, struct entity *e, uint32_t kind)
 {
@@ -124,17 +172,8 @@ static int relay(struct window_store *store, struct entity *e, uint32_t kind)
     e->layout = (uint16_t)kind;
     e->first = 0;
     occurrences_rebuild(store, e);
+    e->room = room_of(store, e);
     return 0;
-}
-
-static bool tables_full(const struct feature_program *p, const struct entity *e)
-{
-    const uint32_t *used = (const uint32_t *)(const void *)((const char *)e + p->used_at);
-    uint32_t slots = entity_layout(p, e)->index_slots;
-    for (uint32_t table = 0; slots && table < TABLE_CHANNELS + p->channel_count; table++)
-        if ((used[table] + 1) * 8 > slots * 7)
-            return true;
-    return false;
 }
 
 /* The first layout from `kind` on, of the same capacity, that has room for so many stairs. */
@@ -150,7 +189,18 @@ static int first_block(struct window_store *store, struct entity *e)
     return relay(store, e, 0);
 }
 
-int store_reserve(struct window_store *store, struct entity *e)
+/* The least of what the ring, the tables and the staircases take. */
+static uint8_t room_of(const struct window_store *store, const struct entity *e)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    uint32_t room = layout->capacity - e->count, tables = occurrences_room(store, e), stairs = layout->stair_slots - stairs_most(p, e);
+    room = tables < room ? tables : room;
+    room = p->stair_count && stairs < room ? stairs : room;
+    return room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
+}
+
+int store_make_room(struct window_store *store, struct entity *e)
 {
     const struct feature_program *p = store->program;
     if (!e->block)
@@ -162,8 +212,9 @@ int store_reserve(struct window_store *store, struct entity *e)
         kind = with_stairs(p, kind, stairs_most(p, e) + 1);
     if (kind != e->layout)
         return relay(store, e, kind);
-    if (tables_full(p, e))
+    if (e->aged || !occurrences_room(store, e))
         occurrences_rebuild(store, e);
+    e->room = room_of(store, e);
     return 0;
 }
 
@@ -189,32 +240,23 @@ void store_release(struct window_store *store, struct entity *e)
 
 /* ---- a newest event ---- */
 
-bool store_has_id(const struct window_store *store, const struct entity *e, uint64_t id_hash)
-{
-    uint64_t record[2] = {0, id_hash};
-    return occurrence_find(store, e, TABLE_IDS, record).found;
-}
-
-bool store_latest(const struct window_store *store, const struct entity *e, uint32_t channel, const uint64_t *record, uint32_t *at)
-{
-    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + channel, record);
-    *at = latest.at;
-    return latest.found;
-}
-
 uint32_t *store_sames(const struct window_store *store, const struct entity *e, uint32_t channel, const uint64_t *record)
 {
-    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + channel, record);
+    uint64_t word = record[occurrence_word_at(store->program, TABLE_CHANNELS + channel)];
+    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + channel, word);
     return latest.found ? occurrence_counters(store, e, TABLE_CHANNELS + channel, latest.slot) : NULL;
 }
 
 void store_place(struct window_store *store, struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
+    const uint32_t words = p->record_words, numbers = p->number_count;
     uint64_t *to = entity_record(p, e, e->count);
-    memcpy(to, record, (size_t)p->record_words * 8);
-    if (p->number_count)
-        memcpy(to + RECORD_NUMBERS, entity_totals(p, e), (size_t)p->number_count * 8);
+    const uint64_t *totals = entity_totals(p, e);
+    for (uint32_t i = 0; i < words; i++)
+        to[i] = record[i];
+    for (uint32_t i = 0; i < numbers; i++)
+        to[RECORD_NUMBERS + i] = totals[i];
 }
 
 /* The event becomes the latest of its category: the one before it is it no longer, and where that is out of a window
@@ -223,14 +265,16 @@ static void channel_count_in(struct window_store *store, struct entity *e, uint3
 {
     const struct feature_program *p = store->program;
     const struct channel_def *channel = &p->channels[c];
-    const uint32_t *cursors = entity_cursors(p, e);
-    uint64_t *groups = entity_lanes(p, e);
-    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + c, record);
+    const uint32_t windows = p->window_count, stride = p->lane_groups, *cursors = entity_cursors(p, e);
+    const uint32_t shift = (uint32_t)channel->last_lane % p->lanes_a_group * p->lane_width;
+    uint64_t *groups = entity_lanes(p, e) + (uint32_t)channel->last_lane / p->lanes_a_group;
+    struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
     if (latest.found)
         record_lane_set(p, entity_record(p, e, latest.at), channel->last_lane, false);
-    for (uint32_t w = 0; w < p->window_count; w++, groups += p->lane_groups)
-        lane_counter_add(p, groups, channel->last_lane, !latest.found || latest.at < cursors[w] - e->first_seq);
-    occurrence_set(store, e, TABLE_CHANNELS + c, latest, e->count, record);
+    const int64_t latest_at = latest.found ? (int64_t)latest.at : -1;
+    for (uint32_t w = 0; w < windows; w++)
+        groups[w * stride] += (uint64_t)(latest_at < cursors[w] - e->first_seq) << shift;
+    occurrence_set(store, e, TABLE_CHANNELS + c, &latest, e->count);
     if (!channel->same_count)
         return;
     uint32_t *counters = occurrence_counters(store, e, TABLE_CHANNELS + c, latest.slot);
@@ -238,17 +282,17 @@ static void channel_count_in(struct window_store *store, struct entity *e, uint3
         counters[k]++;
 }
 
-static void lanes_count_in(const struct feature_program *p, struct entity *e, const uint64_t *record)
+static inline void lanes_count_in(const struct feature_program *p, struct entity *e, const uint64_t *record)
 {
-    uint64_t *groups = entity_lanes(p, e);
-    for (uint32_t g = 0; g < p->lane_groups; g++) {
-        uint64_t added = lanes_spread(p, record, g) & p->count_masks[g];
-        for (uint32_t w = 0; w < p->window_count; w++)
-            groups[w * p->lane_groups + g] += added;
+    const uint32_t windows = p->window_count, stride = p->lane_groups;
+    for (uint32_t g = 0; g < stride; g++) {
+        uint64_t added = lanes_spread(p, record, g) & p->count_masks[g], *groups = entity_lanes(p, e) + g;
+        for (uint32_t w = 0; w < windows; w++)
+            groups[w * stride] += added;
     }
 }
 
-void store_count_in(struct window_store *store, struct entity *e, const uint64_t *record)
+void store_count_in(struct window_store *store, struct entity *e, const uint64_t *record, struct occurrence *id)
 {
     const struct feature_program *p = store->program;
     lanes_count_in(p, e, record);
@@ -264,7 +308,8 @@ void store_count_in(struct window_store *store, struct entity *e, const uint64_t
     for (uint32_t i = 0; i < p->number_count; i++)
         entity_totals(p, e)[i] += record[RECORD_NUMBERS + i];
     stairs_push(p, e, record, e->count);
-    occurrence_set(store, e, TABLE_IDS, occurrence_find(store, e, TABLE_IDS, record), e->count, record);
+    occurrence_set(store, e, TABLE_IDS, id, e->count);
+    e->room--;
     e->newest_ms = record_time(record);
     e->count++;
     store->events++;

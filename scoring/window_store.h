@@ -17,10 +17,14 @@
 #include "scoring/entity_table.h"
 #include "scoring/feature_program.h"
 
+enum { SEQ_BITS = 22 }; /* what tables and staircases keep of a sequence number: more than an entity may hold */
+#define SEQ_MASK ((1u << SEQ_BITS) - 1)
+
 struct window_store {
     const struct feature_program *program;
     struct block_pool blocks;
     uint64_t same_windows; /* bits of the windows that an op `same` looks at */
+    uint64_t slow_windows; /* bits of those, and of the ones with wide accumulators */
     uint64_t events;       /* held by all entities */
 };
 
@@ -29,31 +33,30 @@ void window_store_finish(struct window_store *store);
 
 /* A new entity has no block; gives back that of one which goes. */
 void store_release(struct window_store *store, struct entity *entity);
-/* Lets go of events that are not later than horizon_ms, the oldest first. */
-void store_trim(struct window_store *store, struct entity *entity, int64_t horizon_ms);
+/* Lets go of events that are not later than horizon_ms, the oldest first (store_trim, below). */
+void store_trim_some(struct window_store *store, struct entity *entity, int64_t horizon_ms);
 void store_drop_oldest(struct window_store *store, struct entity *entity);
 /* Gives back memory of a ring that has become too large. */
 int store_shrink(struct window_store *store, struct entity *entity);
-/* Room for one more event; what points into the block is void after it.  0, or -1 if memory is short. */
-int store_reserve(struct window_store *store, struct entity *entity);
-/* Whether the entity holds an event of this id. */
-bool store_has_id(const struct window_store *store, const struct entity *entity, uint64_t id_hash);
+/* Room for one more event (store_reserve, below); what points into the block is void after it.  0, or -1 if memory is
+ * short. */
+int store_make_room(struct window_store *store, struct entity *entity);
 
-/* A newest event, in three steps: the windows move to its time; its record (from feature_program_load) is written
- * behind the last one; it is counted in. */
-void store_advance(struct window_store *store, struct entity *entity, int64_t time_ms);
+/* A newest event, in three steps: the windows move to its time, and tell how many events each holds and which record is
+ * its first (the place behind the last one if it is empty; returns how many of the shortest windows surely are); the
+ * event's record (from feature_program_load) is written
+ * to that place; it is counted in. */
+uint32_t store_advance(struct window_store *store, struct entity *entity, int64_t time_ms, const uint64_t **from, uint32_t *events);
 void store_place(struct window_store *store, struct entity *entity, const uint64_t *record);
-void store_count_in(struct window_store *store, struct entity *entity, const uint64_t *record);
+struct occurrence;
+/* id: where the id's table will have it (occurrence_find since store_reserve). */
+void store_count_in(struct window_store *store, struct entity *entity, const uint64_t *record, struct occurrence *id);
 /* An event at index `at`, with newer ones behind it; settles its last lanes. */
 void store_insert(struct window_store *store, struct entity *entity, uint64_t *record, uint32_t at);
 
-/* The latest event of the record's category in a channel: true and its index. */
-bool store_latest(const struct window_store *store, const struct entity *entity, uint32_t channel, const uint64_t *record, uint32_t *at);
 /* How many events of the record's category the windows of op `same` hold: the counters of the channel's sames;
  * NULL: none. */
 uint32_t *store_sames(const struct window_store *store, const struct entity *entity, uint32_t channel, const uint64_t *record);
-/* The best number of a staircase from index `from` on, and where it is; false: no member. */
-bool store_best(const struct window_store *store, const struct entity *entity, uint32_t stair, uint32_t from, int64_t *best, uint32_t *at);
 /* An event's number (0 if null). */
 int64_t store_number(const struct window_store *store, const struct entity *entity, uint32_t at, int number);
 
@@ -89,12 +92,44 @@ static inline const struct layout *entity_layout(const struct feature_program *p
     return &p->layouts[e->layout];
 }
 
-static inline uint64_t *entity_record(const struct feature_program *p, const struct entity *e, uint32_t at)
+/* Of an event, in the ring. */
+static inline uint32_t entity_place(const struct feature_program *p, const struct entity *e, uint32_t at)
 {
     uint32_t place = e->first + at, capacity = entity_layout(p, e)->capacity;
-    if (place >= capacity)
-        place -= capacity;
-    return (uint64_t *)(void *)e->block + (size_t)place * p->record_words;
+    return place - (place >= capacity ? capacity : 0);
+}
+
+static inline uint64_t *entity_record(const struct feature_program *p, const struct entity *e, uint32_t at)
+{
+    return (uint64_t *)(void *)e->block + (size_t)entity_place(p, e, at) * p->record_words;
+}
+
+struct ring { /* an entity's events, for loops */
+    uint64_t *records;
+    uint32_t first, capacity, words;
+};
+
+static inline struct ring entity_ring(const struct feature_program *p, const struct entity *e)
+{
+    return (struct ring){(uint64_t *)(void *)e->block, e->first, entity_layout(p, e)->capacity, p->record_words};
+}
+
+static inline uint64_t *ring_at(const struct ring *ring, uint32_t at)
+{
+    uint32_t place = ring->first + at;
+    place -= place >= ring->capacity ? ring->capacity : 0;
+    return ring->records + (size_t)place * ring->words;
+}
+
+static inline void store_trim(struct window_store *store, struct entity *e, int64_t horizon_ms)
+{
+    if (e->count && record_time(entity_record(store->program, e, 0)) <= horizon_ms)
+        store_trim_some(store, e, horizon_ms);
+}
+
+static inline int store_reserve(struct window_store *store, struct entity *e)
+{
+    return e->room ? 0 : store_make_room(store, e);
 }
 
 /* ---- counters ---- */
@@ -103,10 +138,7 @@ static inline uint64_t *entity_record(const struct feature_program *p, const str
 static inline uint64_t lanes_spread(const struct feature_program *p, const uint64_t *record, uint32_t group)
 {
     uint32_t lane = group * p->lanes_a_group;
-    uint64_t bits = record[p->lane_word + (lane >> 6)] >> (lane & 63);
-    if (p->lane_width == 32)
-        return (bits & 1) | (bits & 2) << 31;
-    return (bits & 1) | (bits & 2) << 15 | (bits & 4) << 30 | (bits & 8) << 45;
+    return (record[p->lane_word + (lane >> 6)] >> (lane & 63) & p->group_bits) * p->spread_factor & p->spread_mask;
 }
 
 static inline uint32_t lane_counter(const struct feature_program *p, const uint64_t *groups, int lane)
@@ -135,4 +167,12 @@ static inline void wide_take(char *wides, const struct wide_def *wide, int64_t x
         *(__int128 *)(void *)(wides + wide->offset) -= (__int128)x * x;
     else
         *(int64_t *)(void *)(wides + wide->offset) -= x;
+}
+
+static inline void wide_clear(char *wides, const struct wide_def *wide)
+{
+    if (wide->square)
+        *(__int128 *)(void *)(wides + wide->offset) = 0;
+    else
+        *(int64_t *)(void *)(wides + wide->offset) = 0;
 }
