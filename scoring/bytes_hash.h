@@ -12,7 +12,7 @@
 static inline uint64_t hash_mix(uint64_t a, uint64_t b)
 {
     unsigned __int128 product = (unsigned __int128)a * b;
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
+    return (uint64_t)product ^ (uint64_t)(product >> 64) ^ a ^ b; /* a factor of 0 takes nothing away from the other */
 }
 
 static inline uint64_t hash_read(const unsigned char *p, uint32_t size)
