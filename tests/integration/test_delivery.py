@@ -64,19 +64,31 @@ def test_a_broker_that_is_killed_costs_nothing(models, registry, schemas, small_
         ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
+def partitions(worker):
+    """Of its one lane: the position by partition."""
+    return {p["partition"]: p["position"] for p in worker.status()["lanes"][0]["partitions"]}
+
+
 def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline, small_traffic, small_replayed, kafka):
-    """It comes back into a group that went on without it, with a transaction open: what it holds must not be committed."""
+    """It comes back with a full transaction open into a group that has done the same work without it."""
     pipeline.config["kafka"] |= {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000"}
-    workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
+    frozen, other = pipeline.worker("w0", commit_interval_ms=60_000), pipeline.worker("w1")
+    for worker in (frozen, other):
+        worker.start().wait_ready()
+    frozen.wait_for(lambda: [len(partitions(worker)) for worker in (frozen, other)] == [6, 6], "both have their share of partitions")
+    theirs = set(partitions(frozen))
     half = len(small_traffic.records) // 2
     produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
-    pipeline.wait_committed(workers, small_traffic.ends, 0.1)
-    with workers[0].frozen():
+    ends = {r.partition: r.offset + 1 for r in small_traffic.records[:half]}
+    frozen.wait_for(lambda: partitions(frozen) == {p: ends[p] for p in theirs}, "it has processed its share")
+    assert not any(pipeline.committed()[p] > 0 for p in theirs), "and committed nothing of it"
+    with frozen.frozen():
         produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
-        time.sleep(8)
-    pipeline.wait_committed(workers, small_traffic.ends)
-    for worker in workers:
+        pipeline.wait_committed([other], small_traffic.ends)
+    frozen.wait_for(lambda: "lost partitions" in frozen.logged(), "it knows that it was given up")
+    for worker in (frozen, other):
         worker.stop()
+    assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
