@@ -753,7 +753,7 @@ static void idle_entities_are_forgotten_by_stream_time(void **state)
     assert_int_equal(counts.evicted_entities, 0);
     assert_true(counts.bytes <= windows_worst_case_bytes(s.spec, no_limits));
     for (int i = 0; i < 500; i++) { /* others take the room of those that are gone */
-        char card[16];
+        char card[24];
         snprintf(card, sizeof card, "other %d", i);
         SEND(&s, .t = 400000 + i, .card = card);
     }
