@@ -182,7 +182,7 @@ static const struct config_option rows[] = {
      .meaning = "Name of this process, part of its transactional ids. Without it kafka's `client.id`, else the host name and the first free slot of a lock file. A second live process of that name is refused."},
     {"kafka", OPTION_READ, .read = kafka_keys_read, .show = kafka_keys_show, .needed_by = CONFIG_NEED_KAFKA,
      .shape = "mapping of librdkafka's keys; `bootstrap.servers` is required",
-     .meaning = "Passed to librdkafka as it is. Refused is what weir must own: `isolation.level`, `enable.auto.commit`, `enable.auto.offset.store`, `auto.offset.reset`, `transactional.id`, `enable.idempotence`, `acks`, `group.protocol`; and `plugin.library.paths`. Values may hold `${env:NAME}` and `${file:PATH}`; secrets (`sasl.password` and the like) must."},
+     .meaning = "Passed to librdkafka as it is. Refused is what weir must own: `isolation.level`, `enable.auto.commit`, `enable.auto.offset.store`, `auto.offset.reset`, `transactional.id`, `enable.idempotence`, `acks`, `group.protocol`, `group.instance.id`, `partition.assignment.strategy`, `transaction.timeout.ms`, `message.timeout.ms`; and `plugin.library.paths`. Values may hold `${env:NAME}` and `${file:PATH}`; secrets (`sasl.password` and the like) must."},
     {"delivery", OPTION_CHOICE, AT(delivery), .preset = "exactly_once", .choices = "exactly_once|at_least_once",
      .meaning = "`exactly_once`: one transaction carries outputs, state and offsets. `at_least_once`: idempotent producer, offsets committed after delivery."},
     {"commit_interval_ms", OPTION_INT64, AT(commit_interval_ms), .preset = "100", .min = 10, .max = 60000,
