@@ -23,6 +23,7 @@ def weir():
 def kafka(tmp_path_factory):
     with Kafka(tmp_path_factory.mktemp("kafka")) as service:
         yield service
+        service.kill()                                         # nobody needs its data: an orderly stop takes long
 
 
 @pytest.fixture(scope="session")

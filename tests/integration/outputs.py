@@ -18,6 +18,7 @@ def _schema(name):
 
 
 READ_SECONDS_MAX = 60
+SETTLE_SECONDS_MAX = 6
 PREDICTION, SHADOW, REPORT, DEAD_LETTER = (_schema(name) for name in ("prediction", "shadow", "report", "dead_letter"))
 
 
@@ -45,8 +46,15 @@ def end_offsets(kafka, topic, isolation=IsolationLevel.READ_UNCOMMITTED):
 
 
 def assert_no_open_transaction(kafka, topic):
-    stable, written = end_offsets(kafka, topic, IsolationLevel.READ_COMMITTED), end_offsets(kafka, topic)
-    assert stable == written, f"{topic}: a transaction is open: last stable offsets {stable}, high watermarks {written}"
+    """A commit that has returned may take the broker a moment more until readers see it: that is waited for, but not as
+    long as the broker waits before it aborts a transaction itself."""
+    deadline = time.monotonic() + SETTLE_SECONDS_MAX
+    while True:
+        stable, written = end_offsets(kafka, topic, IsolationLevel.READ_COMMITTED), end_offsets(kafka, topic)
+        if stable == written:
+            return
+        assert time.monotonic() < deadline, f"{topic}: a transaction is open: last stable offsets {stable}, high watermarks {written}"
+        time.sleep(0.05)
 
 
 def read_topic(kafka, topic, isolation="read_committed"):
@@ -120,9 +128,11 @@ class Replayed:
 
 
 class Written:
-    """What the workers of a pipeline have written, by topic, as a read_committed reader sees it."""
+    """What the workers of a pipeline have written, by topic, as a read_committed reader sees it once all is committed."""
 
     def __init__(self, kafka, outputs, isolation="read_committed"):
+        for output in ("predictions", "shadows", "dead_letters"):
+            assert_no_open_transaction(kafka, outputs[output])
         self.predictions = read_topic(kafka, outputs["predictions"], isolation)
         self.shadows = read_topic(kafka, outputs["shadows"], isolation)
         self.dead_letters = read_topic(kafka, outputs["dead_letters"], isolation)
