@@ -1,7 +1,7 @@
 /* Publishes the observer's reports to the monitoring topic: a thread with an idempotent producer of its own, so that
  * monitoring never holds up a lane. */
 #pragma once
-#include "consumer/lane.h"
+#include "consumer/lane/lane.h"
 
 struct reporter;
 /* Health rows (lags, ages) of `lanes` are asked for every monitor.window, at most every 15 s. */

@@ -1,7 +1,7 @@
 /* The worker: lanes, the reporter and the HTTP endpoint of one process. */
 #pragma once
 #include <stdatomic.h>
-#include "consumer/lane.h"
+#include "consumer/lane/lane.h"
 
 struct worker;
 /* Looks everything up (topics, schemas, start offsets) and makes the lanes; nothing runs yet. */

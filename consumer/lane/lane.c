@@ -1,0 +1,132 @@
+/* The worker loop of one lane.  lane_turn is one turn of it: rebalance, read, process, commit. */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "consumer/clock.h"
+#include "consumer/kafka/client.h"
+#include "consumer/lane/lane_state.h"
+#include "consumer/log.h"
+
+static int wait_ms(const struct lane *l)
+{
+    int64_t wait = WAIT_MS_MAX;
+    if (l->transaction_began_ns) {
+        int64_t left = l->o.config->commit_interval_ms - (clock_monotonic_ns() - l->transaction_began_ns) / 1000000;
+        wait = left < wait ? left : wait;
+    }
+    return wait > 0 ? (int)wait : 0;
+}
+
+/* While the schema registry is away nothing is read; the group is still served. */
+static bool registry_answers(struct lane *l)
+{
+    if (!l->registry_retry_ns)
+        return true;
+    if (clock_monotonic_ns() < l->registry_retry_ns)
+        return false;
+    l->registry_retry_ns = 0;
+    return true;
+}
+
+static int lane_turn(struct lane *l, struct err *err)
+{
+    if (lane_serve_rebalance(l, err) < 0 || (l->starting_over && lane_join_again(l, err) < 0))
+        return -1;
+    if (l->backlog_count < BATCH_MAX || l->registry_retry_ns)
+        lane_poll(l, l->backlog_count ? 0 : wait_ms(l));
+    if (l->fatal.msg[0]) {
+        *err = l->fatal;
+        return -1;
+    }
+    if (l->rebalance.pending && l->rebalance.lost)
+        return 0; /* served before anything else is touched */
+    if (registry_answers(l)) {
+        bool was_away = l->registry_backoff_ms > 0;
+        if (!sketch_has_room(l->sketch, l->backlog_count) && lane_commit(l, err) < 0)
+            return -1;
+        if (lane_process_backlog(l, err) < 0)
+            return -1;
+        if (was_away && !l->registry_retry_ns) {
+            l->registry_backoff_ms = 0;
+            lane_pause_all(l, false);
+            log_info("schema registry: answers again");
+        }
+    } else if (l->backlog_count) {
+        lane_poll(l, 50);
+    }
+    lane_finish_idle_restores(l);
+    if (lane_commit_is_due(l) && lane_commit(l, err) < 0)
+        return -1;
+    if (clock_monotonic_ns() - l->published_ns > (int64_t)FACE_INTERVAL_MS * 1000000)
+        lane_publish_face(l);
+    return 0;
+}
+
+int lane_run(struct lane *l, struct err *err)
+{
+    int result = lane_join(l, err);
+    while (result == 0 && !atomic_load(l->o.stop))
+        result = lane_turn(l, err);
+    if (result == 0 && lane_commit(l, err) < 0)
+        log_warning("lane %d: stopped with records processed and not committed; they will be processed again (%s)", l->o.index, err->msg);
+    lane_publish_face(l);
+    lane_leave(l);
+    pthread_mutex_lock(&l->lock);
+    l->ready = false;
+    l->state = "stopped";
+    pthread_mutex_unlock(&l->lock);
+    return result;
+}
+
+
+int lane_create(const struct lane_options *options, struct lane **out, struct err *err)
+{
+    struct lane *l = calloc(1, sizeof *l);
+    assert(l);
+    l->o = *options;
+    l->rules = rules_hash(options->config);
+    l->state = "starting";
+    pthread_mutex_init(&l->lock, NULL);
+    const struct sketch_shape *shape = observer_shape(options->observer);
+    l->sketch = sketch_create(shape);
+    assert(l->sketch && metrics_init(&l->metrics, shape) == 0 && metrics_init(&l->published, shape) == 0);
+    struct kafka_consumer_callbacks callbacks = {lane_on_rebalance, lane_on_error, l};
+    if (deployment_create(options->config, &l->deployment, err) < 0 ||
+        pipeline_create(options->config, l->deployment, options->registry, &l->pipeline, err) < 0 ||
+        kafka_group_consumer(options->config, (struct kafka_identity){options->instance, options->index}, &callbacks, &l->consumer, err) < 0)
+        goto fail;
+    l->queue = rd_kafka_queue_get_consumer(l->consumer);
+    l->owner = (struct writer_owner){l, l->consumer, l->o.stop, lane_serve_membership};
+    if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
+        goto fail;
+    pipeline_set_sketch(l->pipeline, l->sketch);
+    l->outputs = (struct kafka_outputs){options->config, options->topics, l->writer};
+    l->sink = kafka_sink(&l->outputs);
+    *out = l;
+    return 0;
+fail:
+    lane_destroy(l);
+    return -1;
+}
+
+void lane_destroy(struct lane *l)
+{
+    if (!l)
+        return;
+    writer_destroy(l->writer);
+    for (size_t i = 0; i < l->partition_count; i++)
+        partition_state_finish(&l->partitions[i].state);
+    free(l->partitions);
+    free(l->statuses);
+    if (l->queue)
+        rd_kafka_queue_destroy(l->queue);
+    if (l->consumer)
+        rd_kafka_destroy(l->consumer);
+    pipeline_destroy(l->pipeline);
+    deployment_destroy(l->deployment);
+    sketch_destroy(l->sketch);
+    metrics_finish(&l->metrics);
+    metrics_finish(&l->published);
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}

@@ -1,0 +1,99 @@
+/* What a lane is made of; for the files of this directory alone.
+ *
+ * What is where: the consumer's callbacks only note what happened; the loop acts on it.  Messages taken but not yet
+ * processed wait in the backlog (bounded).  A partition is rebuilt by reading its input again from the first record
+ * that can matter, with outputs suppressed up to the committed offset; others of the lane go on meanwhile. */
+#pragma once
+#include <pthread.h>
+
+#include "consumer/kafka/outputs.h"
+#include "consumer/kafka/restore.h"
+#include "consumer/kafka/writer.h"
+#include "consumer/lane/lane.h"
+
+enum {
+    BACKLOG_MAX = 4 * BATCH_MAX, /* room to poll even while a batch waits for the schema registry */
+    WAIT_MS_MAX = 100,
+    OUTBOX_BYTES_MAX = 64 << 20, /* commit early rather than hold more */
+    REGISTRY_BACKOFF_MS_MAX = 5000,
+    FACE_INTERVAL_MS = 500 /* how often an idle lane publishes its counters */
+};
+
+struct lane_partition {
+    struct partition_state state;
+    struct restore restore;
+    int64_t committed;
+};
+
+/* A rebalance that the callback noted and the loop has not served yet. */
+struct rebalance {
+    bool pending, assign, lost;
+    rd_kafka_topic_partition_list_t *partitions;
+};
+
+struct lane {
+    struct lane_options o;
+    rd_kafka_t *consumer;
+    rd_kafka_queue_t *queue;
+    struct writer_owner owner;
+    struct writer *writer;
+    struct deployment *deployment;
+    struct pipeline *pipeline;
+    struct kafka_outputs outputs;
+    struct sink sink;
+    struct sketch *sketch;
+    uint64_t rules;
+
+    struct lane_partition *partitions; /* ours, in order of arrival */
+    size_t partition_count;
+    struct rebalance rebalance;
+    char member[256]; /* the member id that the partitions were assigned to */
+    bool revoking, starting_over, closing;
+    struct err fatal; /* noted by callbacks: msg set */
+
+    rd_kafka_message_t *backlog[BACKLOG_MAX];
+    size_t backlog_count;
+    int64_t transaction_began_ns; /* 0: nothing to commit */
+    int64_t registry_retry_ns;    /* 0: the registry answers */
+    int registry_backoff_ms;
+
+    /* face: what other threads see, under the lock */
+    pthread_mutex_t lock;
+    struct metrics metrics, published;
+    struct lane_partition_status *statuses;
+    size_t status_count;
+    const char *state;
+    bool joined, ready;
+    int64_t published_ns;
+};
+
+/* ---- partitions.c: the partitions that are ours ---- */
+struct lane_partition *lane_find_partition(struct lane *lane, int32_t id); /* NULL: not ours */
+void lane_forget_partition(struct lane *lane, int32_t id);
+int lane_add_partition(struct lane *lane, int32_t id, const struct committed *committed, int64_t *start, struct err *err);
+/* Partitions whose rebuild ended at a control record rather than before a message. */
+void lane_finish_idle_restores(struct lane *lane);
+void lane_drop_all(struct lane *lane);
+
+/* ---- membership.c: the group ---- */
+int lane_join(struct lane *lane, struct err *err);
+int lane_join_again(struct lane *lane, struct err *err); /* after starting over: once the old assignment has been handed back */
+void lane_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *partitions, void *lane);
+void lane_on_error(rd_kafka_t *rk, int code, const char *reason, void *lane);
+int lane_serve_rebalance(struct lane *lane, struct err *err);
+enum membership lane_serve_membership(void *lane);
+void lane_leave(struct lane *lane);
+
+/* ---- reading.c: the backlog ---- */
+/* Takes what is there, at most BATCH_MAX messages, and serves the callbacks. */
+void lane_poll(struct lane *lane, int wait_ms);
+int lane_process_backlog(struct lane *lane, struct err *err);
+void lane_pause_all(struct lane *lane, bool pause);
+
+/* ---- commit.c: transactions ---- */
+void lane_cover(struct lane *lane, const struct lane_partition *partition);
+int lane_commit(struct lane *lane, struct err *err);
+bool lane_commit_is_due(const struct lane *lane);
+
+/* ---- face.c: what other threads see ---- */
+void lane_publish_face(struct lane *lane);

@@ -1,0 +1,185 @@
+/* The group: rebalances, and whether this member may commit.  Callbacks only note; lane_serve_rebalance acts. */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/lane/lane_state.h"
+#include "consumer/log.h"
+
+int lane_join(struct lane *l, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, l->o.config->input.topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(l->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code ? kafka_err(err, code, "subscribe to the input topic") : 0;
+}
+
+/* After start_over: subscribes again once the old assignment has been handed back. */
+int lane_join_again(struct lane *l, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *list = NULL;
+    if (rd_kafka_assignment(l->consumer, &list))
+        return 0;
+    bool back = list->cnt == 0;
+    rd_kafka_topic_partition_list_destroy(list);
+    if (!back)
+        return 0;
+    l->starting_over = false;
+    return lane_join(l, err);
+}
+
+
+void lane_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct lane *l = opaque;
+    if (l->closing) { /* consumer_close waits for it; everything is committed and dropped already */
+        rd_kafka_error_destroy(rd_kafka_incremental_unassign(rk, partitions));
+        return;
+    }
+    assert(!l->rebalance.pending);
+    l->rebalance = (struct rebalance){.pending = true, .assign = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, .lost = rd_kafka_assignment_lost(rk),
+        .partitions = rd_kafka_topic_partition_list_copy(partitions)};
+}
+
+void lane_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    struct lane *l = opaque;
+    char why[512];
+    if (code == RD_KAFKA_RESP_ERR__FATAL) {
+        rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(rk, why, sizeof why);
+        err_set(&l->fatal, "consumer of lane %d: %s (%s)%s", l->o.index, why, rd_kafka_err2name(fatal),
+            fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? ": another process runs as this instance; set `instance` to different names" : "");
+    } else {
+        kafka_log_error("consumer", code, reason);
+    }
+}
+
+static void log_partitions(const struct lane *l, const char *verb, const rd_kafka_topic_partition_list_t *list)
+{
+    char text[1024];
+    size_t n = 0;
+    for (int i = 0; i < list->cnt && n + 16 < sizeof text; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%d", i ? "," : "", list->elems[i].partition);
+    log_info("lane %d: %s partitions %s", l->o.index, verb, list->cnt ? text : "none");
+}
+
+static void read_member(const struct lane *l, char member[sizeof l->member])
+{
+    char *id = rd_kafka_memberid(l->consumer);
+    snprintf(member, sizeof l->member, "%s", id ? id : "");
+    if (id)
+        rd_kafka_mem_free(l->consumer, id);
+}
+
+static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+    size_t count = (size_t)list->cnt;
+    int32_t *ids = calloc(count + 1, sizeof *ids);
+    struct committed *committed = calloc(count + 1, sizeof *committed);
+    assert(ids && committed);
+    for (size_t i = 0; i < count; i++)
+        ids[i] = list->elems[i].partition;
+    int result = count ? offsets_committed(l->consumer, l->o.stop, l->o.config->input.topic, ids, count, committed, err) : 0;
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = lane_add_partition(l, ids[i], &committed[i], &list->elems[i].offset, err);
+    free(ids);
+    free(committed);
+    return result;
+}
+
+/* Our own transaction is committed first: looking offsets up may take longer than it may stay open. */
+static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
+{
+    int result = lane_commit(l, err);
+    if (result == 0)
+        result = prepare_partitions(l, list, err);
+    if (kafka_take_error(rd_kafka_incremental_assign(l->consumer, list), "assign partitions", result < 0 ? NULL : err) != REMEDY_NONE)
+        result = -1;
+    if (l->registry_retry_ns)
+        rd_kafka_pause_partitions(l->consumer, list);
+    read_member(l, l->member);
+    l->joined = true;
+    return result;
+}
+
+/* Still a member: what is processed is committed first.  The library waits for the unassign call, whatever happens. */
+static int give_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, bool lost, struct err *err)
+{
+    l->revoking = true;
+    int result = lost ? 0 : lane_commit(l, err);
+    l->revoking = false;
+    for (int i = 0; i < list->cnt; i++) {
+        writer_drop(l->writer, list->elems[i].partition);
+        lane_forget_partition(l, list->elems[i].partition);
+    }
+    rd_kafka_resume_partitions(l->consumer, list); /* a pause would outlive the assignment */
+    if (kafka_take_error(rd_kafka_incremental_unassign(l->consumer, list), "unassign partitions", result < 0 ? NULL : err) != REMEDY_NONE)
+        result = -1;
+    if (lost)
+        l->joined = false;
+    if (result == 0 && !l->partition_count) /* an open transaction of what was dropped is taken back now */
+        result = lane_commit(l, err);
+    return result;
+}
+
+int lane_serve_rebalance(struct lane *l, struct err *err)
+{
+    if (!l->rebalance.pending)
+        return 0;
+    struct rebalance r = l->rebalance;
+    l->rebalance = (struct rebalance){0};
+    l->metrics.rebalances++;
+    log_partitions(l, r.assign ? "takes" : r.lost ? "lost" : "gives up", r.partitions);
+    int result = r.assign ? take_partitions(l, r.partitions, err) : give_partitions(l, r.partitions, r.lost, err);
+    rd_kafka_topic_partition_list_destroy(r.partitions);
+    lane_publish_face(l);
+    return result;
+}
+
+/* The group took us for dead and let us in again as somebody else: others may have gone on with our partitions in the
+ * meantime, and the library tells us nothing of those that we keep.  Everything is given up and joined anew. */
+static void start_over(struct lane *l)
+{
+    log_warning("lane %d: the group has taken this member for dead; joining anew", l->o.index);
+    lane_drop_all(l);
+    rd_kafka_unsubscribe(l->consumer);
+    l->starting_over = true;
+    l->joined = false;
+}
+
+/* The writer's view of the group, in the middle of a commit: a lost assignment drops its partitions at once; a revoke
+ * waits until this commit, which is its own, is done. */
+enum membership lane_serve_membership(void *context)
+{
+    struct lane *l = context;
+    char member[sizeof l->member];
+    lane_poll(l, 0);
+    if (rd_kafka_assignment_lost(l->consumer) || (l->rebalance.pending && l->rebalance.lost)) {
+        lane_drop_all(l);
+        return MEMBER_LOST; /* the loop answers the rebalance */
+    }
+    read_member(l, member);
+    if (!strcmp(member, l->member))
+        return MEMBER_OK;
+    if (!*member && !l->revoking && !l->rebalance.pending)
+        return MEMBER_WAIT; /* while the library waits for our answer to a rebalance, waiting would be for ever */
+    if (!l->starting_over)
+        start_over(l);
+    return MEMBER_LOST;
+}
+
+void lane_leave(struct lane *l)
+{
+    l->closing = true;
+    if (l->rebalance.pending) {
+        rd_kafka_error_destroy(l->rebalance.assign ? rd_kafka_incremental_assign(l->consumer, l->rebalance.partitions) : rd_kafka_incremental_unassign(l->consumer, l->rebalance.partitions));
+        rd_kafka_topic_partition_list_destroy(l->rebalance.partitions);
+        l->rebalance = (struct rebalance){0};
+    }
+    for (size_t i = 0; i < l->backlog_count; i++)
+        rd_kafka_message_destroy(l->backlog[i]);
+    l->backlog_count = 0;
+    rd_kafka_consumer_close(l->consumer);
+}
