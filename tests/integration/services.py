@@ -163,13 +163,14 @@ class Service:
 
 
 class Kafka(Service):
-    """One KRaft node, broker and controller. `settings` are added to server.properties, or replace what stands there."""
+    """One KRaft node, broker and controller. `settings` are added to server.properties, or replace what stands there.
+    `proxied`: it listens at the first of these ports, too, and tells who comes there to go on at the second."""
 
     SETTINGS = {
         "process.roles": "broker,controller",
         "node.id": "1",
         "controller.listener.names": "CONTROLLER",
-        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+        "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT",
         "auto.create.topics.enable": "false",
         "default.replication.factor": "1",
         "offsets.topic.replication.factor": "1",
@@ -192,14 +193,15 @@ class Kafka(Service):
         "num.io.threads": "4",
     }
 
-    def __init__(self, directory, settings=None):
+    def __init__(self, directory, settings=None, proxied=None):
         self.directory = str(directory)
         os.makedirs(self.directory, exist_ok=True)
         port, controller_port = free_ports(2)
         self.brokers = f"127.0.0.1:{port}"
+        listener, advertised = (f",PROXIED://127.0.0.1:{p}" for p in proxied) if proxied else ("", "")
         settings = self.SETTINGS | {
-            "listeners": f"PLAINTEXT://{self.brokers},CONTROLLER://127.0.0.1:{controller_port}",
-            "advertised.listeners": f"PLAINTEXT://{self.brokers}",
+            "listeners": f"PLAINTEXT://{self.brokers}{listener},CONTROLLER://127.0.0.1:{controller_port}",
+            "advertised.listeners": f"PLAINTEXT://{self.brokers}{advertised}",
             "controller.quorum.voters": f"1@127.0.0.1:{controller_port}",
             "log.dirs": f"{self.directory}/data",
         } | (settings or {})
