@@ -45,6 +45,8 @@ static int load_model(const struct config *config, const char *setting, const st
     struct deployed_model model = {.sample_below = buckets_below(entry->sample_percent)};
     sha256(bytes, size, model.sha256);
     int result = model_create(bytes, size, &model.model, err);
+    if (result == 0)
+        result = golden_file_prove(model.model, entry->file, config->models.golden, config->models.on_difference, &model.golden_rows, err);
     if (result < 0)
         err_prefix(err, "%s:%d: %s: %s", config->file, entry->line, setting, entry->file);
     else

@@ -10,6 +10,7 @@ struct deployed_model {
     char *id;
     uint8_t sha256[32];
     struct model *model;
+    size_t golden_rows;    /* met at load */
     uint32_t sample_below; /* of 10,000: an entity whose bucket is below is scored (shadows) */
 };
 

@@ -17,8 +17,6 @@
 #include "scoring/model.h"
 
 #include <assert.h>
-#include <float.h>
-#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +25,8 @@
 
 #include "scoring/forest.h"
 #include "scoring/model_file.h"
+#include "scoring/model_library.h"
+#include "scoring/model_proof.h"
 
 enum { PROOF_ROWS = 1024 };
 _Static_assert((int)PROOF_ROWS <= (int)MODEL_BATCH_MAX, "the proof is one batch");
@@ -35,24 +35,14 @@ static const char library_engine[] = "xgboost";
 static const char *const engine_names[FOREST_PATHS] = {"forest-portable", "forest-avx2", "forest-avx512"};
 
 struct model {
-    BoosterHandle booster;
+    struct library *library;
     struct model_file *file;
     struct forest *forest; /* NULL: not compiled, or not proved */
     bool by_forest;        /* the engine in use */
-    bool through_matrix;  /* DART */
-    bool own_probability; /* the sigmoid here gives the library's bits */
-    float *finite;        /* MODEL_BATCH_MAX rows with infinities cut, for the DMatrix path; made when first needed */
+    bool own_probability;  /* the sigmoid here gives the library's bits */
+    char why_library[256]; /* empty: the forest scores */
+    bool differs;          /* why: a bit */
 };
-
-/* The library's message without its time stamp, source position and stack trace. */
-static int library_failed(struct err *err, const char *doing)
-{
-    const char *msg = XGBGetLastError();
-    const char *cut = *msg == '[' ? strstr(msg, ".cc:") : NULL;
-    cut = cut ? strstr(cut, ": ") : NULL;
-    msg = cut ? cut + 2 : msg;
-    return err_set(err, "XGBoost cannot %s: %.*s", doing, (int)strcspn(msg, "\n"), msg);
-}
 
 /* common::Sigmoid(float) of XGBoost's src/common/math.h, operation by operation. */
 static float sigmoid(float margin)
@@ -62,88 +52,6 @@ static float sigmoid(float margin)
     return 1.0f / denominator;
 }
 
-enum prediction { PREDICT_VALUE, PREDICT_MARGIN, PREDICT_CONTRIBUTIONS };
-
-static void describe_rows(char text[160], const float *rows, size_t n, size_t columns)
-{
-    snprintf(text, 160, "{\"data\":[%" PRIuPTR ",true],\"shape\":[%zu,%zu],\"typestr\":\"<f4\",\"version\":3}", (uintptr_t)rows, n,
-             columns);
-}
-
-static void describe_prediction(char text[160], enum prediction kind)
-{
-    snprintf(text, 160,
-             "{\"type\":%d,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,\"strict_shape\":false,"
-             "\"missing\":NaN,\"cache_id\":0}",
-             (int)kind);
-}
-
-static int copy_result(float *out, size_t expected, const bst_ulong *shape, bst_ulong dimensions, const float *result, struct err *err)
-{
-    bst_ulong size = 1;
-    for (bst_ulong i = 0; i < dimensions; i++)
-        size *= shape[i];
-    if (size != expected)
-        return err_set(err, "XGBoost gave %llu numbers where %zu were due", (unsigned long long)size, expected);
-    memcpy(out, result, expected * sizeof *out);
-    return 0;
-}
-
-static int predict_inplace(struct model *m, enum prediction kind, const float *rows, size_t n, float *out, struct err *err)
-{
-    char data[160], config[160];
-    describe_rows(data, rows, n, model_feature_count(m));
-    describe_prediction(config, kind);
-    const bst_ulong *shape;
-    bst_ulong dimensions;
-    const float *result;
-    if (XGBoosterPredictFromDense(m->booster, data, config, NULL, &shape, &dimensions, &result))
-        return library_failed(err, "score");
-    return copy_result(out, n, shape, dimensions, result, err);
-}
-
-/* A DMatrix refuses infinities.  The largest finite numbers take the same side of every split: thresholds are
- * finite (model_file.c) and the comparison is x < threshold. */
-static const float *without_infinities(struct model *m, const float *rows, size_t count)
-{
-    size_t i = 0;
-    while (i < count && !isinf(rows[i]))
-        i++;
-    if (i == count)
-        return rows;
-    if (!m->finite && !(m->finite = malloc(MODEL_BATCH_MAX * model_feature_count(m) * sizeof(float))))
-        return NULL;
-    for (i = 0; i < count; i++)
-        m->finite[i] = isinf(rows[i]) ? copysignf(FLT_MAX, rows[i]) : rows[i];
-    return m->finite;
-}
-
-static int predict_matrix(struct model *m, enum prediction kind, const float *rows, size_t n, float *out, struct err *err)
-{
-    size_t columns = model_feature_count(m), width = kind == PREDICT_CONTRIBUTIONS ? columns + 1 : 1;
-    if (!(rows = without_infinities(m, rows, n * columns)))
-        return err_set(err, "memory is short");
-    char data[160], config[160];
-    describe_rows(data, rows, n, columns);
-    describe_prediction(config, kind);
-    DMatrixHandle matrix;
-    if (XGDMatrixCreateFromDense(data, "{\"missing\":NaN,\"nthread\":1}", &matrix))
-        return library_failed(err, "take the rows");
-    const bst_ulong *shape;
-    bst_ulong dimensions;
-    const float *result;
-    int status = XGBoosterPredictFromDMatrix(m->booster, matrix, config, &shape, &dimensions, &result)
-                     ? library_failed(err, kind == PREDICT_CONTRIBUTIONS ? "explain" : "score")
-                     : copy_result(out, n * width, shape, dimensions, result, err);
-    XGDMatrixFree(matrix);
-    return status;
-}
-
-static int predict(struct model *m, enum prediction kind, const float *rows, size_t n, float *out, struct err *err)
-{
-    return (m->through_matrix ? predict_matrix : predict_inplace)(m, kind, rows, n, out, err);
-}
-
 int model_score(struct model *m, const float *rows, size_t n, float *margin, float *score, struct err *err)
 {
     assert(n <= MODEL_BATCH_MAX);
@@ -151,12 +59,12 @@ int model_score(struct model *m, const float *rows, size_t n, float *margin, flo
         return 0;
     if (m->by_forest)
         forest_score(m->forest, rows, n, margin);
-    else if (predict(m, PREDICT_MARGIN, rows, n, margin, err) < 0)
+    else if (library_predict(m->library, PREDICT_MARGIN, rows, n, margin, err) < 0)
         return -1;
     if (m->file->objective == OBJECTIVE_SQUARED_ERROR)
         memcpy(score, margin, n * sizeof *score);
     else if (m->file->objective == OBJECTIVE_LOGISTIC && !m->own_probability)
-        return predict(m, PREDICT_VALUE, rows, n, score, err);
+        return library_predict(m->library, PREDICT_VALUE, rows, n, score, err);
     else
         for (size_t i = 0; i < n; i++)
             score[i] = sigmoid(margin[i]);
@@ -166,75 +74,63 @@ int model_score(struct model *m, const float *rows, size_t n, float *margin, flo
 int model_contributions(struct model *m, const float *rows, size_t n, float *contributions, struct err *err)
 {
     assert(n <= MODEL_BATCH_MAX);
-    return n == 0 ? 0 : predict_matrix(m, PREDICT_CONTRIBUTIONS, rows, n, contributions, err);
+    return n == 0 ? 0 : library_predict(m->library, PREDICT_CONTRIBUTIONS, rows, n, contributions, err);
 }
 
-/* splitmix64 (Vigna 2015). */
-static uint64_t random_next(uint64_t *state)
+/* The first of n numbers whose bits differ; n if none does. */
+static size_t first_difference(const float *a, const float *b, size_t n)
 {
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
+    size_t i = 0;
+    while (i < n && !memcmp(&a[i], &b[i], sizeof *a))
+        i++;
+    return i;
 }
 
-/* A threshold of the model, or the number next to it. */
-static float random_threshold(const struct model_file *file, size_t feature, uint64_t *state)
+static void leave_to_library(struct model *m, const char *why)
 {
-    for (int attempt = 0; file->trees && attempt < 4; attempt++) {
-        const struct tree *tree = &file->trees[random_next(state) % file->tree_count];
-        uint64_t r = random_next(state);
-        size_t at = (size_t)(r >> 8) % tree->node_count;
-        for (size_t i = 0; i < tree->node_count && i < 64; i++) {
-            const struct tree_node *node = &tree->nodes[(at + i) % tree->node_count];
-            if (node->left && node->feature == feature)
-                return r % 4 == 0 ? nextafterf(node->value, -INFINITY) : r % 4 == 1 ? nextafterf(node->value, INFINITY) : node->value;
-        }
-    }
-    return 0;
+    forest_destroy(m->forest);
+    m->forest = NULL;
+    m->by_forest = false;
+    snprintf(m->why_library, sizeof m->why_library, "%.255s", why);
 }
 
-/* Of sixteen two missing, five at thresholds, one at the edges of what floats can say; else small whole numbers or any
- * magnitude from 2^-10 to 2^21, both signs. */
-static float random_feature(const struct model_file *file, size_t feature, uint64_t *state)
+/* The forest against the library's margins of the same rows; the margin and value are theirs. */
+static void compare_forest(struct model *m, const float *rows, const float *margin)
 {
-    static const float edges[] = {INFINITY, -INFINITY, 0.0f, -0.0f, FLT_TRUE_MIN, -FLT_TRUE_MIN, FLT_MIN, -FLT_MIN / 2, FLT_MAX, -FLT_MAX};
-    uint64_t r = random_next(state);
-    if (r % 16 < 2)
-        return NAN;
-    if (r % 16 < 7)
-        return random_threshold(file, feature, state);
-    if (r % 16 < 8)
-        return edges[(r >> 8) % (sizeof edges / sizeof *edges)];
-    if (r % 16 < 11)
-        return (float)((r >> 8) % 33) - 16.0f;
-    float mantissa = 1.0f + (float)((r >> 32) & 0xffff) / 65536.0f;
-    return ldexpf((r >> 8) & 1 ? mantissa : -mantissa, (int)((r >> 16) % 32) - 10);
+    float own[PROOF_ROWS];
+    char why[160];
+    forest_score(m->forest, rows, PROOF_ROWS, own);
+    size_t at = first_difference(own, margin, PROOF_ROWS);
+    m->by_forest = at == PROOF_ROWS && (m->own_probability || m->file->objective != OBJECTIVE_LOGISTIC);
+    if (m->by_forest)
+        return;
+    m->differs = true;
+    if (at < PROOF_ROWS)
+        snprintf(why, sizeof why, "%s gives the margin %.9g where XGBoost gives %.9g (row %zu of the %d of the proof)",
+                 engine_names[forest_path(m->forest)], (double)own[at], (double)margin[at], at, PROOF_ROWS);
+    else
+        snprintf(why, sizeof why, "the probability of a margin has other bits here than in XGBoost (its expf is another)");
+    leave_to_library(m, why);
 }
 
 /* Scores random rows both ways.  Also the first use of the booster: whatever the library configures lazily or
  * refuses late shows here and not in the middle of a batch. */
-static int prove(struct model *m, struct err *err)
+static int compare_engines(struct model *m, struct err *err)
 {
-    size_t columns = model_feature_count(m);
-    uint64_t state = 1;
-    float *rows = malloc(PROOF_ROWS * columns * sizeof *rows);
+    float *rows = malloc(PROOF_ROWS * model_feature_count(m) * sizeof *rows);
     float margin[PROOF_ROWS], value[PROOF_ROWS], own[PROOF_ROWS];
     if (!rows)
         return err_set(err, "memory is short");
-    for (size_t i = 0; i < PROOF_ROWS * columns; i++)
-        rows[i] = random_feature(m->file, i % columns, &state);
-    int status = predict(m, PREDICT_MARGIN, rows, PROOF_ROWS, margin, err);
+    proof_rows(m->file, rows, PROOF_ROWS);
+    int status = library_predict(m->library, PREDICT_MARGIN, rows, PROOF_ROWS, margin, err);
     if (status == 0)
-        status = predict(m, PREDICT_VALUE, rows, PROOF_ROWS, value, err);
+        status = library_predict(m->library, PREDICT_VALUE, rows, PROOF_ROWS, value, err);
     if (status == 0) {
         for (size_t i = 0; i < PROOF_ROWS; i++)
             own[i] = sigmoid(margin[i]);
-        m->own_probability = !memcmp(own, value, sizeof own);
-        if (m->forest) {
-            forest_score(m->forest, rows, PROOF_ROWS, own);
-            m->by_forest = !memcmp(own, margin, sizeof own) && (m->own_probability || m->file->objective != OBJECTIVE_LOGISTIC);
-        }
+        m->own_probability = first_difference(own, value, PROOF_ROWS) == PROOF_ROWS;
+        if (m->forest)
+            compare_forest(m, rows, margin);
     }
     free(rows);
     return status;
@@ -253,10 +149,13 @@ static float base_margin(const struct model_file *file)
 static void compile_forest(struct model *m)
 {
     const struct model_file *file = m->file;
-    if (file->booster == BOOSTER_DART || file->categorical)
-        return;
-    if (forest_create(file->trees, file->tree_count, file->feature_count, base_margin(file), &m->forest, NULL) < 0)
-        m->forest = NULL;
+    struct err err;
+    if (file->booster == BOOSTER_DART)
+        leave_to_library(m, "DART boosters are not compiled");
+    else if (file->categorical)
+        leave_to_library(m, "splits by category are not compiled");
+    else if (forest_create(file->trees, file->tree_count, file->feature_count, base_margin(file), &m->forest, &err) < 0)
+        leave_to_library(m, err.msg);
 }
 
 /* A library older than the file's writer would load it silently and may score it wrong. */
@@ -270,19 +169,6 @@ static int check_version(const struct model_file *file, struct err *err)
                    file->version[0], file->version[1], file->version[2], major, minor, patch);
 }
 
-static int load(struct model *m, const void *bytes, size_t size, struct err *err)
-{
-    if (XGBSetGlobalConfig("{\"verbosity\":0}") || XGBoosterCreate(NULL, 0, &m->booster) ||
-        XGBoosterSetParam(m->booster, "nthread", "1") || XGBoosterLoadModelFromBuffer(m->booster, bytes, size))
-        return library_failed(err, "load the model");
-    bst_ulong features;
-    if (XGBoosterGetNumFeature(m->booster, &features))
-        return library_failed(err, "count the features");
-    if (features != m->file->feature_count)
-        return err_set(err, "XGBoost reads %llu features where the file says %zu", (unsigned long long)features, m->file->feature_count);
-    return 0;
-}
-
 int model_create(const void *bytes, size_t size, struct model **out, struct err *err)
 {
     struct model *m = calloc(1, sizeof *m);
@@ -290,15 +176,10 @@ int model_create(const void *bytes, size_t size, struct model **out, struct err 
         return err_set(err, "memory is short");
     if (model_file_read(bytes, size, &m->file, err) < 0 || check_version(m->file, err) < 0)
         goto failed;
-    m->through_matrix = m->file->booster == BOOSTER_DART;
     compile_forest(m);
-    if (load(m, bytes, size, err) < 0 || prove(m, err) < 0)
+    if (library_create(bytes, size, m->file->feature_count, m->file->booster == BOOSTER_DART, &m->library, err) < 0 || compare_engines(m, err) < 0)
         goto failed;
     model_file_drop_trees(m->file);
-    if (!m->by_forest) {
-        forest_destroy(m->forest);
-        m->forest = NULL;
-    }
     *out = m;
     return 0;
 failed:
@@ -310,12 +191,59 @@ void model_destroy(struct model *m)
 {
     if (!m)
         return;
-    if (m->booster)
-        XGBoosterFree(m->booster);
+    library_destroy(m->library);
     forest_destroy(m->forest);
     model_file_destroy(m->file);
-    free(m->finite);
     free(m);
+}
+
+/* 1: all golden rows come out; 0: one does not, and *err says which; -1: cannot score. */
+static int meets_golden(struct model *m, const struct golden *golden, struct err *err)
+{
+    float margin[MODEL_BATCH_MAX], score[MODEL_BATCH_MAX];
+    for (size_t at = 0; at < golden->count; at += MODEL_BATCH_MAX) {
+        size_t n = golden->count - at < MODEL_BATCH_MAX ? golden->count - at : MODEL_BATCH_MAX;
+        if (model_score(m, golden->rows + at * golden->columns, n, margin, score, err) < 0)
+            return -1;
+        size_t of_score = first_difference(score, golden->score + at, n);
+        size_t of_margin = golden->margin ? first_difference(margin, golden->margin + at, n) : n;
+        if (of_margin < n && of_margin <= of_score)
+            err_set(err, "golden row %zu: %s gives the margin %.9g, expected is %.9g", at + of_margin, model_engine(m),
+                    (double)margin[of_margin], (double)golden->margin[at + of_margin]);
+        else if (of_score < n)
+            err_set(err, "golden row %zu: %s gives the score %.9g, expected is %.9g", at + of_score, model_engine(m),
+                    (double)score[of_score], (double)golden->score[at + of_score]);
+        if (of_margin < n || of_score < n)
+            return 0;
+    }
+    return 1;
+}
+
+int model_prove(struct model *m, const struct golden *golden, enum on_difference on_difference, struct err *err)
+{
+    struct err why;
+    if (m->differs && on_difference == DIFFERENCE_REFUSE)
+        return err_set(err, "%s; models.on_difference: library serves it through XGBoost's C API", m->why_library);
+    if (!golden || golden->count == 0)
+        return 0;
+    if (golden->columns != model_feature_count(m))
+        return err_set(err, "golden rows of %zu features for a model of %zu", golden->columns, model_feature_count(m));
+    int met = meets_golden(m, golden, &why);
+    if (met == 0 && m->by_forest) {
+        m->by_forest = false; /* is it the forest, or are the rows another model's? */
+        int library_met = meets_golden(m, golden, err ? err : &why);
+        if (library_met == 1 && on_difference == DIFFERENCE_LIBRARY) {
+            leave_to_library(m, why.msg);
+            return 0;
+        }
+        m->by_forest = true;
+        if (library_met == 1)
+            return err_set(err, "%s, which XGBoost's C API gives; models.on_difference: library serves it through that", why.msg);
+        met = library_met;
+    } else if (err) {
+        *err = why;
+    }
+    return met == 1 ? 0 : -1;
 }
 
 size_t model_feature_count(const struct model *m)
@@ -338,6 +266,11 @@ const char *model_engine(const struct model *m)
     return m->by_forest ? engine_names[forest_path(m->forest)] : library_engine;
 }
 
+const char *model_engine_reason(const struct model *m)
+{
+    return m->why_library[0] ? m->why_library : NULL;
+}
+
 int model_use_engine(struct model *m, const char *engine)
 {
     if (!strcmp(engine, library_engine)) {
@@ -355,6 +288,16 @@ int model_use_engine(struct model *m, const char *engine)
 size_t model_tree_count(const struct model *m)
 {
     return m->file->tree_count;
+}
+
+size_t model_rounds(const struct model *m)
+{
+    return m->file->rounds;
+}
+
+int64_t model_best_iteration(const struct model *m)
+{
+    return m->file->best_iteration;
 }
 
 int model_check_features(const struct model *m, const char *const *names, size_t count, struct err *err)

@@ -314,9 +314,10 @@ static int check_groups(const struct node *model, size_t trees, struct err *err)
     return 0;
 }
 
-static int check_iterations(const struct node *model, size_t trees, struct err *err)
+static int check_iterations(const struct node *model, size_t trees, size_t parallel, size_t *rounds, struct err *err)
 {
     const struct node *at = node_member(model, "iteration_indptr");
+    *rounds = parallel ? trees / parallel : trees;
     if (!at)
         return 0; /* before 2.0; the library makes it */
     if (at->kind != NODE_NUMBERS || at->count == 0 || at->numbers[0] != 0 || at->numbers[at->count - 1] != (double)trees)
@@ -324,6 +325,7 @@ static int check_iterations(const struct node *model, size_t trees, struct err *
     for (size_t i = 1; i < at->count; i++)
         if (!index_within(at->numbers[i], trees + 1) || at->numbers[i] < at->numbers[i - 1])
             return err_set(err, "iteration_indptr goes back at entry %zu", i);
+    *rounds = at->count - 1;
     return 0;
 }
 
@@ -350,14 +352,14 @@ static int read_booster(struct model_file *file, const struct node *learner, str
     const struct node *model = member_of_kind(booster, "model", NODE_OBJECT, err);
     if (!model || read_parameter(node_member(model, "gbtree_model_param"), "num_trees", MODEL_TREES_MAX, &file->tree_count, err) < 0)
         return -1;
-    size_t parallel;
+    size_t parallel = 1;
     const struct node *trees = node_member(model, "trees");
     if (file->tree_count == 0 || !trees || trees->kind != NODE_ARRAY || trees->count != file->tree_count)
         return err_set(err, "the model has %u trees and says %zu", trees ? trees->count : 0, file->tree_count);
     if (node_member(node_member(model, "gbtree_model_param"), "num_parallel_tree") &&
         read_parameter(node_member(model, "gbtree_model_param"), "num_parallel_tree", MODEL_TREES_MAX, &parallel, err) < 0)
         return -1;
-    if (check_groups(model, file->tree_count, err) < 0 || check_iterations(model, file->tree_count, err) < 0 ||
+    if (check_groups(model, file->tree_count, err) < 0 || check_iterations(model, file->tree_count, parallel, &file->rounds, err) < 0 ||
         check_no_frame_categories(model, err) < 0)
         return -1;
     if (file->booster == BOOSTER_DART && check_numbers(dart, "weight_drop", file->tree_count, err) < 0)
@@ -368,6 +370,13 @@ static int read_booster(struct model_file *file, const struct node *learner, str
         if (check_tree(file, &trees->members[i].value, i, err) < 0)
             return err_prefix(err, "tree %zu", i);
     return 0;
+}
+
+/* What early stopping left in the file; anything else there is not ours to judge. */
+static int64_t best_iteration(const struct node *learner)
+{
+    const char *text = plain_text(node_member(node_member(learner, "attributes"), "best_iteration"));
+    return text && strlen(text) <= 9 && strspn(text, "0123456789") == strlen(text) ? strtol(text, NULL, 10) : -1;
 }
 
 int model_file_read(const void *bytes, size_t size, struct model_file **out, struct err *err)
@@ -383,8 +392,10 @@ int model_file_read(const void *bytes, size_t size, struct model_file **out, str
     else if (!learner)
         err_set(err, "not an XGBoost model: it has no learner");
     else if (read_version(file, root, err) == 0 && read_objective(file, learner, err) == 0 && read_parameters(file, learner, err) == 0 &&
-             read_feature_names(file, learner, err) == 0 && read_booster(file, learner, err) == 0)
+             read_feature_names(file, learner, err) == 0 && read_booster(file, learner, err) == 0) {
+        file->best_iteration = best_iteration(learner);
         status = 0;
+    }
     document_destroy(document);
     if (status < 0) {
         model_file_destroy(file);

@@ -24,6 +24,8 @@ struct model_file {
     enum booster booster;
     float base_score; /* as the file has it: a probability, for logitraw and squared error a margin */
     size_t feature_count, tree_count, node_count;
+    size_t rounds;          /* of boosting: each adds num_parallel_tree trees */
+    int64_t best_iteration; /* the file's own mark, from 0; -1: it has none */
     char **feature_names; /* NULL: it has none */
     bool categorical;     /* some split is by category: its node has no meaning in `trees` */
     struct tree *trees;   /* tree_count, without the nodes that nothing leads to; NULL once dropped */

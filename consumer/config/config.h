@@ -3,6 +3,7 @@
  * All text is owned by the config.  Paths are absolute or relative to the working directory, already joined with
  * the directory of the file that names them.  Durations are milliseconds, sizes bytes. */
 #pragma once
+#include "consumer/golden_file.h"
 #include "scoring/decision.h"
 #include "scoring/feature_spec.h"
 
@@ -67,6 +68,8 @@ struct config {
         double reasons_min_score;
         int64_t shed_lag_ms;
         char *cache_dir;
+        enum golden_need golden;
+        enum on_difference on_difference;
     } models;
     struct {
         char *predictions, *shadows, *dead_letters, *monitoring;

@@ -251,7 +251,10 @@ static const struct config_option rows[] = {
     {"models.canary", OPTION_LATER, .meaning = NULL},
     {"models.dsn_file", OPTION_LATER, .meaning = NULL},
     {"models.max_missing_features", OPTION_LATER, .meaning = NULL},
-    {"models.golden", OPTION_LATER, .meaning = NULL},
+    {"models.golden", OPTION_CHOICE, AT(models.golden), .preset = "if_present", .choices = "if_present|required|off",
+     .meaning = "Golden rows, the vectors and scores in `<model file>.golden.csv` that `weir train` writes beside each model: compared bit for bit at each load. `required`: a model without them is refused."},
+    {"models.on_difference", OPTION_CHOICE, AT(models.on_difference), .preset = "refuse", .choices = "refuse|library",
+     .meaning = "When the compiled forest does not give the bits of XGBoost's C API, or of the golden rows: refuse the model, or serve it through the C API. Golden rows that the C API too misses are refused in any case."},
     {"models.on_range", OPTION_LATER, .meaning = NULL},
     {"models.breaker", OPTION_LATER, .meaning = NULL},
 

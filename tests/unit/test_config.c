@@ -355,7 +355,7 @@ static void input_and_models_say_what_is_wrong(void **state)
 static void what_later_versions_bring_is_refused_by_name(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"models.canary: {id: x, file: y}", "models.dsn_file: f", "models.max_missing_features: 3", "models.golden: f", "models.on_range: count",
+    static const char *const keys[] = {"models.canary: {id: x, file: y}", "models.dsn_file: f", "models.max_missing_features: 3", "models.on_range: count",
                                        "models.breaker: {window: 300s}", "models.fallback: {file: f}", "monitor.label_topic: l", "monitor.label_horizon: 30d",
                                        "monitor.alerts: []", "monitor.webhooks: []"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
