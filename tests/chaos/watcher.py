@@ -1,0 +1,103 @@
+"""A read_committed reader of the outputs while workers are hurt: at no time may it see an output twice or out of order.
+
+It reads only what it needs of a record: the source's partition and offset, which stand at the end of predictions and
+shadows, and the key, which is the entity. They are found from behind: the last byte of a varint, and only that, is below
+128, so the end of the one before shows where one begins."""
+
+import threading
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+
+import ledger
+from outputs import Message
+
+OUTPUTS = ("predictions", "shadows", "dead_letters")
+FIELDS_BEHIND = {"predictions": 1, "shadows": 0}               # after the offset: the schema id
+READ_AT_ONCE = 2000
+
+
+def _varint_before(data, end):
+    """The zigzag varint that ends at `end`, and where it begins."""
+    begin = end - 1
+    while begin > 0 and data[begin - 1] >= 0x80:
+        begin -= 1
+    value = 0
+    for byte in reversed(data[begin:end]):
+        value = value << 7 | byte & 0x7f
+    return (value >> 1) ^ -(value & 1), begin
+
+
+def place_at_the_end(value, behind):
+    end = len(value)
+    for _ in range(behind):
+        _, end = _varint_before(value, end)
+    offset, end = _varint_before(value, end)
+    partition, _ = _varint_before(value, end)
+    return partition, offset
+
+
+class Watcher:
+    """findings gets what is seen; positions[output] are the (partition, offset) of all outputs seen."""
+
+    def __init__(self, kafka, outputs, findings):
+        self.findings, self.topics = findings, {outputs[name]: name for name in OUTPUTS}
+        self.positions = {name: {} for name in OUTPUTS}        # of the output -> of the input
+        self.places = {name: {} for name in OUTPUTS}           # and back
+        self.last, self.ends, self.failure = {}, {}, None
+        self.consumer = Consumer({"bootstrap.servers": kafka.brokers, "group.id": "watcher", "isolation.level": "read_committed",
+                                  "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 100,
+                                  "reconnect.backoff.max.ms": 500, "log_level": 0})
+        partitions = self.consumer.list_topics(timeout=10).topics
+        self.assigned = [TopicPartition(topic, p, OFFSET_BEGINNING) for topic in self.topics for p in partitions[topic].partitions]
+        self.consumer.assign(self.assigned)
+        self.stopping = threading.Event()
+        self.thread = threading.Thread(target=self.run, name="watcher", daemon=True)
+
+    def start(self):
+        self.thread.start()
+        return self
+
+    def run(self):
+        try:
+            idle = 0
+            while not self.stopping.is_set() or idle < 5:      # at the end it reads on until nothing more comes
+                messages = self.consumer.consume(READ_AT_ONCE, timeout=0.2)
+                idle = 0 if any(not m.error() for m in messages) else idle + 1
+                for m in messages:
+                    self.take(m)
+        except Exception as error:                             # noqa: the one who stops the watcher raises it
+            self.failure = error
+        finally:
+            self.consumer.close()
+
+    def take(self, m):
+        if m.error():
+            if m.error().code() == KafkaError._PARTITION_EOF or m.error().retriable() or m.error().code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
+                return
+            raise RuntimeError(f"the watcher cannot read: {m.error()}")
+        name = self.topics[m.topic()]
+        if name == "dead_letters":
+            place = ledger.source(Message(m.partition(), m.offset(), m.key(), None, 0, m.headers() or []))
+        else:
+            place = place_at_the_end(m.value(), FIELDS_BEHIND[name])
+        self.see(name, m.partition(), m.offset(), m.key(), place)
+
+    def see(self, name, partition, offset, entity, place):
+        if (partition, offset) in self.positions[name]:        # the reader itself came by twice
+            return
+        if place in self.places[name]:
+            self.findings.add("doubled", f"seen while running: {name} {place} at {partition}/{offset} and {self.places[name][place]}")
+        before = self.last.get((name, partition, entity), -1)
+        if place[1] < before:
+            self.findings.add("order", f"seen while running: {name} {place} at {partition}/{offset}, after offset {before} of {entity!r}")
+        self.last[name, partition, entity] = max(place[1], before)
+        self.positions[name][partition, offset] = place
+        self.places[name][place] = partition, offset
+
+    def stop(self):
+        """After the last transaction has settled."""
+        self.stopping.set()
+        self.thread.join(120)
+        assert not self.thread.is_alive(), "the watcher does not come to an end"
+        if self.failure:
+            raise self.failure
