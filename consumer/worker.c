@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "consumer/clock.h"
+#include "consumer/failpoint.h"
 #include "consumer/hash.h"
 #include "consumer/http/server.h"
 #include "consumer/instance.h"
@@ -146,6 +147,14 @@ static void http_status(void *context, struct text_buffer *text)
 
 /* ---- start and stop ---- */
 
+static void arm_failpoints(const struct config *config)
+{
+    struct failpoint_order order;
+    for (size_t i = 0; i < config->failpoint_count; i++)
+        if (failpoint_parse(config->failpoints[i], &order, NULL) == 0)
+            failpoint_arm(&order);
+}
+
 static int look_up(struct worker *w, rd_kafka_t *client, struct err *err)
 {
     if (topics_describe(client, w->config, &w->topics, err) < 0)
@@ -202,6 +211,7 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     w->instance.lock_fd = -1;
     w->started_ms = clock_wall_ms();
     warn_of_idle_settings(config);
+    arm_failpoints(config);
     struct registry_options registry = registry_options_of(config);
     struct http_handlers handlers = {w, http_ready, http_metrics, http_status};
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds weir: build/weir, optimised. With --sanitize also build-sanitize/weir, which stops at the first memory error or
-# undefined behaviour; with --thread-sanitize also build-tsan/weir, which reports data races.
+# undefined behaviour and has failpoints (weir run --failpoints); with --thread-sanitize also build-tsan/weir, which
+# reports data races.
 # A directory is configured anew only when its options or what weir is built from have changed.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -38,7 +39,7 @@ exec 8< "$root"
 flock 8                                   # one build at a time
 build build --buildtype=debugoptimized
 if $sanitize; then
-    build build-sanitize -Ddebug=true -Doptimization=1 -Db_sanitize=address,undefined \
+    build build-sanitize -Ddebug=true -Doptimization=1 -Db_sanitize=address,undefined -Dfailpoints=true \
         -Dc_args='-fno-sanitize-recover=all -fno-omit-frame-pointer'
 fi
 if $thread_sanitize; then build build-tsan -Ddebug=true -Doptimization=1 -Db_sanitize=thread; fi

@@ -4,6 +4,7 @@
 #include "consumer/commands/arguments.h"
 #include "consumer/commands/command.h"
 #include "consumer/config/config.h"
+#include "consumer/failpoint.h"
 #include "consumer/log.h"
 #include "consumer/process.h"
 #include "consumer/worker.h"
@@ -31,18 +32,33 @@ static int run(const struct config *config)
     return result < 0 ? 1 : 0;
 }
 
+/* One a line, for tests: name, what it can do, where it stands. */
+static int list_failpoints(void)
+{
+    if (!FAILPOINTS_BUILT) {
+        fprintf(stderr, "weir run: this build has no failpoints; build with -Dfailpoints=true (deploy/build.sh --sanitize)\n");
+        return 1;
+    }
+    for (int i = 0; i < FAILPOINT_COUNT; i++)
+        printf("%-22s %-18s %s\n", failpoint_name(i), failpoint_can_fail(i) ? "kill,pause,error" : "kill,pause", failpoint_where(i));
+    return 0;
+}
+
 int command_run(int argc, char **argv)
 {
     const char *path = NULL;
-    bool verbose = false;
+    bool verbose = false, failpoints = false;
     const struct argument table[] = {
         {"config", ARGUMENT_TEXT, &path, 0, 0, "FILE", "the configuration (weir check explains it)"},
         {"verbose", ARGUMENT_FLAG, &verbose, 0, 0, NULL, "log more"},
+        {"failpoints", ARGUMENT_FLAG, &failpoints, 0, 0, NULL, "list the failpoints of this build, and what each can do"},
     };
     struct err err;
     enum arguments_outcome outcome = arguments_take(argc, argv, about, table, sizeof table / sizeof *table, &err);
     if (outcome == ARGUMENTS_HELP)
         return 0;
+    if (outcome == ARGUMENTS_GIVEN && failpoints)
+        return list_failpoints();
     if (outcome == ARGUMENTS_GIVEN && !path) {
         err_set(&err, "which configuration? weir run -c weir.yaml");
         outcome = ARGUMENTS_WRONG;

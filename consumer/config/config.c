@@ -8,6 +8,7 @@
 
 #include "consumer/config/option.h"
 #include "consumer/config/secret.h"
+#include "consumer/failpoint.h"
 #include "consumer/file.h"
 
 static int line_of(const struct yaml_node *root, const char *section, const char *key)
@@ -81,6 +82,25 @@ static int check_topics(const struct reading *reading, const struct yaml_node *r
     return 0;
 }
 
+/* Each can be armed, and no place twice. */
+static int check_failpoints(const struct reading *reading, const struct yaml_node *root, const struct config *config)
+{
+    const char *key = "failpoints";
+    bool taken[FAILPOINT_COUNT] = {0};
+    if (config->failpoint_count && !FAILPOINTS_BUILT)
+        return reading_fail(reading, line_of(root, key, NULL), key, "this build has none; remove the key, or build weir with -Dfailpoints=true");
+    for (size_t i = 0; i < config->failpoint_count; i++) {
+        struct failpoint_order order;
+        struct err why;
+        if (failpoint_parse(config->failpoints[i], &order, &why) < 0)
+            return reading_fail(reading, line_of(root, key, NULL), key, "%s", why.msg);
+        if (taken[order.place])
+            return reading_fail(reading, line_of(root, key, NULL), key, "%s stands here twice", failpoint_name(order.place));
+        taken[order.place] = true;
+    }
+    return 0;
+}
+
 /* --- slots: the feature file's fields come first --- */
 
 static int add_field(const struct reading *reading, int line, const char *key, struct config *config, const char *name, enum field_use use, int *slot)
@@ -125,7 +145,7 @@ static int config_fill(const struct reading *reading, const struct yaml_node *ro
     if (!(config->file = strdup(reading->file)))
         return err_set(reading->err, "%s: no memory", reading->file);
     if (options_read(reading, root, config) < 0 || check_schemas(reading, root, config) < 0 || check_models(reading, root, config) < 0 ||
-        check_topics(reading, root, config) < 0)
+        check_topics(reading, root, config) < 0 || check_failpoints(reading, root, config) < 0)
         return -1;
     if (feature_file_load(config->features, &config->fields, &config->spec, reading->err) < 0)
         return -1;

@@ -85,6 +85,8 @@ struct config {
         char *value_field; /* NULL: none */
     } monitor;
     char *http; /* "address:port"; NULL: off */
+    size_t failpoint_count;
+    char **failpoints; /* checked: each can be armed */
 
     /* From the files that it names: */
     struct field_set fields;    /* of features, validation, segments, value_field */

@@ -285,6 +285,9 @@ static const struct config_option rows[] = {
 
     {"http", OPTION_READ, .preset = "127.0.0.1:9464", .read = read_http, .show = show_http, .shape = "`address:port` or `off`",
      .meaning = "Metrics, health and status. Port 0 takes a free one and logs it; a taken port is an error at start; `off` turns it off."},
+
+    {"failpoints", OPTION_TEXTS, AT(failpoints), .count_at = offsetof(struct config, failpoint_count), .most = 100,
+     .meaning = "For tests of weir itself: where the worker is to die, wait or fail, as `before_commit:kill@3`; `weir run --failpoints` lists the places. Refused by a build without them."},
 };
 
 const struct option_table config_options = {rows, sizeof rows / sizeof *rows};
