@@ -237,7 +237,7 @@ static void unknown_keys_say_what_was_meant(void **state)
     static const struct bad_file cases[] = {
         {LEAST "comit_interval_ms: 5\n",
          "weir.yaml:6: comit_interval_ms: unknown key; did you mean 'commit_interval_ms'? Known here: app_id, instance, kafka, delivery, commit_interval_ms, lanes, "
-         "input, validation, features, models, outputs, dead_letters, state, monitor, http"},
+         "input, validation, features, models, outputs, dead_letters, state, monitor, http, failpoints"},
         {LEAST "outputs:\n  prediction: p\n",
          "weir.yaml:7: outputs.prediction: unknown key; did you mean 'predictions'? Known here: predictions, shadows, dead_letters, monitoring"},
         {LEAST "outputs: {zzz: p}\n", "weir.yaml:6: outputs.zzz: unknown key; known here: predictions, shadows, dead_letters, monitoring"},
@@ -246,7 +246,7 @@ static void unknown_keys_say_what_was_meant(void **state)
          "weir.yaml:6: validation[0].when.feild: unknown key; did you mean 'field'? Known here: field, in, not_in, min, max"},
         {LEAST "state.max_events: 5\n",
          "weir.yaml:6: state.max_events: unknown key; known here: app_id, instance, kafka, delivery, commit_interval_ms, lanes, input, validation, features, models, outputs, "
-         "dead_letters, state, monitor, http"},
+         "dead_letters, state, monitor, http, failpoints"},
         {"[]", "weir.yaml:1: a list is not a mapping of keys"},
         {"hello", "weir.yaml:1: 'hello' is not a mapping of keys"},
     };
