@@ -93,7 +93,12 @@ static void status_model(struct text_buffer *text, const char *role, const struc
     sha256_hex(m->sha256, hex);
     text_add(text, "%s\n    {\"role\": \"%s\", \"id\": ", first ? "" : ",", role);
     text_add_json_string(text, m->id);
-    text_add(text, ", \"sha256\": \"%s\", \"engine\": \"%s\", \"objective\": \"%s\", \"trees\": %zu}", hex, model_engine(m->model), model_objective(m->model), model_tree_count(m->model));
+    text_add(text, ", \"sha256\": \"%s\", \"engine\": \"%s\", \"engine_reason\": ", hex, model_engine(m->model));
+    if (model_engine_reason(m->model))
+        text_add_json_string(text, model_engine_reason(m->model));
+    else
+        text_add(text, "null");
+    text_add(text, ", \"objective\": \"%s\", \"trees\": %zu, \"golden_rows\": %zu}", model_objective(m->model), model_tree_count(m->model), m->golden_rows);
 }
 
 static void status_time(struct text_buffer *text, int64_t ms)

@@ -193,11 +193,13 @@ static int check_split(const struct tree_arrays *tree, size_t node, size_t featu
 static struct tree_node node_of(const struct tree_arrays *tree, size_t node, size_t left)
 {
     if (left == 0)
-        return (struct tree_node){.value = (float)tree->of[THRESHOLD][node]};
+        return (struct tree_node){.value = (float)tree->of[THRESHOLD][node], .cover = (float)tree->of[HESSIAN][node]};
     return (struct tree_node){.value = (float)tree->of[THRESHOLD][node],
                               .left = (uint32_t)left,
                               .feature = (uint16_t)tree->of[FEATURE][node],
-                              .default_left = tree->of[DEFAULT_LEFT][node] != 0};
+                              .default_left = tree->of[DEFAULT_LEFT][node] != 0,
+                              .cover = (float)tree->of[HESSIAN][node],
+                              .gain = (float)tree->of[LOSS][node]};
 }
 
 /* Walks from the root, level by level, and takes the nodes in that order.  Every node names one parent and a parent has

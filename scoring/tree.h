@@ -12,6 +12,8 @@ struct tree_node {
     uint32_t left; /* the right child is the next one; 0: a leaf */
     uint16_t feature;
     bool default_left;
+    float cover; /* sum of the hessians of the rows that were learned from here */
+    float gain;  /* of a split: by how much it lowered the loss */
 };
 
 struct tree {

@@ -14,10 +14,17 @@ enum { ARGUMENTS_MAX = 64 };
 
 static void help(const char *command, const char *about, const struct argument *table, size_t count)
 {
-    printf("usage: weir %s [options]\n\n%s\n\n", command, about);
+    printf("usage: weir %s [options]", command);
+    for (size_t i = 0; i < count; i++)
+        if (table[i].kind == ARGUMENT_PLACE)
+            printf(" %s", table[i].shape);
+    printf("\n\n%s\n\n", about);
     for (size_t i = 0; i < count; i++) {
         char left[64];
-        snprintf(left, sizeof left, "%s--%s%s%s", strcmp(table[i].name, "config") ? "" : "-c, ", table[i].name, table[i].shape ? " " : "", table[i].shape ? table[i].shape : "");
+        if (table[i].kind == ARGUMENT_PLACE)
+            snprintf(left, sizeof left, "%s", table[i].shape);
+        else
+            snprintf(left, sizeof left, "%s--%s%s%s", strcmp(table[i].name, "config") ? "" : "-c, ", table[i].name, table[i].shape ? " " : "", table[i].shape ? table[i].shape : "");
         printf("  %-26s %s\n", left, table[i].help);
     }
     printf("  %-26s %s\n", "--help", "this text");
@@ -77,7 +84,15 @@ static int take_value(const struct argument *a, const char *text, struct err *er
 static const struct argument *find(const struct argument *table, size_t count, const char *name, size_t size)
 {
     for (size_t i = 0; i < count; i++)
-        if (strlen(table[i].name) == size && !memcmp(table[i].name, name, size))
+        if (table[i].kind != ARGUMENT_PLACE && strlen(table[i].name) == size && !memcmp(table[i].name, name, size))
+            return &table[i];
+    return NULL;
+}
+
+static const struct argument *next_place(const struct argument *table, size_t count, const bool *given)
+{
+    for (size_t i = 0; i < count; i++)
+        if (table[i].kind == ARGUMENT_PLACE && !given[i])
             return &table[i];
     return NULL;
 }
@@ -92,6 +107,13 @@ enum arguments_outcome arguments_take(int argc, char **argv, const char *about, 
             return ARGUMENTS_HELP;
         }
     for (int i = 1; i < argc; i++) {
+        const struct argument *place = argv[i][0] == '-' ? NULL : next_place(table, count, given);
+        if (place) {
+            given[place - table] = true;
+            if (take_value(place, argv[i], err) < 0)
+                return ARGUMENTS_WRONG;
+            continue;
+        }
         const char *name = argv[i], *equals = strchr(name, '=');
         size_t size = equals ? (size_t)(equals - name) : strlen(name);
         if (!strcmp(name, "-c")) { /* the one letter that every command with a configuration takes */

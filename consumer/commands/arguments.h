@@ -10,7 +10,8 @@ enum argument_kind {
     ARGUMENT_COUNT,    /* int64_t, min..max */
     ARGUMENT_REAL,     /* double, min..max */
     ARGUMENT_DURATION, /* int64_t, milliseconds, at least 1: "30d" */
-    ARGUMENT_TIME      /* int64_t, milliseconds since the epoch: "2026-01-31T12:00:00Z" */
+    ARGUMENT_TIME,     /* int64_t, milliseconds since the epoch: "2026-01-31T12:00:00Z" */
+    ARGUMENT_PLACE     /* const char *, not empty: stands without its name; places are filled in the table's order */
 };
 
 struct argument {
@@ -22,7 +23,8 @@ struct argument {
 };
 
 enum arguments_outcome { ARGUMENTS_GIVEN, ARGUMENTS_HELP, ARGUMENTS_WRONG };
-/* Takes `--name value`, `--name=value` and flags, `-c` for --config; each at most once, nothing else.  On ARGUMENTS_HELP the help has been
+/* Takes `--name value`, `--name=value` and flags, `-c` for --config; each at most once,
+ * and the places.  On ARGUMENTS_HELP the help has been
  * printed (exit 0); on ARGUMENTS_WRONG err says which argument and what it takes (exit 2).  `about` is what stands
  * above the options. */
 enum arguments_outcome arguments_take(int argc, char **argv, const char *about, const struct argument *table, size_t count, struct err *err);

@@ -149,8 +149,15 @@ static void say_model(struct check_report *report, const char *step, const struc
 {
     char hex[65];
     sha256_hex(model->sha256, hex);
-    check_say(report, CHECK_OK, step, "%s: sha256 %s, %s, %zu trees, %zu features as in the feature file, engine %s", model->id, hex, model_objective(model->model),
-              model_tree_count(model->model), model_feature_count(model->model), model_engine(model->model));
+    const char *why = model_engine_reason(model->model);
+    check_say(report, CHECK_OK, step, "%s: sha256 %s, %s, %zu trees, %zu features as in the feature file, %zu golden rows met, engine %s%s%s%s", model->id, hex,
+              model_objective(model->model), model_tree_count(model->model), model_feature_count(model->model), model->golden_rows, model_engine(model->model), why ? " (" : "",
+              why ? why : "", why ? ")" : "");
+    int64_t best = model_best_iteration(model->model);
+    size_t rounds = model_rounds(model->model);
+    if (best >= 0 && (size_t)best + 1 < rounds)
+        check_say(report, CHECK_WARNING, step, "%s: its best iteration is %" PRId64 ", and the %zu rounds after it score too, as in XGBoost's C API; for the best alone "
+                  "write the model sliced: b[:%" PRId64 "].save_model(...)", model->id, best, rounds - 1 - (size_t)best, best + 1);
 }
 
 static void check_models(const struct config *config, struct check_report *report)
