@@ -54,13 +54,18 @@ int partition_state_init(struct partition_state *state, const struct config *con
 {
     struct window_limits limits = {(uint64_t)config->state.max_entities, (uint64_t)config->state.max_events};
     *state = (struct partition_state){.id = id, .windows = windows_create(config->spec, limits)};
-    return state->windows ? 0 : -1;
+    if (!state->windows)
+        return -1;
+    state->serving = serving_create();
+    return 0;
 }
 
 void partition_state_finish(struct partition_state *state)
 {
     windows_destroy(state->windows);
+    serving_destroy(state->serving);
     state->windows = NULL;
+    state->serving = NULL;
 }
 
 static int load_reader_schema(struct pipeline *p, struct err *err)

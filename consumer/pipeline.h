@@ -4,6 +4,7 @@
 #include "consumer/batch.h"
 #include "consumer/deployment.h"
 #include "consumer/registry/registry.h"
+#include "consumer/serving.h"
 #include "monitor/sketch.h"
 
 enum output { OUTPUT_PREDICTION, OUTPUT_SHADOW, OUTPUT_DEAD_LETTER, OUTPUT_COUNT };
@@ -27,6 +28,7 @@ struct partition_state {
     int64_t suppress_below;  /* outputs of records before this offset exist already: fold only */
     uint64_t verdict_hash;   /* rolling hash of (offset, verdict) */
     struct windows *windows;
+    struct serving *serving; /* which models answer, and their breakers */
 };
 
 int partition_state_init(struct partition_state *state, const struct config *config, int32_t id);
