@@ -96,7 +96,7 @@ static struct tree grown(const struct shape *shape, uint64_t *state)
         uint32_t at = shape->chain ? count - 1 - (uint32_t)(next(state) % (count > 1 ? 2 : 1)) : shape->balanced ? first++ : (uint32_t)(next(state) % count);
         if (drafts[at].left || drafts[at].depth >= shape->depth_max)
             continue;
-        drafts[at].node = (struct tree_node){threshold(shape, state), 1, (uint16_t)(next(state) % shape->features), next(state) & 1};
+        drafts[at].node = (struct tree_node){threshold(shape, state), 1, (uint16_t)(next(state) % shape->features), next(state) & 1, 0, 0};
         drafts[at].left = count;
         drafts[count].depth = drafts[count + 1].depth = drafts[at].depth + 1;
         count += 2;
@@ -271,7 +271,7 @@ static void sums_keep_the_order_of_the_trees(void **state)
 static void an_infinite_threshold_is_refused(void **state)
 {
     (void)state;
-    struct tree_node nodes[3] = {{INFINITY, 1, 0, true}, {.value = 1}, {.value = 2}};
+    struct tree_node nodes[3] = {{INFINITY, 1, 0, true, 0, 0}, {.value = 1}, {.value = 2}};
     struct tree tree = {3, nodes};
     struct forest *forest = NULL;
     struct err err;
