@@ -41,14 +41,18 @@ struct ranking quality_rank(struct scored *events, size_t n)
 struct confusion quality_confusion(const struct scored *events, size_t n, double threshold)
 {
     struct confusion c = {0};
-    for (size_t i = 0; i < n; i++) {
-        int called = (double)events[i].score >= threshold;
-        c.true_positive += called && events[i].label;
-        c.false_positive += called && !events[i].label;
-        c.false_negative += !called && events[i].label;
-        c.true_negative += !called && !events[i].label;
-    }
+    for (size_t i = 0; i < n; i++)
+        quality_count(&c, events[i].score, events[i].label, threshold);
     return c;
+}
+
+void quality_count(struct confusion *c, float score, int label, double threshold)
+{
+    int called = (double)score >= threshold;
+    c->true_positive += called && label;
+    c->false_positive += called && !label;
+    c->false_negative += !called && label;
+    c->true_negative += !called && !label;
 }
 
 static double share(uint64_t part, uint64_t whole)
@@ -69,4 +73,57 @@ double quality_recall(const struct confusion *c)
 double quality_f1(const struct confusion *c)
 {
     return share(2 * c->true_positive, 2 * c->true_positive + c->false_positive + c->false_negative);
+}
+
+double quality_false_positive_ratio(const struct confusion *c)
+{
+    return share(c->false_positive, c->true_positive);
+}
+
+double quality_false_positive_rate(const struct confusion *c)
+{
+    return share(c->false_positive, c->false_positive + c->true_negative);
+}
+
+void quality_count_value(struct value_outcome *v, float score, int label, int64_t value, double threshold)
+{
+    int called = (double)score >= threshold;
+    if (label)
+        *(called ? &v->caught : &v->missed) += value;
+    else if (called)
+        v->stopped += value;
+}
+
+double quality_value_recall(const struct value_outcome *v)
+{
+    __int128 all = v->caught + v->missed;
+    return all ? (double)v->caught / (double)all : NAN;
+}
+
+/* The sums of quality_rank, a bin being one score. */
+struct binned_ranking quality_rank_bins(const int64_t *positives, const int64_t *negatives, size_t bins)
+{
+    struct binned_ranking b = {0};
+    struct ranking *r = &b.ranking;
+    for (size_t i = 0; i < bins; i++) {
+        assert(positives[i] >= 0 && negatives[i] >= 0);
+        r->positives += (uint64_t)positives[i];
+        r->negatives += (uint64_t)negatives[i];
+    }
+    unsigned __int128 twice_u = 0, tied_pairs = 0;
+    uint64_t above = 0, negatives_above = 0;
+    double precision_sum = 0;
+    for (size_t i = bins; i-- > 0;) {
+        uint64_t p = (uint64_t)positives[i], n = (uint64_t)negatives[i];
+        above += p;
+        negatives_above += n;
+        twice_u += (unsigned __int128)p * (2 * (r->negatives - negatives_above) + n);
+        tied_pairs += (unsigned __int128)p * n;
+        precision_sum += p ? (double)p * ((double)above / (double)(above + negatives_above)) : 0;
+    }
+    double pairs = (double)r->positives * (double)r->negatives;
+    r->auc = pairs > 0 ? (double)twice_u / 2 / pairs : NAN;
+    r->average_precision = r->positives ? precision_sum / (double)r->positives : NAN;
+    b.auc_error = pairs > 0 ? (double)tied_pairs / 2 / pairs : NAN;
+    return b;
 }

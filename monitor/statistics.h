@@ -95,8 +95,8 @@ struct statistic statistic_drifted_share(const double *psi, size_t features, dou
 struct statistic statistic_weighted_psi(const double *psi, const double *gain, size_t features, const struct statistic_limits *limits);
 
 /* Benjamini and Hochberg over one statistic of a window's features: p-values become the adjusted ones, and what is over
- * STATISTICS_ALPHA then is OK. */
-void statistics_correct(struct statistic *statistics, size_t n);
+ * STATISTICS_ALPHA then is OK.  limits: those it was judged by, statistic_limits(kind) if by none. */
+void statistics_correct(struct statistic *statistics, size_t n, const struct statistic_limits *limits);
 /* One step down for a feature that the model hardly uses: gain (its share of the whole, features' shares add up to 1)
  * below half of an even share, 1 / (2 features).  gain NaN: unknown, nothing changes.  For drift of a distribution;
  * missing values and new categories are faults of the input whatever the model makes of them. */
