@@ -3,7 +3,6 @@
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,9 +104,13 @@ static bool silenced(const struct alerts *a, const struct followed *f)
 
 /* ---- what is followed ---- */
 
+/* Cut between characters where it is too long. */
 static void copy_text(char *to, size_t size, const char *from)
 {
-    snprintf(to, size, "%.*s", (int)size - 1, from ? from : "");
+    size_t n = 0;
+    for (size_t step; from && from[n] && n + (step = utf8_length(from + n) ? utf8_length(from + n) : 1) < size; n += step)
+        memcpy(to + n, from + n, step);
+    to[n] = 0;
 }
 
 static struct followed *find(struct alerts *a, size_t rule, const struct report *row)

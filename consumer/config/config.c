@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/config/alert_options.h"
 #include "consumer/config/option.h"
 #include "consumer/config/secret.h"
 #include "consumer/failpoint.h"
@@ -207,6 +208,7 @@ void config_destroy(struct config *config)
         predicate_finish(&config->validation[i].when);
         predicate_finish(&config->validation[i].bound);
     }
+    alert_options_finish(config);
     secret_free(config->input.schemas.password);
     free(config->input.start);
     free(config->http);

@@ -30,6 +30,36 @@ struct model_entry {
     double sample_percent; /* of a shadow */
 };
 
+struct alert_entry { /* a rule of monitor/alerts.h */
+    int line;
+    char *name, *subject, *statistic; /* the last two NULL: any */
+    int kind;                         /* enum report_kind + 1; 0: any */
+    int64_t window_ms;                /* 0: any */
+    bool has_threshold, has_clear, below;
+    double threshold, clear;
+    int windows;
+    double min_importance;
+    int severity; /* 0: WARNING, 1: CRITICAL */
+    int64_t repeat_ms;
+    int playbook; /* enum playbook */
+};
+
+struct silence_entry {
+    int line;
+    char *alert, *subject; /* NULL: any */
+    int64_t until_ms;
+};
+
+enum webhook_format { WEBHOOK_JSON, WEBHOOK_SLACK, WEBHOOK_PAGERDUTY };
+const char *webhook_format_name(enum webhook_format format);
+struct webhook_entry {
+    int line;
+    char *url, *routing_key; /* secrets */
+    int format;              /* enum webhook_format */
+    int least_severity;      /* 0: WARNING, 1: CRITICAL */
+    int64_t timeout_ms;
+};
+
 struct config {
     char *file; /* as named on the command line */
     char *app_id;
@@ -83,6 +113,11 @@ struct config {
         size_t segment_count;
         char **segments;
         char *value_field; /* NULL: none */
+        size_t alert_count, silence_count, webhook_count;
+        bool alerts_given; /* else the default rules hold */
+        struct alert_entry *alerts;
+        struct silence_entry *silences;
+        struct webhook_entry *webhooks;
     } monitor;
     char *http; /* "address:port"; NULL: off */
     size_t failpoint_count;

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/config/alert_options.h"
 #include "consumer/config/config.h"
 #include "consumer/config/kafka_keys.h"
 #include "consumer/config/option.h"
@@ -35,6 +36,11 @@ static const char *url_fault(const char *text)
     if (memchr(host, '@', strcspn(host, "/?#")))
         return "must not hold a user; set input.schemas.user and password_file";
     return strpbrk(text, " ?#") ? "must not hold a space, '?' or '#'" : NULL;
+}
+
+static const char *alert_name_fault(const char *text)
+{
+    return strlen(text) > 63 ? "is longer than 63 bytes" : name_fault(text);
 }
 
 static const char *model_id_fault(const char *text)
@@ -173,7 +179,8 @@ static json_t *show_validation(const void *target)
 #define DURATION_S 1000.0
 #define DURATION_DAY 86400000.0
 
-_Static_assert(offsetof(struct validation_entry, line) == 0 && offsetof(struct model_entry, line) == 0, "records begin with their line");
+_Static_assert(offsetof(struct validation_entry, line) == 0 && offsetof(struct model_entry, line) == 0 && offsetof(struct alert_entry, line) == 0 &&
+               offsetof(struct silence_entry, line) == 0 && offsetof(struct webhook_entry, line) == 0, "records begin with their line");
 
 static const struct config_option rows[] = {
     {"app_id", OPTION_TEXT, AT(app_id), .required = true, .fault = name_fault,
@@ -280,8 +287,34 @@ static const struct config_option rows[] = {
     {"monitor.value_field", OPTION_TEXT, AT(monitor.value_field), .meaning = "Field of the amount at stake, in minor units; it stands in each prediction."},
     {"monitor.label_topic", OPTION_LATER, .meaning = NULL},
     {"monitor.label_horizon", OPTION_LATER, .meaning = NULL},
-    {"monitor.alerts", OPTION_LATER, .meaning = NULL},
-    {"monitor.webhooks", OPTION_LATER, .meaning = NULL},
+    {"monitor.alerts", OPTION_RECORDS, LIST(monitor.alerts, monitor.alert_count, alert_entry), .has_at = offsetof(struct config, monitor.alerts_given), .most = 200, .read = alert_check, .show = alert_show,
+     .meaning = "Rules over the reports; without this key a set of sensible ones. A rule is broken by a row of the monitoring topic that it matches, and fires after `windows` of them running."},
+    {"monitor.alerts[].name", OPTION_TEXT, IN(alert_entry, name), .required = true, .fault = alert_name_fault, .meaning = "Its name."},
+    {"monitor.alerts[].kind", OPTION_CHOICE, IN(alert_entry, kind), .preset = "ANY", .choices = "ANY|DRIFT|PREDICTION|FRESHNESS|LATENCY|QUALITY|CALIBRATION|SHADOW", .meaning = "Rows of this kind."},
+    {"monitor.alerts[].subject", OPTION_TEXT, IN(alert_entry, subject), .meaning = "Rows of this subject (feature, segment or topic); `*` at the end stands for any rest."},
+    {"monitor.alerts[].statistic", OPTION_TEXT, IN(alert_entry, statistic), .meaning = "Rows of this statistic, likewise."},
+    {"monitor.alerts[].window", OPTION_DURATION, IN(alert_entry, window_ms), .max = 366 * DURATION_DAY, .meaning = "Rows over windows of this length."},
+    {"monitor.alerts[].threshold", OPTION_READ, .read = alert_read_threshold, .shape = "number", .meaning = "Broken at or above it. Without it the row's own severity decides."},
+    {"monitor.alerts[].clear", OPTION_READ, .read = alert_read_clear, .shape = "number", .meaning = "Over only below it (hysteresis); without it below the threshold."},
+    {"monitor.alerts[].below", OPTION_BOOL, IN(alert_entry, below), .preset = "false", .meaning = "Broken at or below the threshold instead."},
+    {"monitor.alerts[].windows", OPTION_INT, IN(alert_entry, windows), .preset = "2", .min = 1, .max = 1000, .meaning = "So many windows running until it fires, and until it is over."},
+    {"monitor.alerts[].min_importance", OPTION_REAL, IN(alert_entry, min_importance), .preset = "0", .min = 0, .max = 1, .meaning = "Features whose share of the model's gain is below it are left out."},
+    {"monitor.alerts[].severity", OPTION_CHOICE, IN(alert_entry, severity), .preset = "WARNING", .choices = "WARNING|CRITICAL", .meaning = "Of the alert; without a threshold the least severity of a row that breaks it."},
+    {"monitor.alerts[].repeat", OPTION_DURATION, IN(alert_entry, repeat_ms), .preset = "24h", .max = 366 * DURATION_DAY, .meaning = "Told again while it goes on."},
+    {"monitor.alerts[].playbook", OPTION_CHOICE, IN(alert_entry, playbook), .preset = "prediction-shift", .choices = "prediction-shift|accuracy|latency|input", .meaning = "Page whose first step the alert quotes."},
+    {"monitor.silences", OPTION_RECORDS, LIST(monitor.silences, monitor.silence_count, silence_entry), .most = 200, .show = silence_show, .meaning = "Alerts that are followed and reported, but not sent to webhooks."},
+    {"monitor.silences[].alert", OPTION_TEXT, IN(silence_entry, alert), .meaning = "Of this name; `*` at the end stands for any rest."},
+    {"monitor.silences[].subject", OPTION_TEXT, IN(silence_entry, subject), .meaning = "Of this subject, likewise."},
+    {"monitor.silences[].until", OPTION_READ, .required = true, .read = silence_read_until, .shape = "ISO time", .meaning = "For windows that end by then."},
+    {"monitor.webhooks", OPTION_RECORDS, LIST(monitor.webhooks, monitor.webhook_count, webhook_entry), .most = 8, .read = webhook_check, .show = webhook_show,
+     .meaning = "Where alerts are sent. Each receiver has a queue and a thread of its own: one that hangs holds up nobody."},
+    {"monitor.webhooks[].url", OPTION_READ, .read = webhook_read_url, .shape = "text, may hold `${env:NAME}`", .meaning = "http or https; never logged."},
+    {"monitor.webhooks[].url_file", OPTION_READ, .read = webhook_read_url_file, .shape = "path", .meaning = "The same from a file."},
+    {"monitor.webhooks[].format", OPTION_CHOICE, IN(webhook_entry, format), .preset = "json", .choices = "json|slack|pagerduty", .meaning = "Body: weir's own JSON, Slack's incoming webhook (and what is compatible), or PagerDuty Events v2."},
+    {"monitor.webhooks[].routing_key", OPTION_READ, .read = webhook_read_routing_key, .shape = "text, may hold `${env:NAME}`", .meaning = "Of PagerDuty."},
+    {"monitor.webhooks[].routing_key_file", OPTION_READ, .read = webhook_read_routing_key_file, .shape = "path", .meaning = "The same from a file."},
+    {"monitor.webhooks[].severity", OPTION_CHOICE, IN(webhook_entry, least_severity), .preset = "WARNING", .choices = "WARNING|CRITICAL", .meaning = "Alerts of at least this severity."},
+    {"monitor.webhooks[].timeout", OPTION_DURATION, IN(webhook_entry, timeout_ms), .preset = "10s", .min = 100, .max = 60 * DURATION_S, .meaning = "Of one attempt."},
 
     {"http", OPTION_READ, .preset = "127.0.0.1:9464", .read = read_http, .show = show_http, .shape = "`address:port` or `off`",
      .meaning = "Metrics, health and status. Port 0 takes a free one and logs it; a taken port is an error at start; `off` turns it off."},
