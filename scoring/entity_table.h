@@ -21,6 +21,10 @@ struct entity {
     uint16_t layout;    /* of the block */
     bool held : 1;      /* false: free for a new one */
     bool aged : 1;      /* its occurrence tables must be built anew before sequence numbers come round */
+    uint8_t changed : 2; /* 0: not since its latest version was written (changes.h has the rest) */
+    uint8_t slot : 1;    /* of that version in the changelog */
+    bool versioned : 1;  /* there is one */
+    bool split : 1;      /* one of its versions took several records */
     uint8_t room;       /* so many events can come before the block must be looked after (store_reserve) */
     uint32_t number;    /* its own */
     uint32_t key_size;

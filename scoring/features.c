@@ -152,6 +152,8 @@ static int fold_one(struct windows *w, const struct event *event, uint64_t hash,
         return 0;
     struct occurrence id = {0};
     struct entity *e = entity_find(&w->entities, event->entity, hash);
+    if (e)
+        changes_note(w, e);
     if (e && entity_open(w, e, record[RECORD_ID], &id))
         return -1;
     if (id.found) {
@@ -167,6 +169,7 @@ static int fold_one(struct windows *w, const struct event *event, uint64_t hash,
     if (!e) {
         if (!(e = entity_add(&w->entities, event->entity, hash)))
             return -1;
+        changes_arrived(w, e, hash);
         e->dropped_ms = w->evicted_ms;
         if (entity_open(w, e, record[RECORD_ID], &id))
             return -1;
@@ -228,7 +231,7 @@ int windows_fold(struct windows *w, const struct event *events, size_t n, float 
         if (fold_group(w, events + i, n - i < GROUP ? n - i : GROUP, rows + i * w->spec->count, outcomes + i))
             return -1;
     limits_sweep(w, n);
-    return 0;
+    return w->changes.failed ? -1 : 0;
 }
 
 /* ---- the state ---- */
@@ -240,7 +243,7 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
         return NULL;
     *w = (struct windows){.spec = spec, .limits = limits, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
     w->program = feature_program_create(spec, sizeof(struct entity));
-    if (!w->program || entity_table_init(&w->entities, w->program->entity_size) || window_store_init(&w->store, w->program) ||
+    if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size) || window_store_init(&w->store, w->program) ||
         feature_view_init(&w->view, &w->store) || !(w->records = calloc(GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
         windows_destroy(w);
         return NULL;
@@ -257,6 +260,7 @@ void windows_destroy(struct windows *w)
             store_release(&w->store, entity_at(&w->entities, i));
     lazy_heap_finish(&w->by_oldest);
     lazy_heap_finish(&w->by_seen);
+    changes_finish(w);
     feature_view_finish(&w->view);
     window_store_finish(&w->store);
     entity_table_finish(&w->entities);
@@ -287,7 +291,8 @@ int64_t windows_stream_time(const struct windows *w)
 
 struct window_counts windows_count(const struct windows *w)
 {
-    uint64_t bytes = entity_table_bytes(&w->entities) + w->store.blocks.bytes + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen);
+    uint64_t bytes = entity_table_bytes(&w->entities) + w->store.blocks.bytes + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen) +
+                     changes_bytes(&w->changes);
     return (struct window_counts){.entities = w->entities.held, .events = w->store.events, .bytes = bytes,
                                   .evicted_entities = w->evicted_entities, .dropped_events = w->dropped_events,
                                   .forgotten_entities = w->forgotten_entities};
@@ -351,7 +356,8 @@ uint64_t windows_worst_case_bytes(const struct feature_spec *spec, struct window
         double each = (double)p->layouts[i].size / p->layouts[i].capacity;
         event = each > event ? each : event;
     }
-    double bytes = (double)entity_table_worst_bytes(p->entity_size, limits.max_entities) + (double)limits.max_entities * entity +
+    double gone = (double)entity_table_worst_bytes(sizeof(struct entity), limits.max_entities * 2); /* changes.h */
+    double bytes = gone + (double)entity_table_worst_bytes(p->entity_size, limits.max_entities) + (double)limits.max_entities * entity +
                    (double)limits.max_events * event * 8 / 3 + (4 << 20);
     feature_program_destroy(p);
     return bytes < 0x1p63 ? (uint64_t)bytes : UINT64_MAX;

@@ -13,6 +13,7 @@
 
 void limits_forget(struct windows *w, struct entity *e)
 {
+    changes_gone(w, e);
     store_release(&w->store, e);
     entity_remove(&w->entities, e);
     w->forgotten_entities++;
@@ -73,6 +74,7 @@ static int expire(struct windows *w)
         struct entity *e = entity_at(&w->entities, number);
         if (!e->held)
             continue;
+        changes_capture_due(w, e);
         store_trim(&w->store, e, horizon_ms);
         if (!e->count)
             limits_forget(w, e);
@@ -86,6 +88,7 @@ static void evict(struct windows *w, struct entity *e)
 {
     if (e->newest_ms > w->evicted_ms)
         w->evicted_ms = e->newest_ms;
+    changes_gone(w, e);
     store_release(&w->store, e);
     entity_remove(&w->entities, e);
     w->evicted_entities++;

@@ -1,6 +1,7 @@
 /* All entities of a partition and what they share: stream time, history, limits.  (struct windows of features.h.) */
 #pragma once
 #include "scoring/feature_view.h"
+#include "scoring/changes.h"
 #include "scoring/features.h"
 #include "scoring/lazy_heap.h"
 
@@ -17,6 +18,8 @@ struct windows {
     int64_t evicted_ms; /* newest time ever evicted */
     uint64_t evicted_entities, dropped_events, forgotten_entities;
 
+    struct changes changes;
+
     uint32_t sweep_at;    /* entity number where the search for idle entities goes on */
     int64_t swept_to_ms;  /* stream time up to which sweeping has been paid for */
 
@@ -29,6 +32,21 @@ struct windows {
 static inline int64_t windows_horizon(const struct windows *w)
 {
     return w->now_ms == TIME_UNKNOWN ? INT64_MIN : w->now_ms - w->spec->longest_window_ms - w->spec->lateness_ms;
+}
+
+/* An entity is about to change. */
+static inline void changes_note(struct windows *w, struct entity *e)
+{
+    if (e->changed != w->changes.now)
+        changes_note_new(w, e);
+}
+
+/* An entity has just been added. */
+static inline void changes_arrived(struct windows *w, struct entity *e, uint64_t hash)
+{
+    e->changed = w->changes.now & 3u;
+    if (w->changes.gone.held)
+        changes_arrived_slowly(w, e, hash);
 }
 
 /* Limits, after an event of this entity (NULL: of none that is held) was counted in; it may be gone afterwards.  0, or -1 if memory is short. */
