@@ -151,7 +151,7 @@ class Pipeline:
     # -- where the group stands --
 
     def committed(self):
-        consumer = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": self.app_id, "enable.auto.commit": False})
+        consumer = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": self.app_id, "enable.auto.commit": False, "log_level": 0})
         try:
             found = consumer.committed([TopicPartition(self.topic, p) for p in range(self.partitions)], timeout=15)
             return [partition.offset for partition in found]

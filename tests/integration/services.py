@@ -2,11 +2,11 @@
 
 Each listens on loopback ports that were free when it was made, keeps its data and its log in its own directory, and comes
 back on the same ports with the same data after stop() or kill() and start(). They end with this process, however that
-ends; start them from its main thread, for a child's life is tied to the thread that started it. tests/deps.sh installs
-what they need. Run as a program, this file starts each once and says how long that took.
+ends. tests/deps.sh installs what they need. Run as a program, this file starts each once and says how long that took.
 """
 
 import atexit
+import concurrent.futures
 import ctypes
 import glob
 import json
@@ -66,6 +66,8 @@ class Process:
     """A child in a process group of its own, its output appended to a log file. weir itself can be run by it, too."""
 
     _running = set()
+    # a child's life is tied to the thread that started it: this one lasts as long as the process
+    _starter = concurrent.futures.ThreadPoolExecutor(1, "starter")
 
     def __init__(self, command, log, **popen):
         self.command, self.log = [str(part) for part in command], str(log)
@@ -74,8 +76,8 @@ class Process:
     def start(self):
         assert not self.running(), f"{self.command[0]} is running already"
         with open(self.log, "ab") as log:
-            self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                          start_new_session=True, preexec_fn=_die_with_parent, **self.popen)
+            self.child = self._starter.submit(subprocess.Popen, self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                              start_new_session=True, preexec_fn=_die_with_parent, **self.popen).result()
         Process._running.add(self)
         return self
 

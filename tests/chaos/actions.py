@@ -1,0 +1,126 @@
+"""What can be done to a run: one function a kind of action (schedule.py chooses which, when and to whom)."""
+
+import time
+
+HELD_SECONDS_MAX = 6
+HIT_SECONDS_MAX = 25
+
+# What makes a worker come by a place that it does not pass every day: other failpoints, or something done to it.
+PROVOKED_BY_FAILPOINT = {
+    "before_abort": ["before_send_offsets:error@3"],
+    "after_abort": ["before_send_offsets:error@3"],
+    "before_recreate": ["before_commit:error@3"],
+}
+PROVOKED_BY_GUEST = {"in_revoke", "after_revoke"}
+PROVOKED_BY_FREEZING = {"in_lost"}
+PROVOKED_BY_STOPPING = {"in_stop"}
+AT_START = {"in_assign", "in_restore_changelog", "in_restore_tail"}
+NOT_HERE = {"before_swap"}                                     # deployments come from files, they do not change
+FREEZE_SECONDS = 8                                             # past the session time-out
+
+
+def kill(run, action):
+    slot = run.fleet[action.worker]
+    with slot.lock:
+        slot.kill()
+        time.sleep(action.details["down"])
+        slot.start()
+
+
+def pause(run, action):
+    slot = run.fleet[action.worker]
+    with slot.lock:
+        if slot.running():
+            slot.freeze(action.details["pause"])
+
+
+def pause_in_commit(run, action):
+    """The request waits in the proxy, the worker is frozen, its partitions move; then both go on."""
+    slot = run.fleet[action.worker]
+    with slot.lock:
+        run.proxy.tell("hold", api=action.details["api"], client=slot.name, seconds=60)
+        deadline = time.monotonic() + HELD_SECONDS_MAX
+        while not (held := run.proxy.tell("held")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        run.note("in the middle of a commit" if held else "found no commit to freeze", action)
+        if slot.running():
+            slot.freeze(action.details["pause"])
+        run.proxy.tell("release")
+
+
+def change(run, action):
+    """A guest joins, or leaves if it is there."""
+    slot = run.fleet[action.worker]
+    with slot.lock:
+        if slot.running():
+            slot.stop()
+        else:
+            slot.start()
+
+
+def broker(run, action):
+    with run.broker_lock:
+        run.kafka.kill()
+        time.sleep(action.details["down"])
+        run.kafka.start()
+
+
+def proxy(run, action):
+    command = dict(action.details)
+    run.proxy.tell(command.pop("do"), client=action.worker, **command)
+    time.sleep(action.seconds)
+
+
+def failpoint(run, action):
+    """The worker starts with the failpoint armed; how many times it passes by before is drawn in the schedule."""
+    slot, name = run.fleet[action.worker], action.details["name"]
+    with slot.lock:
+        slot.kill()
+        armed = [f"{name}:{action.details['act']}", *PROVOKED_BY_FAILPOINT.get(name, [])]
+        slot.start(failpoints=armed)
+        slot.wanted = False                                    # it may end
+        hit = lambda: f"failpoint {name}: the process" in slot.worker.logged()
+        provoke(run, slot, name)
+        deadline = time.monotonic() + HIT_SECONDS_MAX
+        while not hit() and slot.running() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        run.hits[name] += bool(hit())
+        if not hit():
+            run.note("was not reached", action)
+        if action.details["act"].startswith("kill"):
+            slot.wait_end(2)
+        else:
+            time.sleep(1)
+        if not slot.running() and not (hit() and action.details["act"].startswith("kill")) and name not in PROVOKED_BY_STOPPING:
+            run.findings.add("ended", f"{slot.name} at failpoint {name}:{action.details['act']}:\n{slot.worker.process.tail(15)}")
+        slot.kill()
+        slot.start()
+
+
+def provoke(run, slot, name):
+    if name in AT_START:
+        return
+    if name in PROVOKED_BY_GUEST | PROVOKED_BY_FREEZING | PROVOKED_BY_STOPPING:
+        wait_partitions(slot)
+    if name in PROVOKED_BY_FREEZING and slot.running():
+        slot.freeze(FREEZE_SECONDS)
+    if name in PROVOKED_BY_STOPPING and slot.running():
+        slot.signal(15)
+    if name in PROVOKED_BY_GUEST:
+        guest = run.fleet["w3"]
+        with guest.lock:
+            if guest.running():
+                guest.kill()
+            guest.start()
+
+
+def wait_partitions(slot, seconds=15):
+    deadline = time.monotonic() + seconds
+    while slot.running() and time.monotonic() < deadline:
+        if "takes partitions" in slot.worker.logged():
+            time.sleep(0.5)
+            return
+        time.sleep(0.1)
+
+
+KINDS = {f.__name__: f for f in (kill, pause, pause_in_commit, change, broker, proxy, failpoint)}

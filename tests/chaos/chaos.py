@@ -1,0 +1,180 @@
+"""A run: workers under load, hurt in every way that the schedule says, and an account of every record afterwards.
+
+    chaos.py --seed 7 --size ci            the same actions in the same order, at about the same times
+    chaos.py --kinds kill,proxy            only some kinds of actions
+
+What it prints first is what repeats it. Two hands act at a time, so actions overlap, but a worker is hurt by one at a time."""
+
+import argparse
+import dataclasses
+import json
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections import Counter
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+import actions as kinds                                        # noqa: E402
+import schedule                                                # noqa: E402
+from checker import Findings, account, check_offsets, check_seen, settle    # noqa: E402
+from deployment import Models, Pipeline                        # noqa: E402
+from feeder import Feeder                                      # noqa: E402
+from fleet import Fleet, failpoints_of                         # noqa: E402
+from outputs import Replayed, Written                          # noqa: E402
+from proxied import ProxiedKafka                               # noqa: E402
+from services import Registry                                  # noqa: E402
+from traffic import ROOT, Traffic, register_schemas            # noqa: E402
+from watcher import Watcher                                    # noqa: E402
+
+HANDS = 2
+BREATH_SECONDS = (0.2, 1.5)                                    # of a hand between two actions
+SETTLE_SECONDS_MAX = 180
+READY_SECONDS_MAX = 60
+
+
+class Run:
+    def __init__(self, kafka, registry, models, directory, seed, sizes, changes=None, only=None, log=print, name="chaos"):
+        self.kafka, self.proxy, self.directory, self.seed, self.sizes, self.log = kafka, kafka.proxy, str(directory), seed, sizes, log
+        self.findings, self.hits, self.done, self.hands = Findings(), Counter(), Counter(), []
+        self.began, self.lock, self.broker_lock, self.failure = time.monotonic(), threading.Lock(), threading.Lock(), None
+        self.actions = schedule.make(seed, sizes, failpoints(models.binary, sizes.failpoints, seed))
+        self.actions = [action for action in self.actions if not only or action.kind in only]
+        self.next, self.left = 0, sum(action.seconds for action in self.actions)
+        self.pipeline = Pipeline(kafka, models, directory, name, {"url": registry.url}, sizes.partitions).create_topics()
+        self.records = Traffic(register_schemas(registry), sizes.events, partitions=sizes.partitions, seed=seed).records
+        self.ends = Counter(record.partition for record in self.records)
+        self.fleet = Fleet(schedule.WORKERS + schedule.GUESTS, self.pipeline, kafka.proxy.address, self.findings, changes)
+
+    def note(self, what, action=""):
+        self.log(f"{time.monotonic() - self.began:7.1f} s  {what}{': ' if action else ''}{action}", flush=True)
+
+    # -- while it goes on --
+
+    def seconds_left(self):
+        """Of the actions: those that are being done count half."""
+        return self.left / HANDS
+
+    def hand(self, number):
+        draw = random.Random(self.seed * HANDS + number)
+        try:
+            while not self.failure and (action := self.take()):
+                self.note("begins", action)
+                kinds.KINDS[action.kind](self, action)
+                with self.lock:
+                    self.left -= action.seconds
+                    self.done[action.kind] += 1
+                time.sleep(draw.uniform(*BREATH_SECONDS))
+        except Exception as error:                             # noqa: the one who waits for the hands raises it
+            self.failure = error
+            traceback.print_exc()
+
+    def take(self):
+        with self.lock:
+            self.next += 1
+            return self.actions[self.next - 1] if self.next <= len(self.actions) else None
+
+    def go(self):
+        """Returns what is wrong: nothing, if all is well."""
+        self.note(f"seed {self.seed}, {self.sizes}")
+        watcher = Watcher(self.kafka, self.pipeline.outputs, self.findings).start()
+        feeder = Feeder(self.kafka.brokers, self.pipeline.topic, self.records, self.seconds_left)
+        try:
+            self.fleet.start(schedule.WORKERS)
+            for name in schedule.WORKERS:
+                self.fleet[name].worker.wait_ready(READY_SECONDS_MAX)
+            feeder.start()
+            self.hands = [threading.Thread(target=self.hand, args=(i,), daemon=True) for i in range(HANDS)]
+            for hand in self.hands:
+                hand.start()
+            for hand in self.hands:
+                hand.join()
+            if self.failure:
+                raise self.failure
+            self.note(f"all is done: {dict(self.done)}; {feeder.fed} records are in")
+            self.proxy.tell("calm")
+            feeder.join()
+            self.wait_committed()
+            self.fleet.stop()
+        finally:
+            self.fleet.kill()
+        self.judge(watcher)
+        return self.findings
+
+    # -- afterwards --
+
+    def wait_committed(self):
+        ends = [self.ends[p] for p in range(self.sizes.partitions)]
+        deadline, committed = time.monotonic() + SETTLE_SECONDS_MAX, None
+        while time.monotonic() < deadline and committed != ends:
+            committed = self.pipeline.committed()
+            time.sleep(0.1)
+        check_offsets(self.findings, committed, ends)
+        self.note("all is committed" if committed == ends else f"after {SETTLE_SECONDS_MAX} s {committed} of {ends} is committed")
+
+    def judge(self, watcher):
+        settle(self.findings, self.kafka, self.output_topics())
+        watcher.stop()
+        written = Written(self.kafka, self.pipeline.outputs)
+        self.note(f"{len(written.predictions)} predictions, {len(written.shadows)} shadows, {len(written.dead_letters)} dead letters")
+        replayed = Replayed(self.pipeline.replay(f"{self.directory}/replayed"))
+        account(self.findings, self.pipeline, self.records, written, replayed)
+        check_seen(self.findings, watcher, written)
+        check_offsets(self.findings, self.pipeline.committed(), [self.ends[p] for p in range(self.sizes.partitions)])
+        self.note(f"{self.counts()}")
+
+    def output_topics(self):
+        """All that workers write to, those of their state too."""
+        there = self.kafka.admin.list_topics(timeout=10).topics
+        state = [topic for topic in there if topic.startswith(f"{self.pipeline.app_id}-") and topic != self.pipeline.topic]
+        return sorted(set(self.pipeline.outputs.values()) | set(state))
+
+    def counts(self):
+        stops = [seconds for slot in self.fleet.slots.values() for seconds in slot.stops]
+        return {"findings": self.findings.counts(), "done": dict(self.done), "failpoints": dict(self.hits), "proxy": self.proxy.tell("stats"),
+                "starts": sum(slot.starts for slot in self.fleet.slots.values()), "longest stop": round(max(stops, default=0), 1)}
+
+
+def failpoints(binary, times, seed):
+    """(name, act) of all that this build has: dies there the first time, then pauses and fails too. All in all `times` each."""
+    draw = random.Random(seed)
+    acts = []
+    for name, can_fail in failpoints_of(binary):
+        if name in kinds.NOT_HERE:
+            continue
+        for i in range(times):
+            act = "kill" if i == 0 else draw.choice(["kill", "pause=2500", "pause=11500", "error" if can_fail else "kill"])
+            hit = 1 if name in kinds.AT_START | kinds.PROVOKED_BY_GUEST | kinds.PROVOKED_BY_FREEZING | kinds.PROVOKED_BY_STOPPING or \
+                name in kinds.PROVOKED_BY_FAILPOINT else draw.randint(1, 20)
+            acts.append((name, f"{act}@{hit}"))
+    return acts
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 31))
+    arguments.add_argument("--size", default="ci", choices=schedule.SIZES)
+    arguments.add_argument("--kinds", type=lambda text: text.split(","), help="only these of: " + " ".join(kinds.KINDS))
+    arguments.add_argument("--binary", default=os.environ.get("WEIR_BINARY") or f"{ROOT}/build-sanitize/weir")
+    arguments.add_argument("--events", type=int)
+    arguments.add_argument("--changes", type=json.loads, default={}, help="settings of the workers, as JSON")
+    arguments.add_argument("--directory", help="where logs stay; else they go with the run, if nothing was wrong")
+    given = arguments.parse_args()
+    sizes = schedule.SIZES[given.size]
+    if given.events:
+        sizes = dataclasses.replace(sizes, events=given.events)
+    directory = given.directory or tempfile.mkdtemp(prefix="weir-chaos-")
+    print(f"chaos.py --seed {given.seed} --size {given.size} --directory {directory}", flush=True)
+    with ProxiedKafka(f"{directory}/kafka") as kafka, Registry(f"{directory}/registry") as registry:
+        models = Models(given.binary, f"{directory}/models")
+        findings = Run(kafka, registry, models, directory, given.seed, sizes, given.changes, given.kinds).go()
+    print(findings, flush=True)
+    return 1 if findings.by_kind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
