@@ -319,3 +319,8 @@ int model_check_features(const struct model *m, const char *const *names, size_t
         return err_set(err, "feature %zu, '%s', of the feature file is not in the model, which has %zu", own, names[own], own);
     return 0;
 }
+
+bool model_always_valid(const struct model *m)
+{
+    return m->file->booster != BOOSTER_DART && m->file->objective != OBJECTIVE_SQUARED_ERROR;
+}

@@ -8,6 +8,7 @@
  * Who loads a model for serving calls model_create, then model_prove with the golden rows of the file beside it
  * (consumer/golden_file.h does both the reading and the call: golden_file_prove), then model_check_features. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "scoring/err.h"
@@ -55,6 +56,11 @@ int64_t model_best_iteration(const struct model *model);
 /* The model's names must equal these, in order: the first difference is the error; a model without names is
  * refused with the command that adds them. */
 int model_check_features(const struct model *model, const char *const *names, size_t count, struct err *err);
+
+/* Whether no row whatever can get a score outside [0, 1].  So it is with probabilities of plain trees: leaves are finite
+ * (model_file.c), so a sum that overflows stays infinite, and the sigmoid of an infinity is 0 or 1.  A squared error
+ * may say anything; a DART's weights may make a leaf infinite, and two of those a NaN. */
+bool model_always_valid(const struct model *model);
 
 /* Scores n <= MODEL_BATCH_MAX rows (n x feature_count, row-major, NaN missing).  margin and score hold n floats;
  * score is the probability (binary:logistic), the bits that the C API gives. */
