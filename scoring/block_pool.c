@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scoring/large_memory.h"
+
 #ifdef __SANITIZE_ADDRESS__
 enum { LARGE = 0 }; /* each block on its own, so that the sanitizer sees its edges */
 #else
 enum { LARGE = 64 << 10 };
 #endif
-enum { CHUNK = 1 << 20, CHUNK_HEAD = 64 };
+enum { CHUNK_HEAD = 64 };
 
 int block_pool_init(struct block_pool *pool, uint32_t kinds)
 {
@@ -38,16 +40,19 @@ void block_pool_finish(struct block_pool *pool)
     *pool = (struct block_pool){0};
 }
 
-static int chunk_add(struct block_pool *pool)
+static int chunk_add(struct block_pool *pool, size_t at_least)
 {
-    char *chunk = aligned_alloc(64, CHUNK);
+    size_t size = large_next(pool->bytes);
+    while (size < at_least + CHUNK_HEAD)
+        size *= 2;
+    char *chunk = large_alloc(size);
     if (!chunk)
         return -1;
     link_to(chunk, pool->chunks);
     pool->chunks = chunk;
     pool->at = chunk + CHUNK_HEAD;
-    pool->end = chunk + CHUNK;
-    pool->bytes += CHUNK;
+    pool->end = chunk + size;
+    pool->bytes += size;
     return 0;
 }
 
@@ -56,22 +61,26 @@ void *block_take(struct block_pool *pool, uint32_t kind, size_t size)
     if (size > LARGE) {
         void *block = aligned_alloc(32, size);
         pool->bytes += block ? size : 0;
+        pool->used += block ? size : 0;
         return block;
     }
     void *block = pool->free[kind];
     if (block) {
         pool->free[kind] = next_of(block);
+        pool->used += size;
         return block;
     }
-    if ((size_t)(pool->end - pool->at) < size && chunk_add(pool))
+    if ((size_t)(pool->end - pool->at) < size && chunk_add(pool, size))
         return NULL;
     block = pool->at;
     pool->at += size;
+    pool->used += size;
     return block;
 }
 
 void block_put(struct block_pool *pool, uint32_t kind, size_t size, void *block)
 {
+    pool->used -= size;
     if (size > LARGE) {
         pool->bytes -= size;
         free(block);

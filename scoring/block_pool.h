@@ -10,6 +10,7 @@ struct block_pool {
     void *chunks; /* linked likewise */
     char *at, *end; /* of the chunk in use */
     uint64_t bytes; /* held */
+    uint64_t used;  /* of them in blocks */
 };
 
 int block_pool_init(struct block_pool *pool, uint32_t kinds);

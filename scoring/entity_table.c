@@ -5,8 +5,9 @@
 #include <string.h>
 
 #include "scoring/bytes_hash.h"
+#include "scoring/large_memory.h"
 
-enum { FIRST_SLOT_BITS = 8, SLOT_BITS_MAX = 32 };
+enum { FIRST_SLOT_BITS = 8, SLOT_BITS_MAX = 32, PIECE_HEAD = 64 };
 
 static uint64_t slot_word(uint64_t hash, uint32_t number)
 {
@@ -32,8 +33,10 @@ void entity_table_finish(struct entity_table *t)
         if (e->held && e->key_size > ENTITY_KEY_INLINE)
             free(e->key.pointer);
     }
-    for (uint32_t i = 0; i < t->chunk_count; i++)
-        free(t->chunks[i]);
+    for (void *piece = t->pieces, *next; piece; piece = next) {
+        memcpy(&next, piece, sizeof next);
+        free(piece);
+    }
     free(t->chunks);
     free(t->free);
     free(t->slots);
@@ -69,7 +72,7 @@ static void slot_put(uint64_t *slots, uint32_t bits, uint64_t word)
 static int slots_grow(struct entity_table *t)
 {
     uint32_t bits = t->slot_bits + 1;
-    uint64_t *slots = bits <= SLOT_BITS_MAX ? calloc((size_t)1 << bits, sizeof *slots) : NULL;
+    uint64_t *slots = bits <= SLOT_BITS_MAX ? large_calloc(sizeof *slots << bits) : NULL;
     if (!slots)
         return -1;
     for (size_t i = 0; i <= slot_mask(t); i++)
@@ -81,8 +84,25 @@ static int slots_grow(struct entity_table *t)
     return 0;
 }
 
+static int piece_add(struct entity_table *t, size_t chunk)
+{
+    size_t size = large_next(t->piece_bytes);
+    while (size < chunk + PIECE_HEAD)
+        size *= 2;
+    char *piece = large_alloc(size);
+    if (!piece)
+        return -1;
+    memcpy(piece, &t->pieces, sizeof t->pieces);
+    t->pieces = piece;
+    t->at = piece + PIECE_HEAD;
+    t->end = piece + size;
+    t->piece_bytes += size;
+    return 0;
+}
+
 static int chunk_add(struct entity_table *t)
 {
+    size_t size = (size_t)t->entity_size << ENTITY_CHUNK_BITS;
     if (t->chunk_count == t->chunk_room) {
         uint32_t room = t->chunk_room ? t->chunk_room * 2 : 16;
         char **chunks = realloc(t->chunks, room * sizeof(char *));
@@ -91,10 +111,10 @@ static int chunk_add(struct entity_table *t)
         t->chunks = chunks;
         t->chunk_room = room;
     }
-    char *chunk = aligned_alloc(64, ((size_t)t->entity_size << ENTITY_CHUNK_BITS));
-    if (!chunk)
+    if ((size_t)(t->end - t->at) < size && piece_add(t, size))
         return -1;
-    t->chunks[t->chunk_count++] = chunk;
+    t->chunks[t->chunk_count++] = t->at;
+    t->at += size;
     return 0;
 }
 
@@ -115,7 +135,7 @@ static int free_reserve(struct entity_table *t)
 {
     if (t->free_room > t->ever)
         return 0;
-    uint32_t room = t->free_room ? t->free_room * 2 : 1u << ENTITY_CHUNK_BITS;
+    uint32_t room = t->free_room ? t->free_room * 2 : 256;
     uint32_t *numbers = realloc(t->free, room * sizeof *numbers);
     if (!numbers)
         return -1;
@@ -185,15 +205,16 @@ void entity_remove(struct entity_table *t, struct entity *e)
 
 uint64_t entity_table_bytes(const struct entity_table *t)
 {
-    return (sizeof *t->slots << t->slot_bits) + ((uint64_t)t->chunk_count * t->entity_size << ENTITY_CHUNK_BITS) +
+    return (sizeof *t->slots << t->slot_bits) + t->piece_bytes +
            t->free_room * sizeof *t->free + t->chunk_room * sizeof(char *) + t->key_bytes;
 }
 
 uint64_t entity_table_worst_bytes(uint32_t entity_size, uint64_t entities)
 {
     uint64_t slots = UINT64_C(1) << FIRST_SLOT_BITS;
-    while (slots / 3 * 2 < entities + 1 && slots < UINT64_C(1) << SLOT_BITS_MAX)
+    while (slots / 3 * 2 < entities + 2 && slots < UINT64_C(1) << SLOT_BITS_MAX)
         slots *= 2;
-    uint64_t chunks = (entities >> ENTITY_CHUNK_BITS) + 2;
-    return slots * 8 + (chunks * entity_size << ENTITY_CHUNK_BITS) + (entities + (1u << ENTITY_CHUNK_BITS)) * 8 + chunks * 16;
+    uint64_t held = (entities + (2u << ENTITY_CHUNK_BITS)) * entity_size; /* pieces come an eighth at a time, in powers of two */
+    return slots * sizeof(uint64_t) * 3 / 2 + held + held / 4 + (128 << 10) + (entities + 256) * 2 * sizeof(uint32_t) +
+           (entities >> ENTITY_CHUNK_BITS << 1) * sizeof(char *) + 1024;
 }

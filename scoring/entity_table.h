@@ -44,8 +44,11 @@ struct entity_table {
     uint32_t ever;  /* numbers given out so far */
     uint32_t *free; /* numbers to be given out again */
     uint32_t free_count, free_room;
-    char **chunks;
+    char **chunks; /* 2^ENTITY_CHUNK_BITS entities each, several of them in one piece of memory */
     uint32_t chunk_count, chunk_room;
+    void *pieces; /* linked through their first word */
+    char *at, *end; /* of the piece in use */
+    uint64_t piece_bytes;
     uint64_t key_bytes; /* of long keys */
 };
 
@@ -60,7 +63,7 @@ uint64_t entity_table_bytes(const struct entity_table *table);
 /* Most bytes that a table with so many entities takes, long keys aside. */
 uint64_t entity_table_worst_bytes(uint32_t entity_size, uint64_t entities);
 
-enum { ENTITY_CHUNK_BITS = 10 };
+enum { ENTITY_CHUNK_BITS = 9 };
 
 static inline struct entity *entity_at(const struct entity_table *table, uint32_t number)
 {

@@ -248,8 +248,6 @@ static int draft_order(const void *a, const void *b)
     const struct draft *x = a, *y = b;
     if (x->before != y->before)
         return x->before ? -1 : 1;
-    if (x->kind != y->kind)
-        return x->kind < y->kind ? -1 : 1;
     return x->step.column < y->step.column ? -1 : 1;
 }
 
@@ -257,16 +255,28 @@ static void settle_step(const struct feature_program *p, struct draft *d)
 {
     struct step *s = &d->step;
     int lane = d->channel >= 0 ? p->channels[d->channel].last_lane : d->lane;
+    s->kind = d->kind;
+    s->count = 1;
     s->window = d->window < 0 ? 0 : (uint32_t)d->window;
-    if (lane >= 0) {
-        s->group = s->window * p->lane_groups + (uint32_t)lane / p->lanes_a_group;
-        s->shift = (uint32_t)lane % p->lanes_a_group * p->lane_width;
-    }
+    s->group = s->window * p->lane_groups + (lane < 0 ? 0 : (uint32_t)lane / p->lanes_a_group);
+    s->shift = lane < 0 ? 0 : (uint32_t)lane % p->lanes_a_group * p->lane_width;
     s->word = RECORD_NUMBERS + s->number;
     s->sum = d->sum < 0 ? -1 : (int32_t)p->wides[d->sum].offset;
     s->square = d->square < 0 ? -1 : (int32_t)p->wides[d->square].offset;
     while (d->kind == STEP_SAME && (p->sames[s->same].channel != d->channel || p->sames[s->same].window != d->window))
         s->same++;
+}
+
+/* Whether `next` is the column that a step of so many columns would go on with. */
+static bool continues(const struct feature_program *p, const struct step *s, const struct step *next)
+{
+    uint32_t n = s->count;
+    return s->kind == next->kind && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME && next->column == s->column + n &&
+           next->window == s->window + n && same_double(next->scale, s->scale) && next->group == s->group + n * p->lane_groups &&
+           next->shift == s->shift && next->number == s->number && next->slot == s->slot &&
+           (s->kind != STEP_BEST || next->best == s->best + n) && (s->kind != STEP_SAME || next->same == s->same + n) &&
+           (s->sum < 0 ? next->sum < 0 : next->sum == s->sum + (int32_t)(n * sizeof(int64_t))) &&
+           (s->square < 0 ? next->square < 0 : next->square == s->square + (int32_t)(n * sizeof(__int128)));
 }
 
 static void settle_steps(struct feature_program *p, struct draft *drafts)
@@ -275,14 +285,14 @@ static void settle_steps(struct feature_program *p, struct draft *drafts)
     for (uint32_t i = 0; i < p->spec->count; i++) {
         struct draft *d = &drafts[i];
         settle_step(p, d);
-        p->steps[i] = d->step;
-        if (!i || d->kind != d[-1].kind || d->before != d[-1].before) {
-            p->runs[p->run_count++] = (struct step_run){.kind = d->kind, .first = i};
-            p->before_runs += d->before;
+        struct step *last = p->step_count ? &p->steps[p->step_count - 1] : NULL;
+        if (last && d->before == d[-1].before && continues(p, last, &d->step)) {
+            last->count++;
+            continue;
         }
-        p->runs[p->run_count - 1].count++;
+        p->steps[p->step_count++] = d->step;
+        p->before_steps += d->before;
     }
-    p->step_count = (uint32_t)p->spec->count;
 }
 
 /* ---- where everything lies ---- */
@@ -321,13 +331,14 @@ static void place_lanes(struct feature_program *p)
 static void place_entity(struct feature_program *p, uint32_t header)
 {
     p->cursors_at = header;
-    p->used_at = p->cursors_at + 4 * p->window_count;
-    p->place_at = p->used_at + 4 * (1 + p->channel_count);
+    p->place_at = p->cursors_at + 4 * p->window_count;
     p->stair_state_at = p->place_at + 4 * p->place_count;
     p->lanes_at = align_up(p->stair_state_at + 8 * p->stair_count, 8);
     p->totals_at = p->lanes_at + 8 * p->lane_groups * p->window_count;
     p->wides_at = align_up(p->totals_at + 8 * p->number_count, p->wide_count ? 16 : 8);
     p->entity_size = align_up(p->wides_at + p->wides_size, 16);
+    if (align_up(p->entity_size, 64) - p->entity_size <= 16)
+        p->entity_size = align_up(p->entity_size, 64); /* no entity on a cache line more than it needs */
 }
 
 /* Four capacities for each doubling, so that a ring is filled by four fifths at least once it has grown. */
@@ -359,11 +370,12 @@ static struct layout layout_of(const struct feature_program *p, uint32_t capacit
         layout.tag_count = align_up(capacity, 8);
     else
         layout.slot_count = capacity + capacity / 4 * 3;
-    layout.index_at = align_size((size_t)capacity * p->record_words * 8, 16);
-    layout.ids_size = align_size((size_t)layout.tag_count * 2 + (size_t)layout.slot_count * 4, 16);
+    uint32_t words = layout.slot_count ? layout.slot_count + 1 : 0; /* the last one counts those that are not empty */
+    layout.index_at = align_size((size_t)p->stair_count * layout.stair_slots * 8, 16);
+    layout.ids_size = align_size((size_t)layout.tag_count * 2 + (size_t)words * 4, 16);
     layout.channel_size = align_size(layout.ids_size + (size_t)(layout.tag_count + layout.slot_count) * p->same_slot_words * 4, 16);
-    layout.stairs_at = layout.index_at + layout.ids_size + p->channel_count * layout.channel_size;
-    layout.size = align_size(layout.stairs_at + (size_t)p->stair_count * layout.stair_slots * 8, 32);
+    layout.records_at = align_size(layout.index_at + layout.ids_size + p->channel_count * layout.channel_size, 32);
+    layout.size = align_size(layout.records_at + (size_t)capacity * p->record_words * 8, 32);
     return layout;
 }
 
@@ -401,10 +413,9 @@ static int allocate(struct feature_program *p)
     p->wides = calloc(2 * n, sizeof *p->wides);
     p->wide_first = calloc(p->window_count + 1, sizeof *p->wide_first);
     p->steps = calloc(n, sizeof *p->steps);
-    p->runs = calloc(n, sizeof *p->runs);
     p->details = calloc(n, sizeof *p->details);
     return p->widths_ms && p->numbers && p->categories && p->places && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
-                   p->wides && p->wide_first && p->steps && p->runs && p->details
+                   p->wides && p->wide_first && p->steps && p->details
                ? 0
                : -1;
 }
@@ -470,7 +481,6 @@ void feature_program_destroy(struct feature_program *p)
     free(p->wides);
     free(p->wide_first);
     free(p->steps);
-    free(p->runs);
     free(p->details);
     free(p->layouts);
     free(p);

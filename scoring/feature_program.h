@@ -74,15 +74,17 @@ enum step_kind {
     STEP_SINCE_LAST, STEP_SINCE_FIRST, STEP_SPEED
 };
 
-/* Of one column.  What the kinds that read counters need comes first and is ready to use. */
+/* Columns that follow each other and differ only in their windows, which follow each other too: one feature, usually. */
 struct step {
+    enum step_kind kind;
+    uint32_t count; /* columns */
+    uint32_t column, window;    /* the first */
     double scale;
-    uint32_t column;
-    uint32_t window;
-    uint32_t group, shift;      /* of the lane's counter, among all windows' */
+    uint32_t group, shift;      /* of the lane's counter in the first window */
     uint32_t number, word;      /* of the field, in the sums and in the record */
-    int32_t sum, square;        /* byte offsets among the wides; sum -1: by the records */
-    uint32_t best, same, place;
+    int32_t sum, square;        /* byte offsets among the wides, of the first window; sum -1: by the records */
+    uint32_t best, same;        /* of the first window */
+    uint32_t place;
     int32_t slot;
     const struct step_detail *detail; /* of the kinds that look at the event alone */
 };
@@ -93,11 +95,6 @@ struct step_detail {
     uint32_t listed; /* hours or days of the clock as bits; 0: none are listed */
     bool day;
     struct literal_list list;
-};
-
-struct step_run { /* steps of one kind that follow each other */
-    enum step_kind kind;
-    uint32_t first, count;
 };
 
 struct filter_def {
@@ -112,8 +109,9 @@ struct layout { /* of an entity's block, for one capacity of its ring */
     uint32_t tag_count;  /* of each occurrence table, a multiple of 8; 0: it has slots */
     uint32_t slot_count;
     uint32_t stair_slots;
-    size_t index_at, ids_size, channel_size; /* bytes: where the tables begin, and what each takes */
-    size_t stairs_at;
+    /* Bytes, from the block's start: the staircases, the occurrence tables, the records; what is looked at for each
+     * event comes first and lies together. */
+    size_t index_at, ids_size, channel_size, records_at;
     size_t size; /* a multiple of 32 */
 };
 
@@ -149,14 +147,13 @@ struct feature_program {
     uint32_t *wide_first;     /* of each window; window_count + 1 entries */
     uint32_t same_slot_words; /* 32-bit counters beside each slot of a channel's table, the most of any channel */
 
-    uint32_t step_count, run_count, before_runs; /* the runs before the event is counted come first */
+    uint32_t step_count, before_steps; /* those that leave the current event out come first */
     struct step *steps;
-    struct step_run *runs;
     uint32_t detail_count;
     struct step_detail *details;
 
     /* Byte offsets in an entity. */
-    uint32_t entity_size, cursors_at, used_at, place_at, stair_state_at, lanes_at, totals_at, wides_at, wides_size;
+    uint32_t entity_size, cursors_at, place_at, stair_state_at, lanes_at, totals_at, wides_at, wides_size;
 
     uint32_t layout_count; /* layouts[i] has small staircases, layouts[layout_count + i] whole ones */
     struct layout *layouts;

@@ -4,26 +4,26 @@
 
 #include "scoring/features.h"
 
-/* ---- what a window says ---- */
+/* ---- what a window says: the i-th of a step ---- */
 
-static inline uint32_t members(const struct feature_view *v, const struct step *s)
+static inline uint32_t members(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (uint32_t)(v->lanes[s->group] >> s->shift & v->counter_mask);
+    return (uint32_t)(v->lanes[s->group + i * v->lane_groups] >> s->shift & v->counter_mask);
 }
 
-static inline int64_t sum_of_records(const struct feature_view *v, const struct step *s)
+static inline int64_t sum_of_records(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (int64_t)(v->ends[s->number] - v->from[s->window][s->word]);
+    return (int64_t)(v->ends[s->number] - v->from[s->window + i][s->word]);
 }
 
-static inline int64_t sum_wide(const struct feature_view *v, const struct step *s)
+static inline int64_t sum_wide(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return *(const int64_t *)(const void *)(v->wides + s->sum);
+    return ((const int64_t *)(const void *)(v->wides + s->sum))[i];
 }
 
-static inline int64_t sum(const struct feature_view *v, const struct step *s)
+static inline int64_t sum(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return s->sum < 0 ? sum_of_records(v, s) : sum_wide(v, s);
+    return s->sum < 0 ? sum_of_records(v, s, i) : sum_wide(v, s, i);
 }
 
 static inline double double_of(__int128 x)
@@ -32,15 +32,23 @@ static inline double double_of(__int128 x)
 }
 
 /* Population deviation: sqrt(n * sum(x * x) - sum(x) * sum(x)) / n, exact up to the root. */
-static inline double deviation(const struct feature_view *v, const struct step *s, uint32_t n)
+static inline double deviation(const struct feature_view *v, const struct step *s, uint32_t i, uint32_t n)
 {
-    __int128 squares = *(const __int128 *)(const void *)(v->wides + s->square), total = sum(v, s);
-    return sqrt(double_of(n * squares - total * total)) / (double)n;
+    __int128 squares = ((const __int128 *)(const void *)(v->wides + s->square))[i];
+    int64_t total = sum(v, s, i);
+    return sqrt(double_of(n * squares - (__int128)total * total)) / (double)n;
 }
 
-static inline double mean(const struct feature_view *v, const struct step *s, uint32_t n)
+static inline double mean(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (double)sum(v, s) / (double)n;
+    uint32_t n = members(v, s, i);
+    return n ? (double)sum(v, s, i) / (double)n : NAN;
+}
+
+static inline double std_of(const struct feature_view *v, const struct step *s, uint32_t i)
+{
+    uint32_t n = members(v, s, i);
+    return n ? deviation(v, s, i, n) : NAN;
 }
 
 static inline double current_number(const struct feature_view *v, const struct step *s)
@@ -53,19 +61,29 @@ static inline bool current_null(const struct feature_view *v, const struct step 
     return value_is_null(&v->values[s->slot]);
 }
 
-static inline double zscore(const struct feature_view *v, const struct step *s)
+static inline double zscore(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    uint32_t n = members(v, s);
+    uint32_t n = members(v, s, i);
     if (!n || current_null(v, s))
         return NAN;
-    double std = deviation(v, s, n);
-    return std > 0 ? (current_number(v, s) - mean(v, s, n)) / std : 0;
+    double std = deviation(v, s, i, n);
+    return std > 0 ? (current_number(v, s) - mean(v, s, i)) / std : 0;
 }
 
-static inline double ratio(const struct feature_view *v, const struct step *s)
+static inline double ratio(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    uint32_t n = members(v, s);
-    return n && sum(v, s) && !current_null(v, s) ? current_number(v, s) / mean(v, s, n) : NAN;
+    return members(v, s, i) && sum(v, s, i) && !current_null(v, s) ? current_number(v, s) / mean(v, s, i) : NAN;
+}
+
+static inline double best(const struct feature_view *v, const struct step *s, uint32_t i)
+{
+    int64_t x = v->best[s->best + i];
+    return x == INT64_MIN ? NAN : (double)x;
+}
+
+static inline double same(const struct feature_view *v, const struct step *s, uint32_t i)
+{
+    return current_null(v, s) ? NAN : (double)v->sames[s->same + i];
 }
 
 /* ---- the event itself ---- */
@@ -122,58 +140,45 @@ static double speed(const struct feature_view *v, const struct step *s)
     return haversine_km(from[0], from[1], to[0], to[1]) / ((double)(ms < 1000 ? 1000 : ms) / 3600000.0);
 }
 
-static double same(const struct feature_view *v, const struct step *s)
-{
-    return current_null(v, s) ? NAN : (double)v->sames[s->same];
-}
-
 static double since(int64_t time_ms, int64_t from_ms)
 {
     return from_ms == TIME_UNKNOWN ? NAN : (double)(time_ms - from_ms) / 1000.0;
 }
 
-/* ---- runs ---- */
+/* ---- steps ---- */
 
 /* A missing value is NAN itself, whose bits neither scale nor rounding change. */
-static inline void put(const struct step *s, float *row, double x)
-{
-    row[s->column] = (float)(x * s->scale);
-}
-
-#define RUN(kind, expression)          \
-    case kind:                         \
-        for (; s < end; s++)           \
-            put(s, row, (expression)); \
+#define PUT(kind, expression)                     \
+    case kind:                                    \
+        for (uint32_t i = 0; i < count; i++)      \
+            to[i] = (float)((expression) * scale); \
         break
 
-static inline void run(const struct feature_view *v, enum step_kind kind, const struct step *s, const struct step *end, float *row)
+void feature_steps_run(const struct feature_program *p, const struct feature_view *v, uint32_t first, uint32_t end, float *row)
 {
-    uint32_t n;
-    switch (kind) {
-        RUN(STEP_VALUE, value(v, s));
-        RUN(STEP_LISTED, listed(v, s));
-        RUN(STEP_CODE, code(v, s));
-        RUN(STEP_CLOCK, clock_of(v, s));
-        RUN(STEP_EVENTS, (double)v->events[s->window]);
-        RUN(STEP_LANE, (double)members(v, s));
-        RUN(STEP_SUM, (double)sum_of_records(v, s));
-        RUN(STEP_SUM_WIDE, (double)sum_wide(v, s));
-        RUN(STEP_BEST, v->best[s->best] == INT64_MIN ? NAN : (double)v->best[s->best]);
-        RUN(STEP_MEAN, (n = members(v, s)) ? mean(v, s, n) : NAN);
-        RUN(STEP_STD, (n = members(v, s)) ? deviation(v, s, n) : NAN);
-        RUN(STEP_ZSCORE, zscore(v, s));
-        RUN(STEP_RATIO, ratio(v, s));
-        RUN(STEP_SAME, same(v, s));
-        RUN(STEP_SINCE_LAST, since(v->time_ms, v->last_ms));
-        RUN(STEP_SINCE_FIRST, since(v->time_ms, v->first_ms));
-        RUN(STEP_SPEED, speed(v, s));
-    }
-}
-
-void feature_steps_run(const struct feature_program *p, const struct feature_view *view, uint32_t first, uint32_t end, float *row)
-{
-    for (uint32_t i = first; i < end; i++) {
-        const struct step *steps = &p->steps[p->runs[i].first];
-        run(view, p->runs[i].kind, steps, steps + p->runs[i].count, row);
+    const struct step *last = p->steps + end;
+    for (const struct step *s = p->steps + first; s < last; s++) {
+        const uint32_t count = s->count;
+        const double scale = s->scale;
+        float *to = row + s->column;
+        switch (s->kind) {
+            PUT(STEP_VALUE, value(v, s));
+            PUT(STEP_LISTED, listed(v, s));
+            PUT(STEP_CODE, code(v, s));
+            PUT(STEP_CLOCK, clock_of(v, s));
+            PUT(STEP_EVENTS, (double)v->events[s->window + i]);
+            PUT(STEP_LANE, (double)members(v, s, i));
+            PUT(STEP_SUM, (double)sum_of_records(v, s, i));
+            PUT(STEP_SUM_WIDE, (double)sum_wide(v, s, i));
+            PUT(STEP_BEST, best(v, s, i));
+            PUT(STEP_MEAN, mean(v, s, i));
+            PUT(STEP_STD, std_of(v, s, i));
+            PUT(STEP_ZSCORE, zscore(v, s, i));
+            PUT(STEP_RATIO, ratio(v, s, i));
+            PUT(STEP_SAME, same(v, s, i));
+            PUT(STEP_SINCE_LAST, since(v->time_ms, v->last_ms));
+            PUT(STEP_SINCE_FIRST, since(v->time_ms, v->first_ms));
+            PUT(STEP_SPEED, speed(v, s));
+        }
     }
 }

@@ -9,7 +9,7 @@
 int feature_view_init(struct feature_view *v, const struct window_store *store)
 {
     const struct feature_program *p = store->program;
-    *v = (struct feature_view){.store = store, .counter_mask = (UINT64_C(1) << p->lane_width) - 1};
+    *v = (struct feature_view){.store = store, .counter_mask = (UINT64_C(1) << p->lane_width) - 1, .lane_groups = p->lane_groups};
     v->from = calloc(p->window_count + 1, sizeof(const uint64_t *));
     v->events = calloc(p->window_count + 1, sizeof *v->events);
     v->low = calloc(p->window_count + 1, sizeof *v->low);
@@ -94,7 +94,7 @@ void feature_view_newest(struct feature_view *v, const struct entity *e, const s
         v->first_ms = record_time(v->from[p->window_count - 1]);
     for (uint32_t i = 0; i < p->place_count; i++)
         v->places[i] = places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL;
-    if (!p->before_runs)
+    if (!p->before_steps)
         return;
     read_bests(v, e, false);
     if (p->same_count)

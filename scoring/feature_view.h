@@ -17,6 +17,7 @@ struct feature_view {
     uint32_t empty;           /* so many of the shortest windows held nothing before the current event */
     const uint64_t *lanes;    /* counters, window by window */
     uint64_t counter_mask;    /* of one counter */
+    uint32_t lane_groups;
     const char *wides;
     const uint64_t *ends;     /* of each number the sum of all events up to the end of the windows */
     int64_t *best;            /* of each stair and window; INT64_MIN: none */

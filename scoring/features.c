@@ -1,8 +1,8 @@
 /* The fold: events of one partition in, rows out, state in between.
  *
- * A batch runs in groups.  Each stage of a group asks for the memory that the next one reads (index, entity, the
- * records at the windows' edges, tables), so the misses of a group's events overlap; then the events are folded one
- * after the other.  What is fetched in vain costs time only. */
+ * A batch runs in groups.  Before the events of a group are folded, one after the other, the memory that they will
+ * need is read for all of them, stage by stage (the index, the entities, the records at the windows' edges and the
+ * tables), so that their misses overlap.  What is read in vain costs time only. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -48,12 +48,13 @@ static struct feature_outcome outcome_of(const struct windows *w, const struct e
 
 static void run_before(const struct windows *w, float *row)
 {
-    feature_steps_run(w->program, &w->view, 0, w->program->before_runs, row);
+    if (w->program->before_steps)
+        feature_steps_run(w->program, &w->view, 0, w->program->before_steps, row);
 }
 
 static void run_after(const struct windows *w, float *row)
 {
-    feature_steps_run(w->program, &w->view, w->program->before_runs, w->program->run_count, row);
+    feature_steps_run(w->program, &w->view, w->program->before_steps, w->program->step_count, row);
 }
 
 static int fold_newest(struct windows *w, struct entity *e, const struct event *event, const uint64_t *record,
@@ -179,45 +180,58 @@ static int fold_one(struct windows *w, const struct event *event, uint64_t hash,
 
 /* ---- a group ---- */
 
-static void prefetch_entity(const struct windows *w, const struct entity *e)
+/* A load, not a prefetch: processors drop prefetches for pages that they have not translated yet, and then each miss
+ * waits alone.  Nothing depends on what is read, so the loads of many events are under way together. */
+static inline void touch(const void *memory)
 {
-    for (uint32_t at = 0; e && at < w->program->entity_size; at += 64)
-        __builtin_prefetch((const char *)e + at, 1);
+    (void)*(const volatile char *)memory;
 }
 
-static void prefetch_block(const struct windows *w, const struct entity *e, const uint64_t *record)
+static void touch_entity(const struct windows *w, const struct entity *e)
+{
+    for (uint32_t at = 0; at < w->program->entity_size; at += 64)
+        touch((const char *)e + at);
+}
+
+static void touch_block(const struct windows *w, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = w->program;
-    if (!e || !e->held || !e->block)
-        return;
-    const uint32_t *cursors = entity_cursors(p, e);
-    __builtin_prefetch(entity_record(p, e, e->count), 1);
-    __builtin_prefetch(entity_record(p, e, 0));
+    const struct layout *layout = entity_layout(p, e);
+    const struct ring ring = entity_ring(p, e);
+    const uint32_t *cursors = entity_cursors(p, e), first_seq = e->first_seq;
+    if (layout->tag_count) {
+        for (size_t at = 0; at < layout->records_at; at += 64)
+            touch(e->block + at);
+    } else {
+        stairs_touch(p, e);
+        occurrences_touch(&w->store, e, record);
+    }
+    touch(ring_at(&ring, e->count));
+    touch(ring_at(&ring, 0));
     for (uint32_t i = 0; i < p->window_count; i++)
-        __builtin_prefetch(entity_record(p, e, cursors[i] - e->first_seq));
-    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++)
-        __builtin_prefetch(occurrence_line(&w->store, e, table, record), 1);
-    for (uint32_t s = 0; s < p->stair_count; s++)
-        __builtin_prefetch(stairs_line(p, e, s), 1);
+        touch(ring_at(&ring, cursors[i] - first_seq) + p->record_words);
 }
 
 static int fold_group(struct windows *w, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes)
 {
     uint64_t hashes[GROUP];
     const struct entity *guesses[GROUP];
-    size_t words = w->program->record_words;
+    const size_t words = w->program->record_words;
+    const bool far = w->store.blocks.bytes > NEAR_BYTES;
     for (size_t i = 0; i < n; i++) {
         hashes[i] = hash_bytes(events[i].entity.data, events[i].entity.size, 0);
-        __builtin_prefetch(&w->entities.slots[entity_home(&w->entities, hashes[i])]);
+        touch(&w->entities.slots[entity_home(&w->entities, hashes[i])]);
     }
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; far && i < n; i++) {
         guesses[i] = entity_guess(&w->entities, hashes[i]);
-        prefetch_entity(w, guesses[i]);
+        if (guesses[i])
+            touch_entity(w, guesses[i]);
     }
     for (size_t i = 0; i < n; i++)
         feature_program_load(w->program, &events[i], hash_bytes(events[i].id.data, events[i].id.size, 2), w->records + i * words);
-    for (size_t i = 0; i < n && w->store.blocks.bytes > NEAR_BYTES; i++)
-        prefetch_block(w, guesses[i], w->records + i * words);
+    for (size_t i = 0; far && i < n; i++)
+        if (guesses[i] && guesses[i]->block)
+            touch_block(w, guesses[i], w->records + i * words);
     for (size_t i = 0; i < n; i++)
         if (fold_one(w, &events[i], hashes[i], w->records + i * words, rows + i * w->spec->count, &outcomes[i]))
             return -1;

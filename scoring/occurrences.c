@@ -9,8 +9,9 @@ struct occurrence occurrence_of_tag(const struct window_store *store, const stru
     const struct layout *layout = entity_layout(p, e);
     const uint16_t *tags = (const uint16_t *)(const void *)occurrence_table(e, layout, table), tag = occurrence_tag(hash);
     const uint32_t word_at = occurrence_word_at(p, table);
+    const uint64_t *records = (const uint64_t *)(const void *)(e->block + layout->records_at);
     for (uint32_t place = 0; place < layout->capacity; place++)
-        if (tags[place] == tag && ((const uint64_t *)(const void *)e->block)[(size_t)place * p->record_words + word_at] == word) {
+        if (tags[place] == tag && records[(size_t)place * p->record_words + word_at] == word) {
             uint32_t at = place >= e->first ? place - e->first : place + layout->capacity - e->first;
             return (struct occurrence){.found = true, .at = at, .slot = place, .hash = hash};
         }
@@ -69,7 +70,8 @@ static void rebuild_table(struct window_store *store, struct entity *e, uint32_t
         slots[i] = occurrence_slot_word(hash, e->first_seq + at);
         used++;
     }
-    ((uint32_t *)(void *)((char *)e + p->used_at))[table] = used;
+    if (!layout->tag_count)
+        slots[layout->slot_count] = used;
     if (table != TABLE_IDS)
         rebuild_counters(store, e, table);
 }
@@ -146,25 +148,27 @@ void occurrence_follow(const struct window_store *store, const struct entity *e,
 
 /* ---- the rest ---- */
 
-const void *occurrence_line(const struct window_store *store, const struct entity *e, uint32_t table, const uint64_t *record)
+void occurrences_touch(const struct window_store *store, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
-    const char *start = occurrence_table(e, layout, table);
-    if (layout->tag_count)
-        return start;
-    return start + 4 * (size_t)occurrence_home(layout, occurrence_hash(table, record[occurrence_word_at(p, table)]));
+    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
+        const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
+        uint64_t hash = occurrence_hash(table, record[occurrence_word_at(p, table)]);
+        (void)*(const volatile uint32_t *)&slots[occurrence_home(layout, hash)];
+    }
 }
 
 uint32_t occurrences_room(const struct window_store *store, const struct entity *e)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
-    const uint32_t *used = (const uint32_t *)(const void *)((const char *)e + p->used_at);
     uint32_t most = 0, full = layout->slot_count - layout->slot_count / 8 - 1;
     if (layout->tag_count)
         return UINT32_MAX;
-    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++)
-        most = used[table] > most ? used[table] : most;
+    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
+        uint32_t used = ((const uint32_t *)(const void *)occurrence_table(e, layout, table))[layout->slot_count];
+        most = used > most ? used : most;
+    }
     return most < full ? full - most : 0;
 }

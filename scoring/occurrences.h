@@ -137,7 +137,7 @@ static inline void occurrence_set(struct window_store *store, struct entity *e, 
         tags[slot] = occurrence_tag(found->hash);
     } else {
         uint32_t *slots = (uint32_t *)(void *)start;
-        ((uint32_t *)(void *)((char *)e + p->used_at))[table] += !slots[slot];
+        slots[layout->slot_count] += !slots[slot];
         slots[slot] = occurrence_slot_word(found->hash, e->first_seq + at);
     }
     if (table != TABLE_IDS && p->same_slot_words)
@@ -161,7 +161,7 @@ void occurrences_rebuild(struct window_store *store, struct entity *entity);
 void occurrences_shift(struct window_store *store, struct entity *entity, uint32_t at);
 /* What was found before that shift. */
 void occurrence_follow(const struct window_store *store, const struct entity *entity, struct occurrence *found, uint32_t at);
-/* The cache line where the search for this begins. */
-const void *occurrence_line(const struct window_store *store, const struct entity *entity, uint32_t table, const uint64_t *record);
+/* Of a ring with slots: reads the memory where the searches for a record begin, for its own sake. */
+void occurrences_touch(const struct window_store *store, const struct entity *entity, const uint64_t *record);
 /* How many more events surely fit into all tables. */
 uint32_t occurrences_room(const struct window_store *store, const struct entity *entity);

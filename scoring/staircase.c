@@ -14,7 +14,7 @@ static struct stair_state *state_of(const struct feature_program *p, const struc
 static uint64_t *slots_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
 {
     const struct layout *layout = entity_layout(p, e);
-    return (uint64_t *)(void *)(e->block + layout->stairs_at) + (size_t)stair * layout->stair_slots;
+    return (uint64_t *)(void *)e->block + (size_t)stair * layout->stair_slots;
 }
 
 static uint64_t *stair_at(const struct feature_program *p, const struct entity *e, uint32_t stair, uint32_t i)
@@ -124,7 +124,7 @@ void stairs_copy(const struct feature_program *p, struct entity *e, const struct
 {
     for (uint32_t s = 0; s < p->stair_count; s++) {
         struct stair_state *state = state_of(p, e, s);
-        uint64_t *slots = (uint64_t *)(void *)(block + layout->stairs_at) + (size_t)s * layout->stair_slots;
+        uint64_t *slots = (uint64_t *)(void *)block + (size_t)s * layout->stair_slots;
         assert(state->count <= layout->stair_slots);
         for (uint32_t i = 0; i < state->count; i++)
             slots[i] = *stair_at(p, e, s, i);
@@ -195,7 +195,10 @@ void stairs_bests(const struct feature_program *p, const struct entity *e, uint3
     }
 }
 
-const void *stairs_line(const struct feature_program *p, const struct entity *e, uint32_t s)
+void stairs_touch(const struct feature_program *p, const struct entity *e)
 {
-    return slots_of(p, e, s);
+    for (uint32_t s = 0; s < p->stair_count; s++) {
+        (void)*(const volatile uint64_t *)stair_at(p, e, s, 0);
+        (void)*(const volatile uint64_t *)stair_at(p, e, s, state_of(p, e, s)->count);
+    }
 }

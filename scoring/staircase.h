@@ -23,4 +23,5 @@ void stairs_insert(const struct feature_program *program, struct entity *entity,
 void stairs_pop(const struct feature_program *program, struct entity *entity);
 /* Copies all stairs to a new block (of which entity->layout is not yet the layout). */
 void stairs_copy(const struct feature_program *program, struct entity *entity, const struct layout *layout, char *block);
-const void *stairs_line(const struct feature_program *program, const struct entity *entity, uint32_t stair);
+/* Reads the memory of the oldest and the newest stairs, for its own sake. */
+void stairs_touch(const struct feature_program *program, const struct entity *entity);

@@ -164,7 +164,7 @@ static int relay(struct window_store *store, struct entity *e, uint32_t kind)
         return -1;
     if (e->block) {
         for (uint32_t i = 0; i < e->count; i++)
-            memcpy(block + (size_t)i * p->record_words * 8, entity_record(p, e, i), (size_t)p->record_words * 8);
+            memcpy(block + layout->records_at + (size_t)i * p->record_words * 8, entity_record(p, e, i), (size_t)p->record_words * 8);
         stairs_copy(p, e, layout, block);
         block_put(&store->blocks, e->layout, entity_layout(p, e)->size, e->block);
     }

@@ -101,7 +101,7 @@ static inline uint32_t entity_place(const struct feature_program *p, const struc
 
 static inline uint64_t *entity_record(const struct feature_program *p, const struct entity *e, uint32_t at)
 {
-    return (uint64_t *)(void *)e->block + (size_t)entity_place(p, e, at) * p->record_words;
+    return (uint64_t *)(void *)(e->block + entity_layout(p, e)->records_at) + (size_t)entity_place(p, e, at) * p->record_words;
 }
 
 struct ring { /* an entity's events, for loops */
@@ -111,7 +111,8 @@ struct ring { /* an entity's events, for loops */
 
 static inline struct ring entity_ring(const struct feature_program *p, const struct entity *e)
 {
-    return (struct ring){(uint64_t *)(void *)e->block, e->first, entity_layout(p, e)->capacity, p->record_words};
+    const struct layout *layout = entity_layout(p, e);
+    return (struct ring){(uint64_t *)(void *)(e->block + layout->records_at), e->first, layout->capacity, p->record_words};
 }
 
 static inline uint64_t *ring_at(const struct ring *ring, uint32_t at)

@@ -1,11 +1,13 @@
 /* What an event costs in the feature engine: 40 features over 5 windows, one core.
  *
- *   features [entities ...]      default: 1000 100000 1000000
+ *   features [--events N] [--rounds N] [entities ...]      default: 9 rounds, 1000 100000 1000000 entities
  *
  * Entities are drawn log-uniformly by rank (about Zipf with exponent 1) and have 20 events a week on average; ids are
- * fresh, merchants 1 of 10,000, a tenth of the events declined.  The state is first filled with a whole week.  Prints
- * for each number of entities the cost in order, with 1 % late by up to 10 minutes, and with every other event on one
- * hot key (beside the same events without it); then the bytes that the state takes. */
+ * fresh, merchants 1 of 10,000, a tenth of the events declined.  The state is first filled with a whole week.  Then
+ * rounds of N events each (200,000; twice the entities where those are many): in order, with 1 % late by up to 10
+ * minutes, with every other event on one hot key, and the hand-written loop of hand_loop.h over the events in order.
+ * Printed are medians of the rounds, of ratios the median of each round's ratio: other work on the machine hits what
+ * stands beside each other alike.  With 1,000 entities the list scan of tests/unit/reference_features.c runs too. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +16,9 @@
 
 #include "scoring/features.h"
 #include "scoring/partition_state.h"
+#include "tests/bench/hand_loop.h"
 #include "tests/unit/feature_file.h"
+#include "tests/unit/reference_features.h"
 
 #define ALL "1m 5m 1h 24h 7d"
 #define WEEK_MS INT64_C(604800000)
@@ -37,7 +41,12 @@ static const struct entry entries[] = {
     {.name = "amount_z", .op = OP_ZSCORE, .field = "amount_minor", .windows = "24h 7d"},
 };
 
-enum { SLOTS = 16, TEXT_BYTES = 24 };
+enum { BATCH = 512, SLOTS = 16, TEXT_BYTES = 24, ROUNDS_MAX = 99, REFERENCE_EVENTS = 2048 };
+
+enum bench_field { ID, CARD, TIME, AMOUNT, MCC, ENTRY_MODE, CHANNEL, CURRENCY, MERCHANT, RESPONSE, FIELDS };
+
+static const char *const field_names[FIELDS] = {"id", "card", "time", "amount_minor", "mcc", "pos_entry_mode", "channel", "currency",
+                                                "merchant_id", "response_code"};
 
 struct text {
     char bytes[TEXT_BYTES];
@@ -45,17 +54,21 @@ struct text {
 
 struct bench {
     struct field_set fields;
+    int slots[FIELDS];
     struct feature_spec *spec;
     struct windows *windows;
+    struct hand_loop *hand;
     uint64_t chance;
     uint64_t entities;
     double log_entities, late, hot;
     int64_t now_us, step_us, offset;
-    struct value values[WINDOWS_BATCH_MAX][SLOTS];
-    struct text ids[WINDOWS_BATCH_MAX], cards[WINDOWS_BATCH_MAX], merchants[WINDOWS_BATCH_MAX];
-    struct event events[WINDOWS_BATCH_MAX];
-    struct feature_outcome outcomes[WINDOWS_BATCH_MAX];
+    struct value values[BATCH][SLOTS];
+    struct text ids[BATCH], cards[BATCH], merchants[BATCH];
+    struct event events[BATCH];
+    struct hand_event hand_events[BATCH];
+    struct feature_outcome outcomes[BATCH];
     float *rows;
+    double checked; /* keeps what is computed alive */
 };
 
 static uint64_t next(struct bench *b)
@@ -88,11 +101,6 @@ static uint32_t put_hex(char *to, const char *prefix, uint64_t x, int digits)
     return size;
 }
 
-static void set(struct bench *b, struct value *values, const char *name, struct value value)
-{
-    values[field_set_find(&b->fields, name)] = value;
-}
-
 static struct value text_of(const char *text, uint32_t size)
 {
     return (struct value){.type = VALUE_TEXT, .size = size, .text = text};
@@ -112,48 +120,67 @@ static void make_event(struct bench *b, size_t i)
     b->now_us += b->step_us;
     int64_t t = b->now_us / 1000 - (unit(b) < b->late ? (int64_t)(unit(b) * 600000) : 0);
     /* names are scattered, so that neighbours in rank are none in memory */
-    uint32_t card = put_hex(b->cards[i].bytes, "card-", hot ? 7 : (rank * UINT64_C(0x9e3779b97f4a7c15)) >> 16, 12);
+    uint64_t scattered = rank * UINT64_C(0x9e3779b97f4a7c15) >> 16;
+    uint32_t card = put_hex(b->cards[i].bytes, "card-", hot ? 7 : scattered, 12);
     uint32_t id = put_hex(b->ids[i].bytes, "", (uint64_t)b->offset * UINT64_C(0xbf58476d1ce4e5b9), 16);
     uint32_t merchant = put_hex(b->merchants[i].bytes, "m-", random % 10000, 5);
     const char *channel = channels[random >> 20 & 3], *currency = currencies[(random >> 24) % 5];
-    set(b, values, "id", text_of(b->ids[i].bytes, id));
-    set(b, values, "card", text_of(b->cards[i].bytes, card));
-    set(b, values, "time", integer(t));
-    set(b, values, "amount_minor", integer((int64_t)(random >> 40 & 0xfffff)));
-    set(b, values, "mcc", integer((int64_t)(random >> 32 & 0xfff)));
-    set(b, values, "pos_entry_mode", integer((int64_t)(random >> 33 & 7)));
-    set(b, values, "channel", text_of(channel, (uint32_t)strlen(channel)));
-    set(b, values, "currency", text_of(currency, 3));
-    set(b, values, "merchant_id", text_of(b->merchants[i].bytes, merchant));
-    set(b, values, "response_code", text_of(random % 10 ? "00" : "05", 2));
+    int64_t amount = (int64_t)(random >> 40 & 0xfffff);
+    values[b->slots[ID]] = text_of(b->ids[i].bytes, id);
+    values[b->slots[CARD]] = text_of(b->cards[i].bytes, card);
+    values[b->slots[TIME]] = integer(t);
+    values[b->slots[AMOUNT]] = integer(amount);
+    values[b->slots[MCC]] = integer((int64_t)(random >> 32 & 0xfff));
+    values[b->slots[ENTRY_MODE]] = integer((int64_t)(random >> 33 & 7));
+    values[b->slots[CHANNEL]] = text_of(channel, (uint32_t)strlen(channel));
+    values[b->slots[CURRENCY]] = text_of(currency, 3);
+    values[b->slots[MERCHANT]] = text_of(b->merchants[i].bytes, merchant);
+    values[b->slots[RESPONSE]] = text_of(random % 10 ? "00" : "05", 2);
     b->events[i] = (struct event){.values = values, .offset = b->offset++, .record_ms = b->now_us / 1000, .time_ms = t,
                                   .id = {b->ids[i].bytes, id}, .entity = {b->cards[i].bytes, card}};
+    b->hand_events[i] = (struct hand_event){scattered % b->entities, t, amount, (uint32_t)(random % 10000)};
 }
 
-/* Nanoseconds an event over so many events. */
-static double run(struct bench *b, uint64_t events)
+struct cost { /* nanoseconds an event */
+    double engine, hand;
+};
+
+static struct cost run(struct bench *b, uint64_t events, bool hand)
 {
-    double spent = 0;
-    for (uint64_t done = 0; done < events; done += WINDOWS_BATCH_MAX) {
-        for (size_t i = 0; i < WINDOWS_BATCH_MAX; i++)
+    struct cost cost = {0, 0};
+    uint64_t done = 0;
+    for (; done < events; done += BATCH) {
+        for (size_t i = 0; i < BATCH; i++)
             make_event(b, i);
         double start = now_ns();
-        if (windows_fold(b->windows, b->events, WINDOWS_BATCH_MAX, b->rows, b->outcomes))
+        if (windows_fold(b->windows, b->events, BATCH, b->rows, b->outcomes))
+            exit(1);
+        double middle = now_ns();
+        cost.engine += middle - start;
+        if (!hand)
+            continue;
+        b->checked += hand_loop_fold(b->hand, b->hand_events, BATCH);
+        cost.hand += now_ns() - middle;
+    }
+    return (struct cost){cost.engine / (double)done, cost.hand / (double)done};
+}
+
+/* The list scan over 2,048 events, from nothing: it only gets slower after them. */
+static double run_reference(struct bench *b)
+{
+    struct reference *reference = reference_create(b->spec, (struct window_limits){20000000, 500000000});
+    double spent = 0;
+    uint64_t done = 0;
+    for (; reference && done < REFERENCE_EVENTS; done += BATCH) {
+        for (size_t i = 0; i < BATCH; i++)
+            make_event(b, i);
+        double start = now_ns();
+        if (reference_fold(reference, b->events, BATCH, b->rows, b->outcomes))
             exit(1);
         spent += now_ns() - start;
     }
-    return spent / (double)(events / WINDOWS_BATCH_MAX * WINDOWS_BATCH_MAX);
-}
-
-/* The best of some runs: other work on the machine only adds. */
-static double best_of(struct bench *b, uint64_t events)
-{
-    double best = INFINITY;
-    for (int i = 0; i < 5; i++) {
-        double ns = run(b, events);
-        best = ns < best ? ns : best;
-    }
-    return best;
+    reference_destroy(reference);
+    return spent / (double)done;
 }
 
 static void open_bench(struct bench *b, uint64_t entities)
@@ -167,9 +194,12 @@ static void open_bench(struct bench *b, uint64_t entities)
         fprintf(stderr, "%s\n", err.msg);
         exit(1);
     }
+    for (int i = 0; i < FIELDS; i++)
+        b->slots[i] = field_set_find(&b->fields, field_names[i]);
     b->windows = windows_create(b->spec, (struct window_limits){20000000, 500000000});
-    b->rows = calloc(WINDOWS_BATCH_MAX * b->spec->count, sizeof *b->rows);
-    if (!b->windows || !b->rows)
+    b->hand = hand_loop_create(entities);
+    b->rows = calloc(BATCH * b->spec->count, sizeof *b->rows);
+    if (!b->windows || !b->hand || !b->rows)
         exit(1);
     b->chance = 1;
     b->entities = entities;
@@ -181,36 +211,71 @@ static void open_bench(struct bench *b, uint64_t entities)
 static void close_bench(struct bench *b)
 {
     windows_destroy(b->windows);
+    hand_loop_destroy(b->hand);
     feature_spec_destroy(b->spec);
     field_set_finish(&b->fields);
     free(b->rows);
 }
 
+static int order(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+static double median(double *numbers, int count)
+{
+    qsort(numbers, (size_t)count, sizeof *numbers, order);
+    return numbers[count / 2];
+}
+
+/* What blocks hold beside the free ones that wait for an entity of their size, and what full rings would take. */
 static void print_bytes(const struct bench *b)
 {
     const struct windows *w = b->windows;
+    const struct feature_program *p = w->program;
     struct window_counts counts = windows_count(w);
-    double entity = (double)entity_table_bytes(&w->entities) / (double)counts.entities;
-    double event = (double)w->store.blocks.bytes / (double)counts.events;
-    printf("  %llu entities of %.0f bytes, %llu events of %.1f bytes (record %u), %.1f MiB\n", (unsigned long long)counts.entities, entity,
-           (unsigned long long)counts.events, event, w->program->record_words * 8, (double)counts.bytes / 1048576);
+    uint64_t rooms = 0, bytes = 0;
+    for (uint32_t i = 0; i < w->entities.ever; i++) {
+        const struct entity *e = entity_at(&w->entities, i);
+        rooms += e->held && e->block ? p->layouts[e->layout].capacity : 0;
+        bytes += e->held && e->block ? p->layouts[e->layout].size : 0;
+    }
+    double events = (double)counts.events;
+    printf("  bytes: %.0f an entity (%u and its index; %llu of them); %.1f an event (record %u, in use %.1f, by room %.1f; %llu of them); %.1f MiB in all\n",
+           (double)entity_table_bytes(&w->entities) / (double)counts.entities, p->entity_size, (unsigned long long)counts.entities,
+           (double)w->store.blocks.bytes / events, p->record_words * 8, (double)bytes / events, (double)bytes / (double)rooms,
+           (unsigned long long)counts.events, (double)counts.bytes / 1048576);
 }
 
-static void measure(struct bench *b, uint64_t entities)
+static void measure(struct bench *b, uint64_t entities, uint64_t events, int rounds)
 {
-    uint64_t events = entities < 100000 ? 1000000 : entities * 2 < 4000000 ? 4000000 : entities * 2;
+    double quiet[ROUNDS_MAX], late[ROUNDS_MAX], hot[ROUNDS_MAX], hand[ROUNDS_MAX];
+    events = events ? events : entities * 2 < 200000 ? 200000 : entities * 2 < 4000000 ? entities * 2 : 4000000;
     open_bench(b, entities);
-    run(b, entities * 22);
-    double in_order = best_of(b, events);
-    print_bytes(b);
-    b->late = 0.01;
-    double late = best_of(b, events);
-    b->late = 0;
+    run(b, entities * 22, true);
     b->hot = 0.5;
-    run(b, 20000);
-    double hot = best_of(b, events);
-    printf("%9llu entities: %6.1f ns/event in order, %6.1f with 1 %% late, %6.1f with half of them on a hot key\n",
-           (unsigned long long)entities, in_order, late, hot);
+    run(b, 20000, false);
+    for (int i = 0; i < rounds; i++) {
+        b->hot = 0;
+        struct cost cost = run(b, events, true);
+        b->late = 0.01;
+        late[i] = run(b, events, false).engine / cost.engine;
+        b->late = 0;
+        b->hot = 0.5;
+        hot[i] = run(b, events, false).engine / cost.engine;
+        quiet[i] = cost.engine;
+        hand[i] = cost.hand > 0 ? cost.engine / cost.hand : NAN;
+    }
+    double ns = median(quiet, rounds);
+    printf("%9llu entities: %6.1f ns/event, %5.2f ns/feature; times %.2f with 1 %% late, %.2f with half of them on a hot key; %.1f times the "
+           "hand-written loop\n",
+           (unsigned long long)entities, ns, ns / (double)b->spec->count, median(late, rounds), median(hot, rounds), median(hand, rounds));
+    print_bytes(b);
+    if (entities == 1000) {
+        double reference = run_reference(b);
+        printf("  the list scan: %.0f ns/event, %.0f times the engine\n", reference, reference / ns);
+    }
     fflush(stdout);
     close_bench(b);
 }
@@ -219,9 +284,14 @@ int main(int argc, char **argv)
 {
     static struct bench b;
     static const uint64_t sizes[] = {1000, 100000, 1000000};
-    for (int i = 1; i < argc; i++)
-        measure(&b, strtoull(argv[i], NULL, 10));
-    for (size_t i = 0; argc == 1 && i < sizeof sizes / sizeof *sizes; i++)
-        measure(&b, sizes[i]);
-    return 0;
+    uint64_t events = 0, rounds = 9;
+    int at = 1;
+    for (; at + 1 < argc && !strncmp(argv[at], "--", 2); at += 2)
+        *(strcmp(argv[at], "--events") ? &rounds : &events) = strtoull(argv[at + 1], NULL, 10);
+    rounds = rounds < 1 ? 1 : rounds > ROUNDS_MAX ? ROUNDS_MAX : rounds;
+    for (int i = at; i < argc; i++)
+        measure(&b, strtoull(argv[i], NULL, 10), events, (int)rounds);
+    for (size_t i = 0; at == argc && i < sizeof sizes / sizeof *sizes; i++)
+        measure(&b, sizes[i], events, (int)rounds);
+    return b.checked > 0 ? 0 : 1;
 }

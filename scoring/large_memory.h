@@ -1,0 +1,11 @@
+/* Memory in large pieces.  A piece of 2 MiB or more begins on such a boundary, so that a system that gives huge pages of
+ * its own accord gives them here. */
+#pragma once
+#include <stddef.h>
+
+enum { LARGE_PAGE = 2 << 20 };
+
+void *large_alloc(size_t size);  /* not cleared; a multiple of 64; NULL if memory is short; free() gives it back */
+void *large_calloc(size_t size); /* cleared */
+/* How large the next piece of something should be that has so much already: an eighth of it, between 64 KiB and 2 MiB. */
+size_t large_next(size_t have);
