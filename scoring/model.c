@@ -27,6 +27,7 @@
 #include "scoring/model_file.h"
 #include "scoring/model_library.h"
 #include "scoring/model_proof.h"
+#include "scoring/shap.h"
 
 enum { PROOF_ROWS = 1024 };
 _Static_assert((int)PROOF_ROWS <= (int)MODEL_BATCH_MAX, "the proof is one batch");
@@ -38,7 +39,9 @@ struct model {
     struct library *library;
     struct model_file *file;
     struct forest *forest; /* NULL: not compiled, or not proved */
+    struct shap *shap;     /* NULL: the library explains */
     bool by_forest;        /* the engine in use */
+    bool library_alone;    /* asked for: it explains too */
     bool own_probability;  /* the sigmoid here gives the library's bits */
     char why_library[256]; /* empty: the forest scores */
     bool differs;          /* why: a bit */
@@ -74,7 +77,10 @@ int model_score(struct model *m, const float *rows, size_t n, float *margin, flo
 int model_contributions(struct model *m, const float *rows, size_t n, float *contributions, struct err *err)
 {
     assert(n <= MODEL_BATCH_MAX);
-    return n == 0 ? 0 : library_predict(m->library, PREDICT_CONTRIBUTIONS, rows, n, contributions, err);
+    if (!m->shap || m->library_alone)
+        return n == 0 ? 0 : library_predict(m->library, PREDICT_CONTRIBUTIONS, rows, n, contributions, err);
+    shap_contributions(m->shap, rows, n, contributions);
+    return 0;
 }
 
 /* The first of n numbers whose bits differ; n if none does. */
@@ -158,6 +164,14 @@ static void compile_forest(struct model *m)
         leave_to_library(m, err.msg);
 }
 
+static void compile_shap(struct model *m)
+{
+    const struct model_file *file = m->file;
+    if (file->booster == BOOSTER_DART || file->categorical ||
+        shap_create(file->trees, file->tree_count, file->feature_count, base_margin(file), &m->shap, NULL) < 0)
+        m->shap = NULL;
+}
+
 /* A library older than the file's writer would load it silently and may score it wrong. */
 static int check_version(const struct model_file *file, struct err *err)
 {
@@ -177,6 +191,7 @@ int model_create(const void *bytes, size_t size, struct model **out, struct err 
     if (model_file_read(bytes, size, &m->file, err) < 0 || check_version(m->file, err) < 0)
         goto failed;
     compile_forest(m);
+    compile_shap(m);
     if (library_create(bytes, size, m->file->feature_count, m->file->booster == BOOSTER_DART, &m->library, err) < 0 || compare_engines(m, err) < 0)
         goto failed;
     model_file_drop_trees(m->file);
@@ -193,6 +208,7 @@ void model_destroy(struct model *m)
         return;
     library_destroy(m->library);
     forest_destroy(m->forest);
+    shap_destroy(m->shap);
     model_file_destroy(m->file);
     free(m);
 }
@@ -275,11 +291,13 @@ int model_use_engine(struct model *m, const char *engine)
 {
     if (!strcmp(engine, library_engine)) {
         m->by_forest = false;
+        m->library_alone = true;
         return 0;
     }
     for (enum forest_path path = 0; m->forest && path < FOREST_PATHS; path++)
         if (!strcmp(engine, engine_names[path]) && forest_use(m->forest, path) == 0) {
             m->by_forest = true;
+            m->library_alone = false;
             return 0;
         }
     return -1;

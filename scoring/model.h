@@ -66,5 +66,6 @@ bool model_always_valid(const struct model *model);
  * score is the probability (binary:logistic), the bits that the C API gives. */
 int model_score(struct model *model, const float *rows, size_t n, float *margin, float *score, struct err *err);
 
-/* Exact TreeSHAP contributions: n x (feature_count + 1) floats, the last of a row being the bias. */
+/* Exact TreeSHAP contributions: n x (feature_count + 1) floats, the last of a row being the bias.  By shap.h where that
+ * takes the trees, else by the C API. */
 int model_contributions(struct model *model, const float *rows, size_t n, float *contributions, struct err *err);

@@ -77,6 +77,71 @@ static int score_file(const char *model_path, const char *engine, const char *ro
     return 0;
 }
 
+static int explain_rows(const char *model_path, const char *rows_path, const char *out_path)
+{
+    size_t size, bytes_of_rows;
+    char *bytes = read_whole(model_path, &size);
+    struct model *model = model_of(bytes, size);
+    float *rows = (float *)(void *)read_whole(rows_path, &bytes_of_rows);
+    size_t width = model_feature_count(model), n = bytes_of_rows / sizeof(float) / width;
+    float *contributions = malloc(n * (width + 1) * sizeof *contributions);
+    struct err err;
+    for (size_t r = 0; r < n; r += MODEL_BATCH_MAX)
+        if (model_contributions(model, rows + r * width, n - r < MODEL_BATCH_MAX ? n - r : MODEL_BATCH_MAX, contributions + r * (width + 1), &err) < 0)
+            stop("contributions", err.msg);
+    FILE *out = fopen(out_path, "wb");
+    if (!out || fwrite(contributions, (width + 1) * sizeof *contributions, n, out) != n || fclose(out))
+        stop(out_path, strerror(errno));
+    free(contributions);
+    free(rows);
+    free(bytes);
+    model_destroy(model);
+    return 0;
+}
+
+/* Contributions: time a row by weir and by the library, and the largest difference by the size of the row's margin */
+
+static double now_ns(void);
+
+static int explain_file(const char *model_path, size_t n)
+{
+    enum { ROWS = 64 };
+    size_t size;
+    char *bytes = read_whole(model_path, &size);
+    struct model *model = model_of(bytes, size);
+    size_t width = model_feature_count(model);
+    float *rows = malloc(ROWS * width * sizeof *rows), *out[2];
+    uint64_t seed = 7;
+    for (size_t i = 0; i < ROWS * width; i++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        rows[i] = seed >> 60 == 0 ? NAN : (float)(seed >> 33) / (float)(UINT64_C(1) << 31) * 1000.0f;
+    }
+    double ns[2], worst = 0;
+    n = n < ROWS ? n : ROWS;
+    for (int engine = 0; engine < 2; engine++) {
+        out[engine] = malloc(ROWS * (width + 1) * sizeof **out);
+        if (engine == 1)
+            model_use_engine(model, "xgboost");
+        ns[engine] = 1e30;
+        for (int turn = 0; turn < 5; turn++) {
+            double t = now_ns();
+            if (model_contributions(model, rows, n, out[engine], NULL) < 0)
+                stop("explain", "failed");
+            t = (now_ns() - t) / (double)n;
+            ns[engine] = t < ns[engine] ? t : ns[engine];
+        }
+    }
+    for (size_t i = 0; i < n * (width + 1); i++)
+        worst = fmax(worst, fabs((double)out[0][i] - (double)out[1][i]));
+    printf("%s: %zu rows: %.1f us a row, the library %.1f us, %.1fx; largest difference %.2g\n", model_path, n, ns[0] / 1e3, ns[1] / 1e3, ns[1] / ns[0], worst);
+    free(out[0]);
+    free(out[1]);
+    free(rows);
+    free(bytes);
+    model_destroy(model);
+    return 0;
+}
+
 /* The table */
 
 static uint64_t next(uint64_t *state)
@@ -191,6 +256,10 @@ int main(int argc, char **argv)
 {
     if (argc >= 6 && !strcmp(argv[1], "score"))
         return score_file(argv[2], argv[3], argv[4], argv[5], argc > 6 ? strtoul(argv[6], NULL, 10) : 64);
+    if (argc == 5 && !strcmp(argv[1], "contributions"))
+        return explain_rows(argv[2], argv[3], argv[4]);
+    if (argc >= 3 && !strcmp(argv[1], "explain"))
+        return explain_file(argv[2], argc > 3 ? strtoul(argv[3], NULL, 10) : 1);
     if (argc == 3 && !strcmp(argv[1], "engine")) {
         size_t size;
         char *bytes = read_whole(argv[2], &size);
@@ -201,7 +270,7 @@ int main(int argc, char **argv)
         return 0;
     }
     if (argc != 1 && (argc != 3 || atoi(argv[1]) < 1 || atoi(argv[2]) < 1)) {
-        fprintf(stderr, "usage: bench_forest [TREES DEPTH | score MODEL ENGINE ROWS OUT [BATCH] | engine MODEL]\n");
+        fprintf(stderr, "usage: bench_forest [TREES DEPTH | score MODEL ENGINE ROWS OUT [BATCH] | contributions MODEL ROWS OUT | explain MODEL [N] | engine MODEL]\n");
         return 2;
     }
     printf("ns a tree and row, one thread, %d features; times as fast as the library\n", FEATURES);

@@ -107,6 +107,31 @@ def test_margins_and_scores_are_the_librarys_bits(number, tmp_path):
     assert chosen == [engine for engine in ENGINES if engine in available][-1]
 
 
+@pytest.mark.parametrize("number", range(len(SHAPES)))
+def test_contributions_are_the_librarys(number, tmp_path):
+    """To 1e-6 of the largest, or by as much as the library's own contributions, made in float32, miss the margins."""
+    features, missing, rounds, shape = SHAPES[number]
+    random = np.random.default_rng(number)
+    x, y = training_set(features, missing, random)
+    parameters = {"objective": LOGISTIC, "nthread": 1, "seed": number, "verbosity": 0, "max_depth": 6, **shape}
+    booster = xgboost.train(parameters, xgboost.DMatrix(x, y), rounds)
+    model = tmp_path / "model.ubj"
+    booster.save_model(model)
+    rows = rows_for(booster, features, random)[:40]
+    rows[np.isinf(rows)] = 3.4e38  # a DMatrix takes no infinities
+    rows.tofile(tmp_path / "rows")
+    subprocess.run([SCORER, "contributions", model, tmp_path / "rows", tmp_path / "out"], check=True)
+    own = np.fromfile(tmp_path / "out", np.float32).reshape(len(rows), features + 1)
+    loaded = xgboost.Booster({"nthread": 1}, model_file=model)
+    library = loaded.predict(xgboost.DMatrix(rows), pred_contribs=True)
+    margin = loaded.predict(xgboost.DMatrix(rows), output_margin=True)
+    missed = np.abs(library.sum(axis=1, dtype=np.float64) - margin).max()
+    allowed = np.maximum(1e-6 * np.maximum(1, np.abs(library).max(axis=1)), missed)
+    excess = np.abs(own.astype(np.float64) - library).max(axis=1) / allowed
+    assert excess.max() <= 1, excess.max()
+    assert np.abs(library[:, :-1]).max() > 0
+
+
 def expect_bits(own, margin, value, objective, engine):
     assert differing(own[0], margin) == 0, f"{engine}: margins differ"
     if objective != LOGITRAW:  # whose value is the margin, and whose score is the probability
