@@ -1,9 +1,8 @@
 /* weir train: a model from a training set.
  *
  * The rows with a label are put in the order of their event time; the model learns from the earlier ones and is judged
- * on the latest (--held-out), which it never saw: as it will be when it meets tomorrow's events. */
-#include <inttypes.h>
-#include <math.h>
+ * on the latest (--held-out), which it never saw: as it will be when it meets tomorrow's events.  With --early-stopping
+ * the latest of the earlier ones are not learned from but say when to stop, so the judgement stays honest. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +11,12 @@
 #include "consumer/clock.h"
 #include "consumer/commands/arguments.h"
 #include "consumer/commands/command.h"
+#include "consumer/commands/train_outcome.h"
 #include "consumer/config/config.h"
 #include "consumer/file.h"
 #include "consumer/hash.h"
 #include "consumer/progress.h"
-#include "consumer/train/train.h"
+#include "consumer/train/beside.h"
 #include "scoring/model.h"
 
 static volatile int stopped;
@@ -27,27 +27,13 @@ static void stop(int signal)
     stopped = 1;
 }
 
-struct options {
-    const char *input, *output, *features, *label;
-    int64_t rounds, max_depth, seed, threads;
-    double eta, held_out;
-    struct thresholds thresholds;
-    bool json;
-};
-
-struct outcome {
-    const struct options *options;
-    size_t rows, trees, columns, model_bytes;
-    uint64_t unlabelled, incomplete;
-    struct train_quality train, held_out;
-    char sha256[65];
-    double seconds;
-};
-
 static const char about[] =
     "Trains an XGBoost model (binary:logistic, tree_method hist) from a CSV training set as `weir replay --export` writes\n"
     "it. The earlier rows by event time are learned from, the latest are held out and judged. The model file carries the\n"
-    "features' names. The same set, options and seed give the same bytes with one thread.";
+    "features' names. The same set, options and seed give the same bytes with one thread.\n"
+    "\n"
+    "Beside the model it writes MODEL.golden.csv, rows and what XGBoost gives for them, which weir compares wherever it\n"
+    "loads the model, and with --features MODEL.baseline.json, the statistics that monitoring compares with.";
 
 static enum arguments_outcome take_options(int argc, char **argv, struct options *o, struct err *err)
 {
@@ -61,9 +47,13 @@ static enum arguments_outcome take_options(int argc, char **argv, struct options
         {"max-depth", ARGUMENT_COUNT, &o->max_depth, 1, 30, "N", "of a tree (default 6)"},
         {"eta", ARGUMENT_REAL, &o->eta, 1e-6, 1, "RATE", "learning rate (default 0.1)"},
         {"seed", ARGUMENT_COUNT, &o->seed, 0, 2147483647, "N", "of XGBoost's random choices (default 1)"},
+        {"params", ARGUMENT_TEXT, &o->params, 0, 0, "KEY=VALUE,...|FILE", "any XGBoost parameters, over these; or a file of lines KEY=VALUE"},
+        {"early-stopping", ARGUMENT_COUNT, &o->patience, 1, 100000, "N", "stop after N rounds without a better eval_metric, keep the best"},
+        {"stop-share", ARGUMENT_REAL, &o->stop_share, 0.01, 0.9, "SHARE", "of the rows not held out, the latest, that say when (default 0.2)"},
         {"threads", ARGUMENT_COUNT, &o->threads, 1, 1024, "N", "more are faster, the last bits may then differ (default 1)"},
         {"review", ARGUMENT_REAL, &o->thresholds.review, 0, 1, "SCORE", "decision threshold to judge at (default 0.5)"},
         {"decline", ARGUMENT_REAL, &o->thresholds.decline, 0, 1, "SCORE", "decision threshold to judge at (default 0.9)"},
+        {"bare", ARGUMENT_FLAG, &o->bare, 0, 0, NULL, "the model alone: no golden rows, no baseline"},
         {"json", ARGUMENT_FLAG, &o->json, 0, 0, NULL, "the result as JSON"},
     };
     enum arguments_outcome outcome = arguments_take(argc, argv, about, table, sizeof table / sizeof *table, err);
@@ -75,23 +65,18 @@ static enum arguments_outcome take_options(int argc, char **argv, struct options
 }
 
 /* The columns must be the feature file's, by name and order: else the model would be refused when it is to serve. */
-static int check_columns(const struct options *o, const struct training_set *set, struct err *err)
+static int check_columns(const struct options *o, const struct training_set *set, struct field_set *fields, struct feature_spec **out, struct err *err)
 {
-    struct field_set fields;
-    struct feature_spec *spec = NULL;
     if (!o->features)
         return 0;
-    field_set_init(&fields);
-    int status = feature_file_load(o->features, &fields, &spec, err);
+    int status = feature_file_load(o->features, fields, out, err);
+    const struct feature_spec *spec = *out;
     for (size_t i = 0; status == 0 && (i < spec->count || i < set->columns); i++) {
         const char *theirs = i < spec->count ? spec->features[i].name : NULL, *ours = i < set->columns ? set->names[i] : NULL;
         if (!theirs || !ours || strcmp(theirs, ours))
             status = err_set(err, "column %zu is '%s' in %s but '%s' in %s: export the training set with this feature file", i,
                              ours ? ours : "(none)", o->input, theirs ? theirs : "(none)", o->features);
     }
-    if (spec)
-        feature_spec_destroy(spec);
-    field_set_finish(&fields);
     return status;
 }
 
@@ -100,14 +85,20 @@ static void on_round(void *opaque, int round)
     progress_update(opaque, round);
 }
 
-static int train(const struct options *o, const struct training_set *set, size_t rows, char **model, size_t *size, struct err *err)
+static int train(const struct options *o, const struct training_set *set, size_t rows, char **model, size_t *size, struct outcome *out, struct err *err)
 {
     struct progress progress;
+    struct parameters parameters = {0};
+    out->stop_rows = o->patience ? (size_t)((double)rows * o->stop_share) : 0;
     struct train_options options = {.rounds = (int)o->rounds, .max_depth = (int)o->max_depth, .threads = (int)o->threads, .eta = o->eta,
-                                    .seed = o->seed, .on_round = on_round, .opaque = &progress, .stopped = &stopped};
+                                    .seed = o->seed, .parameters = &parameters, .patience = (int)o->patience, .stop_rows = out->stop_rows,
+                                    .on_round = on_round, .opaque = &progress, .stopped = &stopped};
+    if (o->params && parameters_read(o->params, &parameters, err) < 0)
+        return -1;
     progress_start(&progress, "train (trees)", o->rounds);
-    int status = train_model(set, rows, &options, model, size, err);
+    int status = train_model(set, rows - out->stop_rows, &options, model, size, &out->stop, err);
     progress_end(&progress);
+    parameters_finish(&parameters);
     return status;
 }
 
@@ -121,6 +112,8 @@ static int assess(const struct options *o, const struct training_set *set, size_
     out->trees = model_tree_count(model);
     int status = model_check_features(model, (const char *const *)set->names, set->columns, err);
     if (status == 0)
+        status = model_prove(model, NULL, DIFFERENCE_REFUSE, err);
+    if (status == 0)
         status = train_assess(model, set, 0, cut, o->thresholds, &out->train, err);
     if (status == 0)
         status = train_assess(model, set, cut, set->rows, o->thresholds, &out->held_out, err);
@@ -128,7 +121,19 @@ static int assess(const struct options *o, const struct training_set *set, size_
     return status;
 }
 
-static int train_and_write(const struct options *o, struct training_set *set, struct outcome *out, struct err *err)
+/* The model last: whoever watches its file finds what lies beside it. */
+static int write_files(const struct options *o, const struct training_set *set, size_t cut, const struct feature_spec *spec, const char *bytes, size_t size,
+                       struct outcome *out, struct err *err)
+{
+    if (!o->bare && beside_write_golden(o->output, bytes, size, set, err) < 0)
+        return -1;
+    out->baseline = !o->bare && spec;
+    if (out->baseline && beside_write_baseline(o->output, bytes, size, set, cut < set->rows ? cut : 0, spec, err) < 0)
+        return -1;
+    return file_write(o->output, bytes, size, err);
+}
+
+static int train_and_write(const struct options *o, struct training_set *set, const struct feature_spec *spec, struct outcome *out, struct err *err)
 {
     char *bytes = NULL;
     size_t size;
@@ -138,11 +143,11 @@ static int train_and_write(const struct options *o, struct training_set *set, st
     size_t cut = set->rows - (size_t)((double)set->rows * o->held_out);
     int status = training_set_sort(set, err);
     if (status == 0)
-        status = train(o, set, cut, &bytes, &size, err);
+        status = train(o, set, cut, &bytes, &size, out, err);
     if (status == 0)
         status = assess(o, set, cut, bytes, size, out, err);
     if (status == 0)
-        status = file_write(o->output, bytes, size, err);
+        status = write_files(o, set, cut, spec, bytes, size, out, err);
     if (status == 0) {
         sha256(bytes, size, digest);
         sha256_hex(digest, out->sha256);
@@ -156,75 +161,9 @@ static int train_and_write(const struct options *o, struct training_set *set, st
     return status;
 }
 
-/* The result */
-
-static const char *number(char text[32], double v)
-{
-    snprintf(text, 32, isnan(v) ? "-" : "%.4f", v);
-    return text;
-}
-
-static void print_part(const char *name, const struct train_quality *q)
-{
-    char auc[32], ap[32], p1[32], r1[32], f1[32], p2[32], r2[32], f2[32];
-    printf("%-9s %9" PRIu64 " %8" PRIu64 "  %6s %6s  %6s %6s %6s  %6s %6s %6s\n", name, q->rows, q->ranking.positives,
-           number(auc, q->ranking.auc), number(ap, q->ranking.average_precision), number(p1, quality_precision(&q->at_review)),
-           number(r1, quality_recall(&q->at_review)), number(f1, quality_f1(&q->at_review)), number(p2, quality_precision(&q->at_decline)),
-           number(r2, quality_recall(&q->at_decline)), number(f2, quality_f1(&q->at_decline)));
-}
-
-static void print_text(const struct outcome *out)
-{
-    const struct options *o = out->options;
-    printf("%s: %zu trees, %zu features, %zu bytes, sha256 %s, in %.1f s\n", o->output, out->trees, out->columns, out->model_bytes, out->sha256,
-           out->seconds);
-    printf("%zu rows with a label; left out without one: %" PRIu64 "; with incomplete windows: %" PRIu64 "\n\n", out->rows, out->unlabelled,
-           out->incomplete);
-    printf("%-9s %9s %8s  %6s %6s  %-20s  %-20s\n", "", "rows", "fraud", "AUC", "AP", "at score >= review", "at score >= decline");
-    printf("%-9s %9s %8s  %6s %6s  %6s %6s %6s  %6s %6s %6s\n", "", "", "", "", "", "prec", "recall", "F1", "prec", "recall", "F1");
-    print_part("train", &out->train);
-    print_part("held out", &out->held_out);
-    printf("\nreview %g, decline %g; held out: the latest %g %% by event time\n", o->thresholds.review, o->thresholds.decline, 100 * o->held_out);
-}
-
-static const char *json_number(char text[32], double v)
-{
-    snprintf(text, 32, isnan(v) ? "null" : "%.17g", v);
-    return text;
-}
-
-static void print_json_decision(const char *name, double threshold, const struct confusion *c)
-{
-    char precision[32], recall[32], f1[32], at[32];
-    printf(", \"%s\": {\"threshold\": %s, \"precision\": %s, \"recall\": %s, \"f1\": %s, \"true_positive\": %" PRIu64 ", \"false_positive\": %" PRIu64
-           ", \"false_negative\": %" PRIu64 ", \"true_negative\": %" PRIu64 "}",
-           name, json_number(at, threshold), json_number(precision, quality_precision(c)), json_number(recall, quality_recall(c)),
-           json_number(f1, quality_f1(c)), c->true_positive, c->false_positive, c->false_negative, c->true_negative);
-}
-
-static void print_json_part(const char *name, const struct train_quality *q, struct thresholds t)
-{
-    char auc[32], ap[32];
-    printf(", \"%s\": {\"rows\": %" PRIu64 ", \"fraud\": %" PRIu64 ", \"auc\": %s, \"average_precision\": %s", name, q->rows, q->ranking.positives,
-           json_number(auc, q->ranking.auc), json_number(ap, q->ranking.average_precision));
-    print_json_decision("review", t.review, &q->at_review);
-    print_json_decision("decline", t.decline, &q->at_decline);
-    printf("}");
-}
-
-static void print_json(const struct outcome *out)
-{
-    printf("{\"trees\": %zu, \"features\": %zu, \"model_bytes\": %zu, \"model_sha256\": \"%s\", \"rows\": %zu, \"unlabelled\": %" PRIu64
-           ", \"incomplete\": %" PRIu64 ", \"seconds\": %.3f",
-           out->trees, out->columns, out->model_bytes, out->sha256, out->rows, out->unlabelled, out->incomplete, out->seconds);
-    print_json_part("train", &out->train, out->options->thresholds);
-    print_json_part("held_out", &out->held_out, out->options->thresholds);
-    printf("}\n");
-}
-
 int command_train(int argc, char **argv)
 {
-    struct options o = {.label = "label", .rounds = 100, .max_depth = 6, .seed = 1, .threads = 1, .eta = 0.1, .held_out = 0.2,
+    struct options o = {.label = "label", .rounds = 100, .max_depth = 6, .seed = 1, .threads = 1, .eta = 0.1, .held_out = 0.2, .stop_share = 0.2,
                         .thresholds = {0.5, 0.9}};
     struct err err;
     enum arguments_outcome given = take_options(argc, argv, &o, &err);
@@ -238,17 +177,23 @@ int command_train(int argc, char **argv)
     int64_t started_ns = clock_monotonic_ns();
     struct training_set set;
     struct outcome out = {.options = &o};
+    struct field_set fields;
+    struct feature_spec *spec = NULL;
+    field_set_init(&fields);
     int status = training_set_read(o.input, o.label, &set, &err);
     if (status == 0) {
-        if ((status = check_columns(&o, &set, &err)) == 0)
-            status = train_and_write(&o, &set, &out, &err);
+        if ((status = check_columns(&o, &set, &fields, &spec, &err)) == 0)
+            status = train_and_write(&o, &set, spec, &out, &err);
         training_set_finish(&set);
     }
+    if (spec)
+        feature_spec_destroy(spec);
+    field_set_finish(&fields);
     if (status < 0) {
         fprintf(stderr, "weir train: %s\n", err.msg);
         return 1;
     }
     out.seconds = (double)(clock_monotonic_ns() - started_ns) / 1e9;
-    (o.json ? print_json : print_text)(&out);
+    (o.json ? train_print_json : train_print_text)(&out);
     return 0;
 }

@@ -60,7 +60,7 @@ static int train_one(struct training *t, struct err *err)
     struct train_quality quality;
     struct train_options options = {.rounds = t->target->rounds, .max_depth = t->target->depth, .threads = 1, .eta = 0.2, .seed = t->p->seed & INT32_MAX,
         .stopped = t->p->stopped};
-    int result = train_model(t->set, t->p->learned, &options, &bytes, &size, err);
+    int result = train_model(t->set, t->p->learned, &options, &bytes, &size, NULL, err);
     if (result == 0)
         result = file_write(t->target->path, bytes, size, err);
     if (result == 0)

@@ -210,7 +210,7 @@ static char *train(const struct training_set *set, struct train_options options,
 {
     char *bytes;
     struct err err;
-    if (train_model(set, set->rows, &options, &bytes, size, &err))
+    if (train_model(set, set->rows, &options, &bytes, size, NULL, &err))
         fail_msg("%s", err.msg);
     return bytes;
 }
@@ -268,7 +268,7 @@ static void labels_of_one_kind_are_nothing_to_learn_from(void **state)
         training_set_init(&set, &name, 1, NULL);
         for (int i = 0; i < 10; i++)
             *training_set_add(&set, i, label) = (float)i;
-        assert_int_equal(train_model(&set, 10, &usual, &bytes, &size, &err), -1);
+        assert_int_equal(train_model(&set, 10, &usual, &bytes, &size, NULL, &err), -1);
         assert_non_null(strstr(err.msg, "both kinds are needed"));
         training_set_finish(&set);
     }
@@ -293,7 +293,7 @@ static void training_stops_when_asked(void **state)
     size_t size;
     struct err err;
     fill(&set, 500);
-    assert_int_equal(train_model(&set, 500, &options, &bytes, &size, &err), -1);
+    assert_int_equal(train_model(&set, 500, &options, &bytes, &size, NULL, &err), -1);
     assert_string_equal(err.msg, "interrupted after 3 of 30 rounds; no model was written");
     training_set_finish(&set);
 }
