@@ -218,7 +218,7 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     warn_of_idle_settings(config);
     arm_failpoints(config);
     struct registry_options registry = registry_options_of(config);
-    struct http_handlers handlers = {w, http_ready, http_metrics, http_status};
+    struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status};
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||
         observer_create(config, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||

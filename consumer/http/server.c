@@ -1,4 +1,4 @@
-/* libmicrohttpd behind four paths.  The listening socket is ours, so that a taken port says what to do about it; one
+/* libmicrohttpd behind six paths.  The listening socket is ours, so that a taken port says what to do about it; one
  * thread of the library polls it and calls us. */
 #include "consumer/http/server.h"
 
@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "consumer/http/embedded.h"
 
 enum { HOST_MAX = 256 };
 
@@ -125,6 +127,7 @@ static enum MHD_Result answer(struct MHD_Connection *connection, unsigned status
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
     MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     MHD_add_response_header(response, "X-Content-Type-Options", "nosniff");
+    MHD_add_response_header(response, "Content-Security-Policy", "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; connect-src 'self'");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, "GET, HEAD");
     enum MHD_Result result = MHD_queue_response(connection, status, response);
@@ -164,7 +167,11 @@ static enum MHD_Result answer_path(struct http_server *server, struct MHD_Connec
         return answer_ready(server, connection);
     if (!strcmp(path, "/status") && server->handlers.status)
         return answer_text(server, connection, "application/json", server->handlers.status);
-    return answer_plain(connection, MHD_HTTP_NOT_FOUND, "not found; there are /metrics, /live, /ready and /status\n");
+    if (!strcmp(path, "/overview") && server->handlers.overview)
+        return answer_text(server, connection, "application/json", server->handlers.overview);
+    if (!strcmp(path, "/") && server->handlers.overview)
+        return answer(connection, MHD_HTTP_OK, "text/html; charset=utf-8", http_page, strlen(http_page));
+    return answer_plain(connection, MHD_HTTP_NOT_FOUND, "not found; there are /, /metrics, /live, /ready, /status and /overview\n");
 }
 
 /* Called when the head of a request is there; what a client sends behind it is not read. */

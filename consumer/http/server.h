@@ -1,4 +1,5 @@
-/* The HTTP endpoint: GET and HEAD of /metrics, /live, /ready and /status, one thread, no other path.
+/* The HTTP endpoint: GET and HEAD of /metrics, /live, /ready, /status, /overview and / (the page that shows it), one
+ * thread, no other path.
  *
  * Answers: 200; /ready 503 until ready; 404, 405 (with Allow); 500 where the text does not fit HTTP_BODY_MAX (half a
  * /metrics would look like counters that vanished).  At most HTTP_CONNECTIONS_MAX connections, each closed
@@ -15,6 +16,7 @@ struct http_handlers {
     int (*ready)(void *context);                              /* 1: ready to work; NULL: always */
     void (*metrics)(void *context, struct text_buffer *text); /* Prometheus text */
     void (*status)(void *context, struct text_buffer *text);  /* JSON */
+    void (*overview)(void *context, struct text_buffer *text); /* JSON, what page.html shows; NULL: neither is there */
 };
 
 struct http_server;

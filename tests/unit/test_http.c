@@ -41,11 +41,17 @@ static void write_status(void *context, struct text_buffer *text)
     text_add(text, "{}");
 }
 
+static void write_overview(void *context, struct text_buffer *text)
+{
+    (void)context;
+    text_add(text, "{\"app_id\": \"fraud\"}");
+}
+
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
     struct err err;
-    if (http_server_start("127.0.0.1:0", &(struct http_handlers){f, is_ready, write_metrics, write_status}, &f->server, &err) < 0)
+    if (http_server_start("127.0.0.1:0", &(struct http_handlers){f, is_ready, write_metrics, write_status, write_overview}, &f->server, &err) < 0)
         fail_msg("%s", err.msg);
     *state = f;
     return 0;
@@ -141,6 +147,21 @@ static void status_is_json(void **state)
     assert_string_equal(body_of(response), "{}");
 }
 
+static void the_page_and_what_it_shows(void **state)
+{
+    const char *response = ask(*state, "GET", "/overview");
+    assert_non_null(strstr(response, "Content-Type: application/json\r\n"));
+    assert_string_equal(body_of(response), "{\"app_id\": \"fraud\"}");
+    response = ask(*state, "GET", "/");
+    assert_int_equal(status_of(response), 200);
+    assert_non_null(strstr(response, "Content-Type: text/html; charset=utf-8\r\n"));
+    assert_non_null(strstr(response, "Content-Security-Policy: default-src 'none';"));
+    assert_non_null(strstr(response, "fetch(\"/overview\""));
+    assert_null(strstr(body_of(response), "https://")); /* nothing from outside */
+    size_t size = strlen(response);
+    assert_string_equal(response + size - 8, "</html>\n");
+}
+
 static void head_has_no_body(void **state)
 {
     const char *response = ask(*state, "HEAD", "/metrics");
@@ -151,7 +172,7 @@ static void head_has_no_body(void **state)
 
 static void other_paths_are_not_found(void **state)
 {
-    static const char *const paths[] = {"/", "/metric", "/metrics/", "/metrics/../status", "//metrics", "/etc/passwd"};
+    static const char *const paths[] = {"/page", "/metric", "/metrics/", "/metrics/../status", "//metrics", "/etc/passwd"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
         assert_int_equal(status_of(ask(*state, "GET", paths[i])), 404);
 }
@@ -265,7 +286,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(metrics_are_served), TEST(a_query_does_not_change_the_path), TEST(live_is_always_ok), TEST(ready_follows_the_shell),
-        TEST(status_is_json), TEST(head_has_no_body), TEST(other_paths_are_not_found), TEST(other_methods_are_not_allowed),
+        TEST(status_is_json), TEST(the_page_and_what_it_shows), TEST(head_has_no_body), TEST(other_paths_are_not_found), TEST(other_methods_are_not_allowed),
         TEST(a_body_is_not_read), TEST(an_answer_too_large_is_an_error_and_not_cut), TEST(garbage_is_refused_and_the_next_one_served),
         TEST(connections_are_bounded), TEST(a_free_port_is_told), TEST(a_taken_port_is_an_error_that_says_what_to_do),
         cmocka_unit_test(a_port_is_free_again_after_stop), cmocka_unit_test(wrong_addresses_are_refused),
