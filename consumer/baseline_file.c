@@ -1,208 +1,179 @@
+/* A baseline from JSON: every number in its range, every list in its length and order, every sum as it must be. */
 #include "consumer/baseline_file.h"
 
-#include <float.h>
-#include <jansson.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/baseline/reading.h"
 #include "consumer/file.h"
+#include "monitor/baseline_parts.h"
 
-/* Where in the file we are, for messages: "baseline.json: feature `amount`: ...". */
-struct place {
-    const char *path;
-    char column[160];
-    struct err *err;
-};
+/* ---- segments ---- */
 
-static int refuse(const struct place *place, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(const struct place *place, const char *format, ...)
+static int read_part(struct reading *r, json_t *object, const char *const *names, size_t count, struct baseline_part *part)
 {
-    char what[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(what, sizeof what, format, args);
-    va_end(args);
-    return err_set(place->err, "%s: %s%s; make the baseline anew from data of these features", place->path, place->column, what);
-}
-
-/* Reading */
-
-static int known_keys(const struct place *place, json_t *object, const char *const *known)
-{
-    const char *key;
-    json_t *value;
-    json_object_foreach(object, key, value)
-    {
-        size_t i = 0;
-        while (known[i] && strcmp(known[i], key) != 0)
-            i++;
-        if (!known[i])
-            return refuse(place, "unknown key `%.100s`", key);
-    }
-    return 0;
-}
-
-static int read_count(const struct place *place, json_t *object, const char *key, int64_t *out)
-{
-    json_t *value = json_object_get(object, key);
-    if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > (int64_t)1 << 53)
-        return refuse(place, "`%s` must be a whole number from 0 to 2^53", key);
-    *out = json_integer_value(value);
-    return 0;
-}
-
-static int read_number(const struct place *place, json_t *object, const char *key, double *out)
-{
-    json_t *value = json_object_get(object, key);
-    if (!json_is_number(value) || !(fabs(json_number_value(value)) <= (double)FLT_MAX))
-        return refuse(place, "`%s` must be a number in the range of a float", key);
-    *out = json_number_value(value);
-    return 0;
-}
-
-static int read_edges(const struct place *place, json_t *array, struct baseline_column *column)
-{
-    size_t wanted = column->count ? BASELINE_EDGES : 0;
-    if (!json_is_array(array) || json_array_size(array) != wanted)
-        return refuse(place, "`edges` must be a list of %zu numbers", wanted);
-    for (size_t i = 0; i < wanted; i++) {
-        json_t *value = json_array_get(array, i);
-        if (!json_is_number(value) || !(fabs(json_number_value(value)) <= (double)FLT_MAX))
-            return refuse(place, "`edges`, entry %zu: not a number in the range of a float", i + 1);
-        float edge = (float)json_number_value(value);
-        if (i > 0 && edge < column->edges[i - 1])
-            return refuse(place, "`edges`, entry %zu: smaller than the one before", i + 1);
-        column->edges[i] = edge;
-    }
-    return 0;
-}
-
-static int read_counts(const struct place *place, json_t *array, struct baseline_column *column)
-{
-    size_t wanted = column->count ? BASELINE_FINE : 0;
-    int64_t sum = 0;
-    if (!json_is_array(array) || json_array_size(array) != wanted)
-        return refuse(place, "`counts` must be a list of %zu whole numbers", wanted);
-    for (size_t i = 0; i < wanted; i++) {
-        json_t *value = json_array_get(array, i);
-        if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > column->count)
-            return refuse(place, "`counts`, entry %zu: not a whole number from 0 to `count`", i + 1);
-        bool tied = i > 0 && i < BASELINE_EDGES && column->edges[i] == column->edges[i - 1];
-        if (tied && json_integer_value(value) > 0)
-            return refuse(place, "`counts`, entry %zu: the edges on both sides are equal, so it must be 0", i + 1);
-        sum += column->counts[i] = json_integer_value(value);
-    }
-    return sum == column->count ? 0 : refuse(place, "`counts` does not add up to `count`");
-}
-
-static int read_column(const struct place *place, json_t *object, struct baseline_column *column)
-{
-    static const char *const keys[] = {"name", "count", "missing", "min", "max", "mean", "std", "edges", "counts", NULL};
-    if (known_keys(place, object, keys) < 0 || read_count(place, object, "count", &column->count) < 0 ||
-        read_count(place, object, "missing", &column->missing) < 0 || read_number(place, object, "min", &column->min) < 0 ||
-        read_number(place, object, "max", &column->max) < 0 || read_number(place, object, "mean", &column->mean) < 0 ||
-        read_number(place, object, "std", &column->std) < 0)
+    if (reading_known_keys(r, object, KEYS("value", "events", "features", "score", "outcome")) < 0 || reading_text(r, object, "value", false, &part->value) < 0)
         return -1;
-    if (column->min > column->max || column->std < 0)
-        return refuse(place, "`min` is over `max`, or `std` below 0");
-    if (read_edges(place, json_object_get(object, "edges"), column) < 0)
-        return -1;
-    return read_counts(place, json_object_get(object, "counts"), column);
-}
-
-static int read_feature(struct place *place, json_t *object, size_t i, const char *name, struct baseline_column *column)
-{
-    const char *found = json_string_value(json_object_get(object, "name"));
-    if (!found)
-        return refuse(place, "`features`, entry %zu: not a column with a `name`", i + 1);
-    if (strcmp(found, name) != 0)
-        return refuse(place, "feature %zu is `%.100s`, but `%.100s` in the feature file: the baseline belongs to other features", i + 1,
-                      found, name);
-    snprintf(place->column, sizeof place->column, "feature `%.100s`: ", name);
-    int result = read_column(place, object, column);
-    place->column[0] = 0;
-    if (result == 0 && !(column->name = strdup(name)))
-        return refuse(place, "memory is short");
+    if (!(part->features = baseline_columns_create(count)))
+        return reading_memory_is_short(r);
+    part->score.gain = part->score.contribution = part->score.contribution_std = NAN;
+    size_t before = reading_enter(r, "value", part->value);
+    int result = reading_count(r, object, "events", &part->events);
+    if (result == 0)
+        result = reading_features(r, json_object_get(object, "features"), names, count, part->features);
+    if (result == 0)
+        result = reading_scores(r, object, &part->score, &part->has_score, &part->outcome);
+    reading_leave(r, before);
     return result;
 }
 
-static int read_features(struct place *place, json_t *array, const char *const *names, struct baseline *baseline)
+static int read_parts(struct reading *r, json_t *object, const char *const *names, size_t count, struct baseline_segment *segment)
 {
-    if (!json_is_array(array))
-        return refuse(place, "`features` must be a list");
-    if (json_array_size(array) != baseline->count)
-        return refuse(place, "%zu features, but %zu in the feature file: the baseline belongs to other features", json_array_size(array),
-                      baseline->count);
-    for (size_t i = 0; i < baseline->count; i++)
-        if (read_feature(place, json_array_get(array, i), i, names[i], &baseline->features[i]) < 0)
+    size_t n;
+    if (reading_list(r, object, "parts", BASELINE_PARTS_MAX, &n) < 0)
+        return -1;
+    if (!(segment->parts = calloc(n + 1, sizeof *segment->parts)))
+        return reading_memory_is_short(r);
+    for (size_t i = 0; i < n; i++) {
+        segment->part_count = i + 1;
+        if (read_part(r, json_array_get(json_object_get(object, "parts"), i), names, count, &segment->parts[i]) < 0)
             return -1;
+    }
     return 0;
 }
 
-static int read_score(struct place *place, json_t *object, struct baseline *baseline)
+static int read_segment(struct reading *r, json_t *object, const char *const *names, const struct baseline *baseline, struct baseline_segment *segment)
 {
-    if (json_is_null(object))
-        return 0;
-    if (!json_is_object(object))
-        return refuse(place, "`score` must be a column or null");
-    strcpy(place->column, "score: ");
-    int result = read_column(place, object, &baseline->score);
-    place->column[0] = 0;
-    baseline->has_score = true;
-    if (result == 0 && !(baseline->score.name = strdup("score")))
-        return refuse(place, "memory is short");
+    if (reading_known_keys(r, object, KEYS("field", "missing", "missing_hours", "categories", "parts")) < 0 ||
+        reading_text(r, object, "field", false, &segment->field) < 0)
+        return -1;
+    size_t before = reading_enter(r, "segment", segment->field);
+    int result = reading_count(r, object, "missing", &segment->missing);
+    if (result == 0)
+        result = reading_hours(r, object, "missing_hours", &segment->missing, 1, &segment->missing_hours);
+    if (result == 0)
+        result = reading_categories(r, json_object_get(object, "categories"), false, baseline->sampled - segment->missing, &segment->categories);
+    if (result == 0)
+        result = read_parts(r, object, names, baseline->count, segment);
+    reading_leave(r, before);
     return result;
 }
 
-static int read_hash(const struct place *place, json_t *value, uint8_t hash[32])
+static int read_segments(struct reading *r, json_t *root, const char *const *names, struct baseline *baseline)
+{
+    size_t n;
+    if (reading_list(r, root, "segments", BASELINE_SEGMENTS_MAX, &n) < 0)
+        return -1;
+    if (!(baseline->segments = calloc(n + 1, sizeof *baseline->segments)))
+        return reading_memory_is_short(r);
+    for (size_t i = 0; i < n; i++) {
+        baseline->segment_count = i + 1;
+        if (read_segment(r, json_array_get(json_object_get(root, "segments"), i), names, baseline, &baseline->segments[i]) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+/* ---- the whole ---- */
+
+static int read_hash(const struct reading *r, json_t *value, uint8_t hash[32])
 {
     static const char digits[] = "0123456789abcdef";
     const char *text = json_string_value(value);
     if (!text || strlen(text) != 64 || strspn(text, digits) != 64)
-        return refuse(place, "`feature_spec_sha256` must be 64 hexadecimal digits");
+        return reading_refuse(r, "`feature_spec_sha256` must be 64 hexadecimal digits");
     for (size_t i = 0; i < 32; i++)
         hash[i] = (uint8_t)((strchr(digits, text[2 * i]) - digits) * 16 + (strchr(digits, text[2 * i + 1]) - digits));
     return 0;
 }
 
-static int read_model_id(const struct place *place, json_t *value, struct baseline *baseline)
+static int read_rejects(const struct reading *r, json_t *root, struct baseline *baseline)
 {
-    if (json_is_null(value))
-        return 0;
-    if (!json_is_string(value))
-        return refuse(place, "`model_id` must be a string or null");
-    baseline->model_id = strdup(json_string_value(value));
-    return baseline->model_id ? 0 : refuse(place, "memory is short");
+    size_t n;
+    if (reading_list(r, root, "rejects", BASELINE_REJECTS_MAX, &n) < 0)
+        return -1;
+    if (!(baseline->rejects = calloc(n + 1, sizeof *baseline->rejects)))
+        return reading_memory_is_short(r);
+    for (size_t i = 0; i < n; i++) {
+        json_t *object = json_array_get(json_object_get(root, "rejects"), i);
+        struct baseline_reject *reject = &baseline->rejects[i];
+        baseline->reject_count = i + 1;
+        if (reading_known_keys(r, object, KEYS("reason", "field", "count")) < 0 || reading_text(r, object, "reason", false, &reject->reason) < 0 ||
+            reading_text(r, object, "field", true, &reject->field) < 0 || reading_count(r, object, "count", &reject->count) < 0)
+            return -1;
+    }
+    return 0;
 }
 
-static int read_baseline(struct place *place, json_t *root, const char *const *names, struct baseline *baseline)
+static int read_distincts(const struct reading *r, json_t *root, struct baseline *baseline)
 {
-    static const char *const keys[] = {"format", "version", "feature_spec_sha256", "model_id", "features", "score", NULL};
+    size_t n;
+    if (reading_list(r, root, "distinct", 4096, &n) < 0)
+        return -1;
+    if (!(baseline->distincts = calloc(n + 1, sizeof *baseline->distincts)))
+        return reading_memory_is_short(r);
+    for (size_t i = 0; i < n; i++) {
+        json_t *object = json_array_get(json_object_get(root, "distinct"), i);
+        struct baseline_distinct *d = &baseline->distincts[i];
+        baseline->distinct_count = i + 1;
+        if (reading_known_keys(r, object, KEYS("field", "window_ms", "windows", "mean")) < 0 || reading_text(r, object, "field", false, &d->field) < 0 ||
+            reading_count(r, object, "window_ms", &d->window_ms) < 0 || reading_count(r, object, "windows", &d->windows) < 0 ||
+            reading_number(r, object, "mean", &d->mean) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int read_times(const struct reading *r, json_t *root, struct baseline *b)
+{
+    if (reading_absent(json_object_get(root, "from_ms")) && reading_absent(json_object_get(root, "to_ms")))
+        return 0;
+    if (reading_count(r, root, "from_ms", &b->from_ms) < 0 || reading_count(r, root, "to_ms", &b->to_ms) < 0 ||
+        reading_counts(r, root, "hour_events", BASELINE_HOURS, b->hour_events) < 0 ||
+        reading_counts(r, root, "hour_covered_ms", BASELINE_HOURS, b->hour_covered_ms) < 0)
+        return -1;
+    return b->from_ms <= b->to_ms && reading_total(b->hour_events, BASELINE_HOURS) == b->events
+               ? 0
+               : reading_refuse(r, "`from_ms` is after `to_ms`, or `hour_events` does not add up to `events`");
+}
+
+static int read_totals(const struct reading *r, json_t *root, struct baseline *b)
+{
+    if (reading_count(r, root, "events", &b->events) < 0 || reading_count(r, root, "sampled", &b->sampled) < 0 ||
+        reading_count(r, root, "records", &b->records) < 0 || read_times(r, root, b) < 0)
+        return -1;
+    return b->sampled <= b->events && b->events <= b->records ? 0 : reading_refuse(r, "`sampled` is over `events`, or `events` over `records`");
+}
+
+static int read_baseline(struct reading *r, json_t *root, const char *const *names, struct baseline *b)
+{
     const char *format = json_string_value(json_object_get(root, "format"));
     if (!format || strcmp(format, "weir-baseline") != 0)
-        return refuse(place, "not a baseline (`format` is not \"weir-baseline\")");
+        return reading_refuse(r, "not a baseline (`format` is not \"weir-baseline\")");
     json_t *version = json_object_get(root, "version");
-    if (!json_is_integer(version) || json_integer_value(version) != 1)
-        return refuse(place, "`version` is not 1, the one that this weir reads");
-    if (known_keys(place, root, keys) < 0 || read_hash(place, json_object_get(root, "feature_spec_sha256"), baseline->feature_spec_sha256) < 0 ||
-        read_model_id(place, json_object_get(root, "model_id"), baseline) < 0 ||
-        read_features(place, json_object_get(root, "features"), names, baseline) < 0)
+    if (!json_is_integer(version) || json_integer_value(version) != BASELINE_FILE_VERSION)
+        return reading_refuse(r, "`version` is not %d, the one that this weir reads", BASELINE_FILE_VERSION);
+    if (reading_known_keys(r, root, KEYS("format", "version", "feature_spec_sha256", "model_id", "from_ms", "to_ms", "events", "sampled", "records", "rejects",
+                                     "hour_events", "hour_covered_ms", "features", "score", "outcome", "segments", "distinct")) < 0 ||
+        read_hash(r, json_object_get(root, "feature_spec_sha256"), b->feature_spec_sha256) < 0 ||
+        reading_text(r, root, "model_id", true, &b->model_id) < 0 || read_totals(r, root, b) < 0 || read_rejects(r, root, b) < 0 ||
+        reading_features(r, json_object_get(root, "features"), names, b->count, b->features) < 0 ||
+        reading_scores(r, root, &b->score, &b->has_score, &b->outcome) < 0 || read_segments(r, root, names, b) < 0)
         return -1;
-    return read_score(place, json_object_get(root, "score"), baseline);
+    return read_distincts(r, root, b);
 }
 
 int baseline_file_parse(const char *path, const char *json, size_t size, const char *const *names, size_t count,
                         struct baseline **out, struct err *err)
 {
-    struct place place = {.path = path, .err = err};
+    struct reading r = {.path = path, .err = err};
     json_error_t where;
     json_t *root = json_loadb(json, size, JSON_REJECT_DUPLICATES, &where);
     if (!root)
         return err_set(err, "%s:%d: %s", path, where.line, where.text);
     struct baseline *baseline = baseline_create(count);
-    int result = baseline ? read_baseline(&place, root, names, baseline) : refuse(&place, "memory is short");
+    int result = baseline ? read_baseline(&r, root, names, baseline) : reading_memory_is_short(&r);
     json_decref(root);
     if (result < 0)
         baseline_destroy(baseline);
@@ -219,49 +190,5 @@ int baseline_file_load(const char *path, const char *const *names, size_t count,
         return -1;
     int result = baseline_file_parse(path, data, size, names, count, out, err);
     free(data);
-    return result;
-}
-
-/* Writing */
-
-static json_t *column_json(const struct baseline_column *column)
-{
-    json_t *edges = json_array(), *counts = json_array();
-    for (size_t i = 0; column->count && i < BASELINE_EDGES; i++)
-        json_array_append_new(edges, json_real((double)column->edges[i]));
-    for (size_t i = 0; column->count && i < BASELINE_FINE; i++)
-        json_array_append_new(counts, json_integer(column->counts[i]));
-    return json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f, s:o, s:o}", "name", column->name, "count", (json_int_t)column->count,
-                     "missing", (json_int_t)column->missing, "min", column->min, "max", column->max, "mean", column->mean,
-                     "std", column->std, "edges", edges, "counts", counts);
-}
-
-static json_t *baseline_json(const struct baseline *baseline)
-{
-    char hash[65];
-    for (size_t i = 0; i < 32; i++)
-        snprintf(hash + 2 * i, 3, "%02x", baseline->feature_spec_sha256[i]);
-    json_t *features = json_array();
-    for (size_t i = 0; i < baseline->count; i++)
-        json_array_append_new(features, column_json(&baseline->features[i])); /* a NULL makes the list shorter: seen below */
-    json_t *score = baseline->has_score ? column_json(&baseline->score) : json_null();
-    if (json_array_size(features) != baseline->count || !score) {
-        json_decref(features);
-        json_decref(score);
-        return NULL;
-    }
-    return json_pack("{s:s, s:i, s:s, s:s?, s:o, s:o}", "format", "weir-baseline", "version", 1, "feature_spec_sha256", hash,
-                     "model_id", baseline->model_id, "features", features, "score", score);
-}
-
-int baseline_file_write(const char *path, const struct baseline *baseline, struct err *err)
-{
-    json_t *root = baseline_json(baseline);
-    char *text = root ? json_dumps(root, JSON_INDENT(1)) : NULL;
-    json_decref(root);
-    if (!text)
-        return err_set(err, "%s: the baseline cannot be written as JSON: a name is not UTF-8, or memory is short", path);
-    int result = file_write(path, text, strlen(text), err);
-    free(text);
     return result;
 }

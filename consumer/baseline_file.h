@@ -1,22 +1,12 @@
-/* A baseline as a JSON file.
+/* A baseline as a JSON file: BASELINE.md beside this file describes the format.
  *
- *   {"format": "weir-baseline", "version": 1,
- *    "feature_spec_sha256": "<64 hexadecimal digits>",
- *    "model_id": "fraud-1",                      or null
- *    "features": [COLUMN, ...],                  the feature file's columns, in its order
- *    "score": COLUMN}                            or null
- *
- *   COLUMN = {"name": "amount", "count": 1000, "missing": 3, "min": 0, "max": 99.5, "mean": 12.1, "std": 4.5,
- *             "edges": [239 numbers, ascending, ties repeated], "counts": [240 whole numbers, their sum is count]}
- *
- * edges and counts as monitor/baseline.h defines them: counts[i] values lie in (edges[i-1], edges[i]], and a
- * count between equal edges is 0.  A column of no values has `count` 0 and empty edges and counts.  Numbers that are
- * not finite, unknown keys and doubled keys are refused. */
+ * Reading trusts nothing: sizes, ranges, order, and that what must add up does; numbers that are not finite, unknown keys
+ * and doubled keys are refused, each by its place.  A key that may be null may be absent. */
 #pragma once
 #include "monitor/baseline.h"
 #include "scoring/err.h"
 
-enum { BASELINE_FILE_MAX = 64 << 20 };
+enum { BASELINE_FILE_MAX = 256 << 20, BASELINE_FILE_VERSION = 2 };
 
 /* The features' names must equal `names`, in order; the first difference is the error. */
 int baseline_file_load(const char *path, const char *const *names, size_t count, struct baseline **out, struct err *err);

@@ -1,15 +1,11 @@
-/* Reference statistics: quantile edges and the counts between them.
- *
- * A column is sorted once; edge k is read off at rank ceil(k n / 240), counts by one walk along the sorted values.
- * Invariant: a value lies in the bin of the first edge that is not below it, so counts between equal edges are 0.
- * Cost: O(n log n) a column, 4 n bytes besides the rows. */
+/* A baseline's life, and its columns cut into the bins that statistics are over. */
 #include "monitor/baseline.h"
 
 #include <assert.h>
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "monitor/baseline_parts.h"
 
 struct baseline *baseline_create(size_t count)
 {
@@ -17,117 +13,239 @@ struct baseline *baseline_create(size_t count)
     if (!baseline)
         return NULL;
     baseline->count = count;
-    baseline->features = calloc(count ? count : 1, sizeof *baseline->features);
+    baseline->features = baseline_columns_create(count);
     if (!baseline->features) {
         baseline_destroy(baseline);
         return NULL;
     }
+    baseline->score.gain = baseline->score.contribution = baseline->score.contribution_std = NAN;
     return baseline;
+}
+
+struct baseline_column *baseline_columns_create(size_t count)
+{
+    struct baseline_column *columns = calloc(count ? count : 1, sizeof *columns);
+    for (size_t i = 0; columns && i < count; i++)
+        columns[i].gain = columns[i].contribution = columns[i].contribution_std = NAN;
+    return columns;
+}
+
+void baseline_categories_finish(struct baseline_categories *categories)
+{
+    for (size_t i = 0; categories->named && i < categories->count; i++)
+        free(categories->named[i].name);
+    free(categories->named);
+    free(categories->hours.counts);
+    *categories = (struct baseline_categories){0};
+}
+
+static void column_finish(struct baseline_column *column)
+{
+    free(column->name);
+    free(column->hours.counts);
+    free(column->equal_hours.counts);
+    free(column->missing_hours.counts);
+    if (column->categories)
+        baseline_categories_finish(column->categories);
+    free(column->categories);
+}
+
+static void columns_destroy(struct baseline_column *columns, size_t count)
+{
+    for (size_t i = 0; columns && i < count; i++)
+        column_finish(&columns[i]);
+    free(columns);
+}
+
+static void segment_finish(struct baseline_segment *segment, size_t columns)
+{
+    for (size_t i = 0; i < segment->part_count; i++) {
+        struct baseline_part *part = &segment->parts[i];
+        free(part->value);
+        columns_destroy(part->features, columns);
+        column_finish(&part->score);
+        free(part->outcome.decision_hours.counts);
+    }
+    free(segment->parts);
+    baseline_categories_finish(&segment->categories);
+    free(segment->missing_hours.counts);
+    free(segment->field);
 }
 
 void baseline_destroy(struct baseline *baseline)
 {
     if (!baseline)
         return;
-    for (size_t i = 0; baseline->features && i < baseline->count; i++)
-        free(baseline->features[i].name);
-    free(baseline->features);
-    free(baseline->score.name);
+    columns_destroy(baseline->features, baseline->count);
+    column_finish(&baseline->score);
+    free(baseline->outcome.decision_hours.counts);
+    for (size_t i = 0; i < baseline->segment_count; i++)
+        segment_finish(&baseline->segments[i], baseline->count);
+    free(baseline->segments);
+    for (size_t i = 0; i < baseline->reject_count; i++) {
+        free(baseline->rejects[i].reason);
+        free(baseline->rejects[i].field);
+    }
+    free(baseline->rejects);
+    for (size_t i = 0; i < baseline->distinct_count; i++)
+        free(baseline->distincts[i].field);
+    free(baseline->distincts);
     free(baseline->model_id);
     free(baseline);
 }
 
-static int compare_floats(const void *a, const void *b)
-{
-    float x = *(const float *)a, y = *(const float *)b;
-    return (x > y) - (x < y);
-}
+/* ---- cuts ---- */
 
-static void column_moments(struct baseline_column *column, const float *sorted, size_t n)
+/* Takes `bins` ascending bins with bins - 1 edges, of which every `step`-th counts, and leaves out those that ties made
+ * empty.  `counts` may be `from`. */
+static size_t cut(const float *edges_from, const int64_t *from, size_t bins, size_t step, bool any, float *edges, int64_t *counts)
 {
-    double sum = 0, squares = 0;
-    for (size_t i = 0; i < n; i++)
-        sum += (double)sorted[i];
-    column->mean = sum / (double)n;
-    for (size_t i = 0; i < n; i++) {
-        double d = (double)sorted[i] - column->mean;
-        squares += d * d;
-    }
-    column->std = sqrt(squares / (double)n);
-    column->min = (double)sorted[0];
-    column->max = (double)sorted[n - 1];
-}
-
-static void column_bins(struct baseline_column *column, const float *sorted, size_t n)
-{
-    for (size_t k = 1; k <= BASELINE_EDGES; k++)
-        column->edges[k - 1] = sorted[(k * n + BASELINE_FINE - 1) / BASELINE_FINE - 1];
-    size_t bin = 0;
-    for (size_t i = 0; i < n; i++) {
-        while (bin < BASELINE_EDGES && column->edges[bin] < sorted[i])
-            bin++;
-        column->counts[bin]++;
-    }
-}
-
-/* `values` has room for n floats and is used up. */
-static int column_fill(struct baseline_column *column, const char *name, const float *first, size_t stride, size_t n, float *values)
-{
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        float x = first[i * stride];
-        if (!isnan(x))
-            values[count++] = x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x == 0 ? 0 : x; /* one zero */
-    }
-    column->count = (int64_t)count;
-    column->missing = (int64_t)(n - count);
-    if (count) {
-        qsort(values, count, sizeof *values, compare_floats);
-        column_moments(column, values, count);
-        column_bins(column, values, count);
-    }
-    column->name = strdup(name);
-    return column->name ? 0 : -1;
-}
-
-struct baseline *baseline_create_from_rows(const char *const *names, size_t count, const float *rows, const float *scores,
-                                           size_t n, const uint8_t feature_spec_sha256[32], const char *model_id)
-{
-    struct baseline *baseline = baseline_create(count);
-    float *values = calloc(n ? n : 1, sizeof *values);
-    int short_of_memory = !baseline || !values;
-    for (size_t f = 0; !short_of_memory && f < count; f++)
-        short_of_memory = column_fill(&baseline->features[f], names[f], rows + f, count, n, values);
-    if (!short_of_memory && scores) {
-        baseline->has_score = true;
-        short_of_memory = column_fill(&baseline->score, "score", scores, 1, n, values);
-    }
-    if (!short_of_memory && model_id)
-        short_of_memory = !(baseline->model_id = strdup(model_id));
-    free(values);
-    if (short_of_memory) {
-        baseline_destroy(baseline);
-        return NULL;
-    }
-    memcpy(baseline->feature_spec_sha256, feature_spec_sha256, 32);
-    return baseline;
-}
-
-size_t baseline_cut(const struct baseline_column *column, size_t bins, float *edges, int64_t *counts)
-{
-    assert(bins == BASELINE_COARSE || bins == BASELINE_FINE);
-    size_t step = BASELINE_FINE / bins, b = 0;
+    size_t b = 0;
     int64_t sum = 0;
-    for (size_t i = 0; i < BASELINE_FINE; i++) {
-        sum += column->counts[i];
-        bool last = i == BASELINE_FINE - 1;
-        bool edge = column->count > 0 && (i + 1) % step == 0 && !last && (b == 0 || edges[b - 1] < column->edges[i]);
-        if (edge)
-            edges[b] = column->edges[i];
+    float previous = 0;
+    for (size_t i = 0; i < bins; i++) {
+        sum += from[i];
+        bool last = i == bins - 1;
+        bool edge = any && (i + 1) % step == 0 && !last && (b == 0 || previous < edges_from[i]);
+        if (edge) {
+            previous = edges_from[i];
+            if (edges)
+                edges[b] = previous;
+        }
         if (edge || last) {
             counts[b++] = sum;
             sum = 0;
         }
     }
     return b;
+}
+
+size_t baseline_cut(const struct baseline_column *column, size_t bins, float *edges, int64_t *counts)
+{
+    assert(bins == BASELINE_COARSE || bins == BASELINE_FINE);
+    return cut(column->edges, column->counts, BASELINE_FINE, BASELINE_FINE / bins, column->count > 0, edges, counts);
+}
+
+void baseline_equal_edges(const struct baseline_column *column, float edges[BASELINE_EQUAL - 1])
+{
+    for (int i = 1; i < BASELINE_EQUAL; i++) {
+        double edge = column->min + i * ((column->max - column->min) / BASELINE_EQUAL);
+        edge = edge > column->max ? column->max : edge;
+        edges[i - 1] = (float)edge;
+    }
+}
+
+size_t baseline_cut_equal(const struct baseline_column *column, float *edges, int64_t *counts)
+{
+    float all[BASELINE_EQUAL - 1];
+    baseline_equal_edges(column, all);
+    return cut(all, column->equal, BASELINE_EQUAL, 1, column->count > 0, edges, counts);
+}
+
+double baseline_quartile(const struct baseline_column *column, int quartile)
+{
+    assert(quartile >= 1 && quartile <= 3);
+    return column->count ? (double)column->edges[quartile * BASELINE_FINE / 4 - 1] : NAN;
+}
+
+void baseline_deciles(const struct baseline_column *score, float edges[9])
+{
+    for (int i = 1; i <= 9; i++)
+        edges[i - 1] = score->edges[i * BASELINE_FINE / 10 - 1];
+}
+
+/* ---- what a window is compared with ---- */
+
+/* The sum over the hours of the set, for each bin. */
+static void sum_hours(const struct baseline_hours *hours, const struct baseline_hour_set *set, int64_t *out)
+{
+    for (size_t i = 0; i < hours->bins; i++)
+        out[i] = 0;
+    for (size_t h = 0; h < BASELINE_HOURS; h++)
+        for (size_t i = 0; set->hours[h] && i < hours->bins; i++)
+            out[i] += hours->counts[h * hours->bins + i];
+}
+
+static int64_t total(const int64_t *counts, size_t bins)
+{
+    int64_t sum = 0;
+    for (size_t i = 0; i < bins; i++)
+        sum += counts[i];
+    return sum;
+}
+
+/* Of the column's values and missing ones in those hours there are enough. */
+static bool column_has(const struct baseline_column *column, const struct baseline_hour_set *set)
+{
+    if (!set || !column->hours.counts)
+        return false;
+    int64_t counts[BASELINE_FINE], missing;
+    sum_hours(&column->hours, set, counts);
+    sum_hours(&column->missing_hours, set, &missing);
+    return total(counts, BASELINE_FINE) + missing >= BASELINE_HOUR_EVENTS_MIN;
+}
+
+bool baseline_expected(const struct baseline_column *column, const struct baseline_hour_set *set, size_t bins, int64_t *counts)
+{
+    assert(bins == BASELINE_COARSE || bins == BASELINE_FINE);
+    int64_t own[BASELINE_FINE];
+    bool hours = column_has(column, set);
+    if (hours)
+        sum_hours(&column->hours, set, own);
+    cut(column->edges, hours ? own : column->counts, BASELINE_FINE, BASELINE_FINE / bins, column->count > 0, NULL, counts);
+    return hours;
+}
+
+bool baseline_expected_equal(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *counts)
+{
+    float edges[BASELINE_EQUAL - 1];
+    int64_t own[BASELINE_EQUAL];
+    bool hours = column_has(column, set);
+    if (hours)
+        sum_hours(&column->equal_hours, set, own);
+    baseline_equal_edges(column, edges);
+    cut(edges, hours ? own : column->equal, BASELINE_EQUAL, 1, column->count > 0, NULL, counts);
+    return hours;
+}
+
+bool baseline_expected_missing(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *missing, int64_t *there)
+{
+    bool hours = column_has(column, set);
+    *missing = column->missing;
+    *there = column->count;
+    if (hours) {
+        int64_t counts[BASELINE_FINE];
+        sum_hours(&column->hours, set, counts);
+        *there = total(counts, BASELINE_FINE);
+        sum_hours(&column->missing_hours, set, missing);
+    }
+    return hours;
+}
+
+/* Own hours where they hold enough; else false, and `out` is unspecified. */
+static bool enough(const struct baseline_hours *hours, const struct baseline_hour_set *set, int64_t *out)
+{
+    if (!set || !hours->counts)
+        return false;
+    sum_hours(hours, set, out);
+    return total(out, hours->bins) >= BASELINE_HOUR_EVENTS_MIN;
+}
+
+bool baseline_expected_categories(const struct baseline_categories *categories, const struct baseline_hour_set *set, int64_t *counts)
+{
+    if (enough(&categories->hours, set, counts))
+        return true;
+    for (size_t i = 0; i < categories->count; i++)
+        counts[i] = categories->named[i].count;
+    counts[categories->count] = categories->other;
+    return false;
+}
+
+bool baseline_expected_decisions(const struct baseline_outcome *outcome, const struct baseline_hour_set *set, int64_t counts[DECISION_COUNT])
+{
+    if (enough(&outcome->decision_hours, set, counts))
+        return true;
+    for (size_t i = 0; i < DECISION_COUNT; i++)
+        counts[i] = outcome->decisions[i];
+    return false;
 }

@@ -33,7 +33,9 @@ enum {
     BASELINE_HOURS_COLUMNS_MAX = 400, /* x 168 hours x (240 + 20 + 1) bins x 4 bytes = 70 MB; with more there are no hours */
     BASELINE_CATEGORIES_MAX = 255, /* named; what is rarer counts as one more, without a name */
     BASELINE_SEGMENTS_MAX = 64,    /* fields */
-    BASELINE_PARTS_MAX = 32        /* values of a segment that have statistics of their own */
+    BASELINE_CATEGORY_TEXT_MAX = 200, /* bytes; a longer text has no name */
+    BASELINE_PARTS_MAX = 32,       /* values of a segment that have statistics of their own */
+    BASELINE_REJECTS_MAX = 4096    /* pairs of reason and field */
 };
 
 /* Counts by hour of the week: BASELINE_HOURS x bins, of any histogram; NULL: not held. */
