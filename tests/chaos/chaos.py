@@ -3,7 +3,7 @@
     chaos.py --seed 7 --size ci            the same actions in the same order, at about the same times
     chaos.py --kinds kill,proxy            only some kinds of actions
 
-What it prints first is what repeats it. Two hands act at a time, so actions overlap, but a worker is hurt by one at a time."""
+What it prints first is what repeats it. Some hands act at a time, so actions overlap, but a worker is hurt by one at a time."""
 
 import argparse
 import dataclasses
@@ -31,10 +31,10 @@ from services import Registry                                  # noqa: E402
 from traffic import ROOT, Traffic, register_schemas            # noqa: E402
 from watcher import Watcher                                    # noqa: E402
 
-HANDS = 2
+HANDS = 3
 BREATH_SECONDS = (0.2, 1.5)                                    # of a hand between two actions
 SETTLE_SECONDS_MAX = 180
-READY_SECONDS_MAX = 60
+READY_SECONDS_MAX = 45
 
 
 class Run:
@@ -44,10 +44,11 @@ class Run:
         self.began, self.lock, self.broker_lock, self.failure = time.monotonic(), threading.Lock(), threading.Lock(), None
         self.actions = schedule.make(seed, sizes, failpoints(models.binary, sizes.failpoints, seed))
         self.actions = [action for action in self.actions if not only or action.kind in only]
-        self.next, self.left = 0, sum(action.seconds for action in self.actions)
+        self.waiting, self.left = list(self.actions), sum(action.seconds for action in self.actions)
         self.pipeline = Pipeline(kafka, models, directory, name, {"url": registry.url}, sizes.partitions).create_topics()
         self.records = Traffic(register_schemas(registry), sizes.events, partitions=sizes.partitions, seed=seed).records
         self.ends = Counter(record.partition for record in self.records)
+        changes = {name: self.pipeline.config.get(name, {}) | value if isinstance(value, dict) else value for name, value in (changes or {}).items()}
         self.fleet = Fleet(schedule.WORKERS + schedule.GUESTS, self.pipeline, kafka.proxy.address, self.findings, changes)
 
     def note(self, what, action=""):
@@ -74,9 +75,16 @@ class Run:
             traceback.print_exc()
 
     def take(self):
+        """The first whose worker nobody is at."""
         with self.lock:
-            self.next += 1
-            return self.actions[self.next - 1] if self.next <= len(self.actions) else None
+            free = (action for action in self.waiting if not self.busy(action))
+            action = next(free, self.waiting[0] if self.waiting else None)
+            if action:
+                self.waiting.remove(action)
+            return action
+
+    def busy(self, action):
+        return (self.fleet[action.worker].lock if action.worker else self.broker_lock).locked()
 
     def go(self):
         """Returns what is wrong: nothing, if all is well."""
@@ -99,6 +107,7 @@ class Run:
             self.proxy.tell("calm")
             feeder.join()
             self.wait_committed()
+            self.fleet.check_ready(READY_SECONDS_MAX)
             self.fleet.stop()
         finally:
             self.fleet.kill()
@@ -133,9 +142,13 @@ class Run:
         state = [topic for topic in there if topic.startswith(f"{self.pipeline.app_id}-") and topic != self.pipeline.topic]
         return sorted(set(self.pipeline.outputs.values()) | set(state))
 
+    def missed(self):
+        """Failpoints that were not reached."""
+        return sorted({action.details["name"] for action in self.actions if action.kind == "failpoint"} - set(+self.hits))
+
     def counts(self):
         stops = [seconds for slot in self.fleet.slots.values() for seconds in slot.stops]
-        return {"findings": self.findings.counts(), "done": dict(self.done), "failpoints": dict(self.hits), "proxy": self.proxy.tell("stats"),
+        return {"findings": self.findings.counts(), "done": dict(self.done), "failpoints": dict(self.hits), "missed": self.missed(), "proxy": self.proxy.tell("stats"),
                 "starts": sum(slot.starts for slot in self.fleet.slots.values()), "longest stop": round(max(stops, default=0), 1)}
 
 

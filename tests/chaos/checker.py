@@ -11,6 +11,8 @@ planted fault can be looked for, and a run of an hour says everything that it fo
   vanished    an output that a reader has seen while the workers were running and that is not there at the end
   offsets     a committed offset that is not the end of the input
   open        a transaction that nobody has ended: the last stable offset is not the end of the topic
+  ended       a worker that ended by itself, or not as it should (fleet.py)
+  stuck       a worker that lives and does nothing (fleet.py)
 """
 
 import time

@@ -1,6 +1,7 @@
 """The workers of a run, each in a slot: who acts on one has it alone, and one that should run and does not is noted."""
 
 import os
+import re
 import signal
 import threading
 import time
@@ -9,6 +10,7 @@ from worker import run_weir
 
 KAFKA = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000", "socket.timeout.ms": "8000", "reconnect.backoff.max.ms": "500"}
 STOP_SECONDS_MAX = 45
+NOBODY_TO_COMMIT_TO = re.compile(r"error cannot commit: .*\((_TIMED_OUT|_TRANSPORT)\)")    # exit status 1 is right then
 
 
 class Slot:
@@ -35,7 +37,8 @@ class Slot:
         try:
             end()
         except AssertionError as error:
-            self.findings.add("ended", f"{self.name}: {error}")
+            if not NOBODY_TO_COMMIT_TO.search(self.worker.process.tail(3)):
+                self.findings.add("ended", f"{self.name}: {error}")
 
     def kill(self):
         self.checked(self.worker.kill)
@@ -96,6 +99,15 @@ class Fleet:
             for slot in self.slots.values():
                 slot.look_after()
 
+    def check_ready(self, seconds):
+        """Who lives is of use: it has joined and its partitions are rebuilt. Otherwise it is stuck."""
+        deadline = time.monotonic() + seconds
+        for slot in self.running():
+            try:
+                slot.worker.wait_ready(max(1, deadline - time.monotonic()))
+            except AssertionError:
+                slot.findings.add("stuck", f"{slot.name} is not ready after {seconds} s: {slot.worker.get('/status')[1]}\n{slot.worker.process.tail(15)}")
+
     def running(self):
         return [slot for slot in self.slots.values() if slot.running()]
 
@@ -114,4 +126,5 @@ class Fleet:
 def failpoints_of(binary):
     """(name, whether it can fail) of the places where this build can stop; none in a build without."""
     done = run_weir(binary, "run", "--failpoints")
-    return [(line.split()[0], "error" in line) for line in done.stdout.splitlines()] if done.returncode == 0 else []
+    lines = done.stdout.splitlines() if done.returncode == 0 else []
+    return [(name, "error" in acts.split(",")) for name, acts, *_ in map(str.split, lines)]

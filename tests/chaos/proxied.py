@@ -32,12 +32,17 @@ class Proxy(Service):
         return answer["answer"]
 
 
+# of the broker's own group protocol (KIP-848), where the broker decides
+GROUP_SETTINGS = {"group.consumer.session.timeout.ms": "6000", "group.consumer.min.session.timeout.ms": "6000",
+                  "group.consumer.heartbeat.interval.ms": "1000", "group.consumer.min.heartbeat.interval.ms": "1000"}
+
+
 class ProxiedKafka(Kafka):
     """`brokers` is the broker itself, for tests; `proxy.address` is what workers are given."""
 
     def __init__(self, directory, settings=None):
         port, broker_port = free_ports(2)
-        super().__init__(directory, settings, proxied=(broker_port, port))
+        super().__init__(directory, GROUP_SETTINGS | (settings or {}), proxied=(broker_port, port))
         self.proxy = Proxy(directory, port, broker_port)
 
     def __enter__(self):
