@@ -258,9 +258,10 @@ static void settle_step(const struct feature_program *p, struct draft *d)
     s->kind = d->kind;
     s->count = 1;
     s->window = d->window < 0 ? 0 : (uint32_t)d->window;
-    s->group = s->window * p->lane_groups + (lane < 0 ? 0 : (uint32_t)lane / p->lanes_a_group);
+    s->group = (lane < 0 ? 0 : (uint32_t)lane / p->lanes_a_group) * p->window_count + s->window;
     s->shift = lane < 0 ? 0 : (uint32_t)lane % p->lanes_a_group * p->lane_width;
     s->word = RECORD_NUMBERS + s->number;
+    s->start = s->number * p->window_count + s->window;
     s->sum = d->sum < 0 ? -1 : (int32_t)p->wides[d->sum].offset;
     s->square = d->square < 0 ? -1 : (int32_t)p->wides[d->square].offset;
     while (d->kind == STEP_SAME && (p->sames[s->same].channel != d->channel || p->sames[s->same].window != d->window))
@@ -268,11 +269,11 @@ static void settle_step(const struct feature_program *p, struct draft *d)
 }
 
 /* Whether `next` is the column that a step of so many columns would go on with. */
-static bool continues(const struct feature_program *p, const struct step *s, const struct step *next)
+static bool continues(const struct step *s, const struct step *next)
 {
     uint32_t n = s->count;
     return s->kind == next->kind && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME && next->column == s->column + n &&
-           next->window == s->window + n && same_double(next->scale, s->scale) && next->group == s->group + n * p->lane_groups &&
+           next->window == s->window + n && same_double(next->scale, s->scale) && next->group == s->group + n &&
            next->shift == s->shift && next->number == s->number && next->slot == s->slot &&
            (s->kind != STEP_BEST || next->best == s->best + n) && (s->kind != STEP_SAME || next->same == s->same + n) &&
            (s->sum < 0 ? next->sum < 0 : next->sum == s->sum + (int32_t)(n * sizeof(int64_t))) &&
@@ -286,12 +287,30 @@ static void settle_steps(struct feature_program *p, struct draft *drafts)
         struct draft *d = &drafts[i];
         settle_step(p, d);
         struct step *last = p->step_count ? &p->steps[p->step_count - 1] : NULL;
-        if (last && d->before == d[-1].before && continues(p, last, &d->step)) {
+        if (last && d->before == d[-1].before && continues(last, &d->step)) {
             last->count++;
             continue;
         }
         p->steps[p->step_count++] = d->step;
         p->before_steps += d->before;
+    }
+}
+
+static bool machine_has_vectors(void)
+{
+#if defined __x86_64__
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#else
+    return false;
+#endif
+}
+
+void feature_program_vectors(struct feature_program *p, bool allowed)
+{
+    const bool have = allowed && machine_has_vectors();
+    for (uint32_t i = 0; i < p->step_count; i++) {
+        struct step *s = &p->steps[i];
+        s->vectors = have && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME && s->kind != STEP_STD && s->kind != STEP_ZSCORE;
     }
 }
 
@@ -438,6 +457,7 @@ static int compile(struct feature_program *p, struct draft *drafts, uint32_t ent
     place_wides(p);
     place_lanes(p);
     settle_steps(p, drafts);
+    feature_program_vectors(p, true);
     order_wides(p);
     place_words(p);
     place_entity(p, entity_header);

@@ -77,11 +77,13 @@ enum step_kind {
 /* Columns that follow each other and differ only in their windows, which follow each other too: one feature, usually. */
 struct step {
     enum step_kind kind;
+    bool vectors;   /* this machine takes eight windows at a time */
     uint32_t count; /* columns */
     uint32_t column, window;    /* the first */
     double scale;
     uint32_t group, shift;      /* of the lane's counter in the first window */
     uint32_t number, word;      /* of the field, in the sums and in the record */
+    uint32_t start;             /* of the first window, in the sums where windows begin */
     int32_t sum, square;        /* byte offsets among the wides, of the first window; sum -1: by the records */
     uint32_t best, same;        /* of the first window */
     uint32_t place;
@@ -162,6 +164,8 @@ struct feature_program {
 /* NULL if memory is short.  `entity_header` is the size of what an entity begins with. */
 struct feature_program *feature_program_create(const struct feature_spec *spec, uint32_t entity_header);
 void feature_program_destroy(struct feature_program *program);
+/* Whether steps may use vector instructions, where the machine has them: the bits are the same (for tests). */
+void feature_program_vectors(struct feature_program *program, bool allowed);
 
 /* Fills the record of an event: word 0 with all its lanes (last lanes set for members), id hash, the numbers
  * themselves in place of their sums, categories, places. */

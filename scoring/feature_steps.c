@@ -8,12 +8,12 @@
 
 static inline uint32_t members(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (uint32_t)(v->lanes[s->group + i * v->lane_groups] >> s->shift & v->counter_mask);
+    return (uint32_t)(v->lanes[s->group + i] >> s->shift & v->counter_mask);
 }
 
 static inline int64_t sum_of_records(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (int64_t)(v->ends[s->number] - v->from[s->window + i][s->word]);
+    return (int64_t)(v->ends[s->number] - v->starts[s->start + i]);
 }
 
 static inline int64_t sum_wide(const struct feature_view *v, const struct step *s, uint32_t i)
@@ -130,14 +130,13 @@ static double haversine_km(double lat1, double lon1, double lat2, double lon2)
 static double speed(const struct feature_view *v, const struct step *s)
 {
     const struct feature_program *p = v->store->program;
-    const uint64_t *before = v->places[s->place];
-    if (!before || !record_has_place(p, v->record, s->place))
+    const struct place_before *before = &v->places[s->place];
+    if (!before->known || !record_has_place(p, v->record, s->place))
         return NAN;
-    double from[2], to[2];
-    memcpy(from, &before[p->place_word + 2 * s->place], sizeof from);
+    double to[2];
     memcpy(to, &v->record[p->place_word + 2 * s->place], sizeof to);
-    int64_t ms = v->time_ms - record_time(before);
-    return haversine_km(from[0], from[1], to[0], to[1]) / ((double)(ms < 1000 ? 1000 : ms) / 3600000.0);
+    int64_t ms = v->time_ms - before->time_ms;
+    return haversine_km(before->degrees[0], before->degrees[1], to[0], to[1]) / ((double)(ms < 1000 ? 1000 : ms) / 3600000.0);
 }
 
 static double since(int64_t time_ms, int64_t from_ms)
@@ -148,37 +147,51 @@ static double since(int64_t time_ms, int64_t from_ms)
 /* ---- steps ---- */
 
 /* A missing value is NAN itself, whose bits neither scale nor rounding change. */
-#define PUT(kind, expression)                     \
-    case kind:                                    \
-        for (uint32_t i = 0; i < count; i++)      \
-            to[i] = (float)((expression) * scale); \
+#define PUT(kind, expression)                          \
+    case kind:                                         \
+        for (size_t k = 0; k < n; k++) {               \
+            const struct feature_view *v = views[k];   \
+            float *to = rows[k] + s->column;           \
+            for (uint32_t i = 0; i < count; i++)       \
+                to[i] = (float)((expression) * scale); \
+        }                                              \
         break
 
-void feature_steps_run(const struct feature_program *p, const struct feature_view *v, uint32_t first, uint32_t end, float *row)
+static void run_step(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
 {
-    const struct step *last = p->steps + end;
-    for (const struct step *s = p->steps + first; s < last; s++) {
-        const uint32_t count = s->count;
-        const double scale = s->scale;
-        float *to = row + s->column;
-        switch (s->kind) {
-            PUT(STEP_VALUE, value(v, s));
-            PUT(STEP_LISTED, listed(v, s));
-            PUT(STEP_CODE, code(v, s));
-            PUT(STEP_CLOCK, clock_of(v, s));
-            PUT(STEP_EVENTS, (double)v->events[s->window + i]);
-            PUT(STEP_LANE, (double)members(v, s, i));
-            PUT(STEP_SUM, (double)sum_of_records(v, s, i));
-            PUT(STEP_SUM_WIDE, (double)sum_wide(v, s, i));
-            PUT(STEP_BEST, best(v, s, i));
-            PUT(STEP_MEAN, mean(v, s, i));
-            PUT(STEP_STD, std_of(v, s, i));
-            PUT(STEP_ZSCORE, zscore(v, s, i));
-            PUT(STEP_RATIO, ratio(v, s, i));
-            PUT(STEP_SAME, same(v, s, i));
-            PUT(STEP_SINCE_LAST, since(v->time_ms, v->last_ms));
-            PUT(STEP_SINCE_FIRST, since(v->time_ms, v->first_ms));
-            PUT(STEP_SPEED, speed(v, s));
+    const uint32_t count = s->count;
+    const double scale = s->scale;
+    switch (s->kind) {
+        PUT(STEP_VALUE, value(v, s));
+        PUT(STEP_LISTED, listed(v, s));
+        PUT(STEP_CODE, code(v, s));
+        PUT(STEP_CLOCK, clock_of(v, s));
+        PUT(STEP_EVENTS, (double)v->events[s->window + i]);
+        PUT(STEP_LANE, (double)members(v, s, i));
+        PUT(STEP_SUM, (double)sum_of_records(v, s, i));
+        PUT(STEP_SUM_WIDE, (double)sum_wide(v, s, i));
+        PUT(STEP_BEST, best(v, s, i));
+        PUT(STEP_MEAN, mean(v, s, i));
+        PUT(STEP_STD, std_of(v, s, i));
+        PUT(STEP_ZSCORE, zscore(v, s, i));
+        PUT(STEP_RATIO, ratio(v, s, i));
+        PUT(STEP_SAME, same(v, s, i));
+        PUT(STEP_SINCE_LAST, since(v->time_ms, v->last_ms));
+        PUT(STEP_SINCE_FIRST, since(v->time_ms, v->first_ms));
+        PUT(STEP_SPEED, speed(v, s));
+    }
+}
+
+void feature_steps_run(const struct feature_program *p, uint32_t first, uint32_t end, const struct feature_view *const *views,
+                       float *const *rows, size_t n)
+{
+    for (const struct step *s = p->steps + first; s < p->steps + end; s++) {
+#if defined __x86_64__
+        if (s->vectors) {
+            feature_step_windows_avx512(s, views, rows, n);
+            continue;
         }
+#endif
+        run_step(s, views, rows, n);
     }
 }

@@ -9,19 +9,20 @@
 int feature_view_init(struct feature_view *v, const struct window_store *store)
 {
     const struct feature_program *p = store->program;
-    *v = (struct feature_view){.store = store, .counter_mask = (UINT64_C(1) << p->lane_width) - 1, .lane_groups = p->lane_groups};
+    *v = (struct feature_view){.store = store, .counter_mask = (UINT64_C(1) << p->lane_width) - 1};
     v->from = calloc(p->window_count + 1, sizeof(const uint64_t *));
     v->events = calloc(p->window_count + 1, sizeof *v->events);
     v->low = calloc(p->window_count + 1, sizeof *v->low);
     v->best = calloc((size_t)p->stair_count * p->window_count + 1, sizeof *v->best);
+    v->starts = calloc((size_t)p->number_count * p->window_count + 1, sizeof *v->starts);
     v->sames = calloc(p->same_count + 1, sizeof *v->sames);
-    v->places = calloc(p->place_count + 1, sizeof(const uint64_t *));
+    v->places = calloc(p->place_count + 1, sizeof *v->places);
     v->own_lanes = calloc((size_t)p->window_count * p->lane_groups + 1, sizeof *v->own_lanes);
     v->own_ends = calloc(p->number_count + 1, sizeof *v->own_ends);
     v->latest = calloc(p->channel_count + 1, sizeof *v->latest);
     v->nothing = calloc(p->record_words, sizeof *v->nothing);
     v->own_wides = aligned_alloc(16, (p->wides_size / 16 + 1) * 16);
-    if (v->from && v->events && v->low && v->best && v->sames && v->places && v->own_lanes && v->own_ends && v->own_wides &&
+    if (v->from && v->events && v->low && v->best && v->starts && v->sames && v->places && v->own_lanes && v->own_ends && v->own_wides &&
         v->latest && v->nothing)
         return 0;
     feature_view_finish(v);
@@ -34,6 +35,7 @@ void feature_view_finish(struct feature_view *v)
     free(v->events);
     free(v->low);
     free(v->best);
+    free(v->starts);
     free(v->sames);
     free(v->places);
     free(v->own_lanes);
@@ -50,6 +52,26 @@ static void set_current(struct feature_view *v, const struct value *values, cons
     v->values = values;
     v->record = record;
     v->time_ms = record_time(record);
+}
+
+static struct place_before place_of(const struct feature_program *p, uint32_t place, const uint64_t *record)
+{
+    struct place_before before = {0};
+    if (!record)
+        return before;
+    before.known = true;
+    before.time_ms = record_time(record);
+    memcpy(before.degrees, &record[p->place_word + 2 * place], sizeof before.degrees);
+    return before;
+}
+
+static void fill_starts(struct feature_view *v)
+{
+    const struct feature_program *p = v->store->program;
+    const uint32_t windows = p->window_count;
+    for (uint32_t n = 0; n < p->number_count; n++)
+        for (uint32_t w = 0; w < windows; w++)
+            v->starts[n * windows + w] = v->from[w][RECORD_NUMBERS + n];
 }
 
 /* ---- the newest event ---- */
@@ -88,12 +110,13 @@ void feature_view_newest(struct feature_view *v, const struct entity *e, const s
     v->lanes = entity_lanes(p, e);
     v->wides = entity_wides(p, e);
     v->ends = entity_totals(p, e);
+    fill_starts(v);
     v->last_ms = e->count ? e->newest_ms : TIME_UNKNOWN;
     v->first_ms = v->time_ms;
     if (p->window_count && v->events[p->window_count - 1])
         v->first_ms = record_time(v->from[p->window_count - 1]);
     for (uint32_t i = 0; i < p->place_count; i++)
-        v->places[i] = places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL;
+        v->places[i] = place_of(p, i, places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL);
     if (!p->before_steps)
         return;
     read_bests(v, e, false);
@@ -101,9 +124,22 @@ void feature_view_newest(struct feature_view *v, const struct entity *e, const s
         read_sames(v, e);
 }
 
+/* Word by word, as they have just been written: what is read as a whole would wait for all of them. */
+static void copy_words(void *to, const void *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 8)
+        memcpy((char *)to + i, (const char *)from + i, 8);
+}
+
 void feature_view_counted(struct feature_view *v, const struct entity *e)
 {
     const struct feature_program *p = v->store->program;
+    copy_words(v->own_lanes, v->lanes, (size_t)p->lane_groups * p->window_count * 8);
+    copy_words(v->own_wides, v->wides, p->wides_size);
+    copy_words(v->own_ends, v->ends, p->number_count * 8);
+    v->lanes = v->own_lanes;
+    v->wides = v->own_wides;
+    v->ends = v->own_ends;
     for (uint32_t w = 0; w < p->window_count; w++)
         v->events[w]++;
     read_bests(v, e, true);
@@ -118,7 +154,7 @@ static void add_event(struct feature_view *v, const struct entity *e, uint32_t w
     const struct feature_program *p = v->store->program;
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[w * p->lane_groups + g] += lanes_spread(p, record, g) & p->count_masks[g];
+        v->own_lanes[g * p->window_count + w] += lanes_spread(p, record, g) & p->count_masks[g];
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
             wide_add(v->own_wides, &p->wides[i], store_number(v->store, e, at, p->wides[i].number));
@@ -129,7 +165,7 @@ static void take_event(struct feature_view *v, const struct entity *e, uint32_t 
     const struct feature_program *p = v->store->program;
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[w * p->lane_groups + g] -= lanes_spread(p, record, g) & p->count_masks[g];
+        v->own_lanes[g * p->window_count + w] -= lanes_spread(p, record, g) & p->count_masks[g];
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
             wide_take(v->own_wides, &p->wides[i], store_number(v->store, e, at, p->wides[i].number));
@@ -138,7 +174,8 @@ static void take_event(struct feature_view *v, const struct entity *e, uint32_t 
 static void clear_window(struct feature_view *v, uint32_t w)
 {
     const struct feature_program *p = v->store->program;
-    memset(v->own_lanes + w * p->lane_groups, 0, p->lane_groups * sizeof *v->own_lanes);
+    for (uint32_t g = 0; g < p->lane_groups; g++)
+        v->own_lanes[g * p->window_count + w] = 0;
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         memset(v->own_wides + p->wides[i].offset, 0, p->wides[i].square ? sizeof(__int128) : sizeof(int64_t));
 }
@@ -149,7 +186,7 @@ static void move_window(struct feature_view *v, const struct entity *e, uint32_t
     const struct feature_program *p = v->store->program;
     uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq, low = v->low[w];
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[w * p->lane_groups + g] &= p->count_masks[g] * v->counter_mask;
+        v->own_lanes[g * p->window_count + w] &= p->count_masks[g] * v->counter_mask;
     if (cursor > v->end || e->count - v->end + cursor - low > v->end - low) {
         clear_window(v, w);
         for (uint32_t at = low; at < v->end; at++)
@@ -240,7 +277,7 @@ static int late_channel(struct feature_view *v, const struct entity *e, uint32_t
     v->latest[c] = UINT32_MAX;
     for (uint32_t at = v->end;; at--) {
         for (; w < p->window_count && v->low[w] == at; w++)
-            lane_counter_add(p, v->own_lanes + w * p->lane_groups, channel->last_lane, different);
+            lane_counter_add(p, v->own_lanes + w, channel->last_lane, different);
         if (at == low)
             return 0;
         const uint64_t *record = entity_record(p, e, at - 1);
@@ -263,7 +300,7 @@ static void late_places(struct feature_view *v, const struct entity *e)
         uint32_t at = v->end;
         while (at && !record_has_place(p, entity_record(p, e, at - 1), i))
             at--;
-        v->places[i] = at ? entity_record(p, e, at - 1) : NULL;
+        v->places[i] = place_of(p, i, at ? entity_record(p, e, at - 1) : NULL);
     }
 }
 
@@ -280,6 +317,7 @@ int feature_view_late(struct feature_view *v, const struct entity *e, const stru
     memcpy(v->own_wides, entity_wides(p, e), p->wides_size);
     memcpy(v->own_ends, entity_record(p, e, at) + RECORD_NUMBERS, p->number_count * sizeof *v->own_ends);
     find_lows(v, e);
+    fill_starts(v);
     v->first_ms = p->window_count && v->events[p->window_count - 1] ? record_time(v->from[p->window_count - 1]) : v->time_ms;
     for (uint32_t w = 0; w < p->window_count; w++)
         move_window(v, e, w);
@@ -298,9 +336,9 @@ static void count_window(struct feature_view *v, uint32_t w)
 {
     const struct feature_program *p = v->store->program;
     v->events[w]++;
-    uint64_t *groups = v->own_lanes + w * p->lane_groups;
+    uint64_t *groups = v->own_lanes + w;
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        groups[g] += lanes_spread(p, v->record, g) & p->count_masks[g];
+        groups[g * p->window_count] += lanes_spread(p, v->record, g) & p->count_masks[g];
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], v->record))
             lane_counter_add(p, groups, p->channels[c].last_lane, v->latest[c] == UINT32_MAX || v->latest[c] < v->low[w]);
@@ -355,11 +393,12 @@ void feature_view_alone(struct feature_view *v, const struct value *values, cons
     memset(v->sames, 0, p->same_count * sizeof *v->sames);
     for (uint32_t w = 0; w < p->window_count; w++)
         v->from[w] = v->nothing;
+    fill_starts(v);
     memset(v->own_ends, 0, p->number_count * sizeof *v->own_ends);
     for (uint32_t i = 0; i < p->stair_count * p->window_count; i++)
         v->best[i] = INT64_MIN;
     for (uint32_t i = 0; i < p->place_count; i++)
-        v->places[i] = NULL;
+        v->places[i] = place_of(p, i, NULL);
     for (uint32_t c = 0; c < p->channel_count; c++)
         v->latest[c] = UINT32_MAX;
 }

@@ -7,6 +7,12 @@
 #pragma once
 #include "scoring/window_store.h"
 
+struct place_before {
+    bool known;
+    int64_t time_ms;
+    double degrees[2]; /* latitude, longitude */
+};
+
 struct feature_view {
     const struct window_store *store;
     const struct value *values;
@@ -15,18 +21,18 @@ struct feature_view {
     const uint64_t **from;    /* of each window the first record (the record at its end if it is empty) */
     uint32_t *events;         /* of each window */
     uint32_t empty;           /* so many of the shortest windows held nothing before the current event */
-    const uint64_t *lanes;    /* counters, window by window */
+    const uint64_t *lanes;    /* counters: of each group the windows */
     uint64_t counter_mask;    /* of one counter */
-    uint32_t lane_groups;
     const char *wides;
     const uint64_t *ends;     /* of each number the sum of all events up to the end of the windows */
+    uint64_t *starts;         /* of each number and window the sum of all events up to the window's first */
     int64_t *best;            /* of each stair and window; INT64_MIN: none */
     uint32_t *sames;          /* of each op `same` */
     int64_t last_ms;          /* of the event before; TIME_UNKNOWN: none */
     int64_t first_ms;         /* of the first event of the longest window */
-    const uint64_t **places;  /* of each place the record of the latest event before that has it; NULL: none */
+    struct place_before *places; /* of each place the latest event before that has it */
 
-    /* Copies for an event that is not the newest. */
+    /* Copies of what the entity counts, and what an event that is not the newest needs. */
     uint32_t *low; /* index of each window's first event */
     uint32_t end;  /* index after the windows' last event */
     uint64_t *own_lanes, *own_ends;
@@ -44,7 +50,8 @@ void feature_view_finish(struct feature_view *view);
 /* The windows without the current event, which is the newest: store_advance (into from and events) and store_place are
  * done. */
 void feature_view_newest(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);
-/* With it: store_count_in is done. */
+/* With it: store_count_in is done.  From now on the view stands alone, whatever becomes of the entity; the record and
+ * the values stay the caller's. */
 void feature_view_counted(struct feature_view *view, const struct entity *entity);
 
 /* The windows without the current event, which belongs at index `at`; 0, or -1 if memory is short. */

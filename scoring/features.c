@@ -2,7 +2,9 @@
  *
  * A batch runs in groups.  Before the events of a group are folded, one after the other, the memory that they will
  * need is read for all of them, stage by stage (the index, the entities, the records at the windows' edges and the
- * tables), so that their misses overlap.  What is read in vain costs time only. */
+ * tables), so that their misses overlap.  What is read in vain costs time only.  Each event leaves a view, a copy of what
+ * its row is made of; the rows of the group are made in the end, step by step: one dispatch for all events, and by then
+ * what the views hold has long been written. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -14,7 +16,7 @@
 #include "scoring/partition_state.h"
 #include "scoring/staircase.h"
 
-enum { GROUP = 16, NEAR_BYTES = 4 << 20 /* what a cache holds anyway */ };
+enum { NEAR_BYTES = 4 << 20 /* what a near cache holds anyway */ };
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
 /* ---- one event ---- */
@@ -46,50 +48,43 @@ static struct feature_outcome outcome_of(const struct windows *w, const struct e
     return (struct feature_outcome){.reason = REJECT_NONE, .window_complete = complete, .late_ms = late_ms};
 }
 
-static void run_before(const struct windows *w, float *row)
+/* The columns that leave the current event out look at what is still to be changed. */
+static void run_before(const struct windows *w, const struct feature_view *v, float *row)
 {
     if (w->program->before_steps)
-        feature_steps_run(w->program, &w->view, 0, w->program->before_steps, row);
+        feature_steps_run(w->program, 0, w->program->before_steps, &v, &row, 1);
 }
 
-static void run_after(const struct windows *w, float *row)
-{
-    feature_steps_run(w->program, &w->view, w->program->before_steps, w->program->step_count, row);
-}
-
-static int fold_newest(struct windows *w, struct entity *e, const struct event *event, const uint64_t *record,
+static int fold_newest(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
                        struct occurrence *id, float *row)
 {
-    w->view.empty = store_advance(&w->store, e, event->time_ms, w->view.from, w->view.events);
+    v->empty = store_advance(&w->store, e, event->time_ms, v->from, v->events);
     store_place(&w->store, e, record);
-    feature_view_newest(&w->view, e, event->values, record);
-    run_before(w, row);
+    feature_view_newest(v, e, event->values, record);
+    run_before(w, v, row);
     store_count_in(&w->store, e, record, id);
-    feature_view_counted(&w->view, e);
-    run_after(w, row);
+    feature_view_counted(v, e);
     return 0;
 }
 
-static int fold_late(struct windows *w, struct entity *e, const struct event *event, uint64_t *record, float *row)
+static int fold_late(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, uint64_t *record, float *row)
 {
     uint32_t at = e->count;
     while (at && record_time(entity_record(w->program, e, at - 1)) > event->time_ms)
         at--;
-    if (feature_view_late(&w->view, e, event->values, record, at))
+    if (feature_view_late(v, e, event->values, record, at))
         return -1;
-    run_before(w, row);
-    feature_view_late_counted(&w->view);
-    run_after(w, row);
+    run_before(w, v, row);
+    feature_view_late_counted(v);
     store_insert(&w->store, e, record, at);
     return 0;
 }
 
-static void fold_alone(struct windows *w, const struct event *event, const uint64_t *record, float *row)
+static void fold_alone(struct windows *w, struct feature_view *v, const struct event *event, const uint64_t *record, float *row)
 {
-    feature_view_alone(&w->view, event->values, record);
-    run_before(w, row);
-    feature_view_late_counted(&w->view);
-    run_after(w, row);
+    feature_view_alone(v, event->values, record);
+    run_before(w, v, row);
+    feature_view_late_counted(v);
 }
 
 static void cap_events(struct windows *w, struct entity *e)
@@ -112,9 +107,10 @@ static void stream_time_advance(struct windows *w, int64_t time_ms)
 }
 
 /* An event that is not visible changes nothing but when its entity was last seen. */
-static int fold_invisible(struct windows *w, struct entity *e, const struct event *event, const uint64_t *record, float *row)
+static int fold_invisible(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
+                          float *row)
 {
-    fold_alone(w, event, record, row);
+    fold_alone(w, v, event, record, row);
     if (!e)
         return limits_keep(w, NULL);
     e->seen_offset = event->offset;
@@ -123,10 +119,10 @@ static int fold_invisible(struct windows *w, struct entity *e, const struct even
     return limits_keep(w, NULL);
 }
 
-static int fold_visible(struct windows *w, struct entity *e, const struct event *event, uint64_t *record, struct occurrence *id,
-                        float *row)
+static int fold_visible(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, uint64_t *record,
+                        struct occurrence *id, float *row)
 {
-    if (e->count && event->time_ms < e->newest_ms ? fold_late(w, e, event, record, row) : fold_newest(w, e, event, record, id, row))
+    if (e->count && event->time_ms < e->newest_ms ? fold_late(w, v, e, event, record, row) : fold_newest(w, v, e, event, record, id, row))
         return -1;
     e->seen_offset = event->offset;
     if (e->count > w->spec->max_events_per_entity)
@@ -144,7 +140,7 @@ static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, st
     return 0;
 }
 
-static int fold_one(struct windows *w, const struct event *event, uint64_t hash, uint64_t *record, float *row,
+static int fold_one(struct windows *w, struct feature_view *v, const struct event *event, uint64_t hash, uint64_t *record, float *row,
                     struct feature_outcome *outcome)
 {
     assert(event->time_ms >= 0 && event->time_ms < INT64_C(1) << (64 - TIME_SHIFT));
@@ -166,7 +162,7 @@ static int fold_one(struct windows *w, const struct event *event, uint64_t hash,
     if (e)
         store_trim(&w->store, e, windows_horizon(w));
     if (event->time_ms <= windows_horizon(w))
-        return fold_invisible(w, e, event, record, row);
+        return fold_invisible(w, v, e, event, record, row);
     if (!e) {
         if (!(e = entity_add(&w->entities, event->entity, hash)))
             return -1;
@@ -175,7 +171,7 @@ static int fold_one(struct windows *w, const struct event *event, uint64_t hash,
         if (entity_open(w, e, record[RECORD_ID], &id))
             return -1;
     }
-    return fold_visible(w, e, event, record, &id, row);
+    return fold_visible(w, v, e, event, record, &id, row);
 }
 
 /* ---- a group ---- */
@@ -214,8 +210,8 @@ static void touch_block(const struct windows *w, const struct entity *e, const u
 
 static int fold_group(struct windows *w, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes)
 {
-    uint64_t hashes[GROUP];
-    const struct entity *guesses[GROUP];
+    uint64_t hashes[FOLD_GROUP];
+    const struct entity *guesses[FOLD_GROUP];
     const size_t words = w->program->record_words;
     const bool far = w->store.blocks.bytes > NEAR_BYTES;
     for (size_t i = 0; i < n; i++) {
@@ -232,23 +228,40 @@ static int fold_group(struct windows *w, const struct event *events, size_t n, f
     for (size_t i = 0; far && i < n; i++)
         if (guesses[i] && guesses[i]->block)
             touch_block(w, guesses[i], w->records + i * words);
-    for (size_t i = 0; i < n; i++)
-        if (fold_one(w, &events[i], hashes[i], w->records + i * words, rows + i * w->spec->count, &outcomes[i]))
+    const struct feature_view *views[FOLD_GROUP];
+    float *due[FOLD_GROUP];
+    size_t accepted = 0;
+    for (size_t i = 0; i < n; i++) {
+        float *row = rows + i * w->spec->count;
+        if (fold_one(w, &w->views[i], &events[i], hashes[i], w->records + i * words, row, &outcomes[i]))
             return -1;
+        views[accepted] = &w->views[i];
+        due[accepted] = row;
+        accepted += outcomes[i].reason == REJECT_NONE;
+    }
+    feature_steps_run(w->program, w->program->before_steps, w->program->step_count, views, due, accepted);
     return 0;
 }
 
 int windows_fold(struct windows *w, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes)
 {
     assert(n <= WINDOWS_BATCH_MAX);
-    for (size_t i = 0; i < n; i += GROUP)
-        if (fold_group(w, events + i, n - i < GROUP ? n - i : GROUP, rows + i * w->spec->count, outcomes + i))
+    for (size_t i = 0; i < n; i += FOLD_GROUP)
+        if (fold_group(w, events + i, n - i < FOLD_GROUP ? n - i : FOLD_GROUP, rows + i * w->spec->count, outcomes + i))
             return -1;
     limits_sweep(w, n);
     return w->changes.failed ? -1 : 0;
 }
 
 /* ---- the state ---- */
+
+static int views_init(struct windows *w)
+{
+    for (size_t i = 0; i < FOLD_GROUP; i++)
+        if (feature_view_init(&w->views[i], &w->store))
+            return -1;
+    return 0;
+}
 
 struct windows *windows_create(const struct feature_spec *spec, struct window_limits limits)
 {
@@ -258,7 +271,7 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
     *w = (struct windows){.spec = spec, .limits = limits, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
     w->program = feature_program_create(spec, sizeof(struct entity));
     if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size) || window_store_init(&w->store, w->program) ||
-        feature_view_init(&w->view, &w->store) || !(w->records = calloc(GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
+        views_init(w) || !(w->records = calloc(FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
         windows_destroy(w);
         return NULL;
     }
@@ -275,7 +288,8 @@ void windows_destroy(struct windows *w)
     lazy_heap_finish(&w->by_oldest);
     lazy_heap_finish(&w->by_seen);
     changes_finish(w);
-    feature_view_finish(&w->view);
+    for (size_t i = 0; i < FOLD_GROUP; i++)
+        feature_view_finish(&w->views[i]);
     window_store_finish(&w->store);
     entity_table_finish(&w->entities);
     feature_program_destroy(w->program);

@@ -25,9 +25,9 @@ static void count_in(const struct feature_program *p, struct entity *e, const ui
     for (uint32_t w = 0; w < p->window_count; w++) {
         if (!(reach >> w & 1))
             continue;
-        uint64_t *groups = entity_lanes(p, e) + w * p->lane_groups;
+        uint64_t *groups = entity_lanes(p, e) + w;
         for (uint32_t g = 0; g < p->lane_groups; g++)
-            groups[g] += lanes_spread(p, record, g) & p->count_masks[g];
+            groups[g * p->window_count] += lanes_spread(p, record, g) & p->count_masks[g];
         for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
             if (record_lane(p, record, p->wides[i].lane))
                 wide_add(entity_wides(p, e), &p->wides[i], (int64_t)record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
@@ -48,7 +48,7 @@ static struct occurrence channel_count_in(struct window_store *store, struct ent
         record_lane_set(p, entity_record(p, e, latest.at), lane, false);
     for (uint32_t w = 0; w < p->window_count; w++)
         if (reach >> w & 1)
-            lane_counter_add(p, entity_lanes(p, e) + w * p->lane_groups, lane,
+            lane_counter_add(p, entity_lanes(p, e) + w, lane,
                              !latest.found || latest.at < entity_cursors(p, e)[w] - e->first_seq);
     return latest;
 }

@@ -6,17 +6,6 @@
 
 #include "scoring/bytes_hash.h"
 
-/* Different texts of one size have different words. */
-static uint64_t pack_text(const char *text, uint32_t size)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    if (size >= 4)
-        return hash_read(p, 4) | hash_read(p + size - 4, 4) << 32;
-    if (size)
-        return (uint64_t)p[0] << 16 | (uint64_t)p[size >> 1] << 8 | p[size - 1];
-    return 0;
-}
-
 /* The integer that a literal stands for, beside numbers that are no integers. */
 static bool whole(const struct literal *literal, int64_t *integer)
 {
@@ -61,11 +50,6 @@ static int real_order(const void *a, const void *b, void *literals)
     return x < y ? -1 : x > y ? 1 : (i > k) - (i < k);
 }
 
-static struct literal_text *place_of(struct literal_list *list, uint64_t packed, uint32_t size)
-{
-    return &list->places[(packed + size) * list->factor >> 59];
-}
-
 static bool place_all(struct literal_list *list)
 {
     for (int i = 0; i < LITERAL_PLACES; i++)
@@ -74,8 +58,8 @@ static bool place_all(struct literal_list *list)
         const struct literal *literal = &list->literals[i];
         if (literal->size > 8)
             continue;
-        uint64_t packed = pack_text(literal->text, literal->size);
-        struct literal_text *place = place_of(list, packed, literal->size);
+        uint64_t packed = literal_pack(literal->text, literal->size);
+        struct literal_text *place = &list->places[literal_place(list, packed, literal->size)];
         if (place->size >= 0 && (place->packed != packed || place->size != (int16_t)literal->size))
             return false;
         if (place->size < 0)
@@ -167,15 +151,11 @@ static int scan(const struct literal_list *list, const struct value *value)
     return -1;
 }
 
-int literal_list_find(const struct literal_list *list, const struct value *value)
+int literal_list_search(const struct literal_list *list, const struct value *value)
 {
     if (value_is_null(value) || value->type == VALUE_OTHER)
         return -1;
     if (list->by_text)
         return value->type == VALUE_BOOL ? scan(list, value) : search(list, value);
-    if (value->type != VALUE_TEXT || value->size > 8)
-        return scan(list, value);
-    uint64_t packed = pack_text(value->text, value->size);
-    const struct literal_text *place = &list->places[(packed + value->size) * list->factor >> 59];
-    return place->packed == packed && place->size == (int)value->size ? place->index : -1;
+    return scan(list, value);
 }

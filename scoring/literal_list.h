@@ -1,6 +1,7 @@
 /* Which of a list of literals a value is: the index of the first that literal_matches, at once for short texts in
  * short lists, by binary search in long ones. */
 #pragma once
+#include "scoring/bytes_hash.h"
 #include "scoring/predicate.h"
 
 enum { LITERAL_SHORT_LIST = 12, LITERAL_PLACES = 32 };
@@ -25,5 +26,30 @@ struct literal_list {
 /* 0, or -1 if memory is short. */
 int literal_list_init(struct literal_list *list, const struct literal *literals, size_t count);
 void literal_list_finish(struct literal_list *list);
+int literal_list_search(const struct literal_list *list, const struct value *value);
+
+/* Different texts of one size have different words. */
+static inline uint64_t literal_pack(const char *text, uint32_t size)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    if (size >= 4)
+        return hash_read(p, 4) | hash_read(p + size - 4, 4) << 32;
+    if (size)
+        return (uint64_t)p[0] << 16 | (uint64_t)p[size >> 1] << 8 | p[size - 1];
+    return 0;
+}
+
+static inline uint32_t literal_place(const struct literal_list *list, uint64_t packed, uint32_t size)
+{
+    return (uint32_t)((packed + size) * list->factor >> 59);
+}
+
 /* -1: none. */
-int literal_list_find(const struct literal_list *list, const struct value *value);
+static inline int literal_list_find(const struct literal_list *list, const struct value *value)
+{
+    if (value->type != VALUE_TEXT || value->size > 8 || list->by_text)
+        return literal_list_search(list, value);
+    uint64_t packed = literal_pack(value->text, value->size);
+    const struct literal_text *place = &list->places[literal_place(list, packed, value->size)];
+    return place->packed == packed && place->size == (int)value->size ? place->index : -1;
+}

@@ -5,14 +5,16 @@
 #include "scoring/features.h"
 #include "scoring/lazy_heap.h"
 
+enum { FOLD_GROUP = 16 };
+
 struct windows {
     const struct feature_spec *spec;
     struct feature_program *program;
     struct window_limits limits;
     struct entity_table entities;
     struct window_store store;
-    struct feature_view view;
-    uint64_t *records; /* of the events that are under way in windows_fold */
+    struct feature_view views[FOLD_GROUP]; /* of the events that are under way in windows_fold */
+    uint64_t *records;                     /* likewise */
     int64_t now_ms;    /* T */
     int64_t history_ms;
     int64_t evicted_ms; /* newest time ever evicted */

@@ -59,9 +59,9 @@ static void leave_slowly(struct window_store *store, struct entity *e, uint32_t 
 static inline void leave(struct window_store *store, struct entity *e, uint32_t window, uint32_t at, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
-    uint64_t *groups = entity_lanes(p, e) + window * p->lane_groups;
+    uint64_t *groups = entity_lanes(p, e) + window;
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        groups[g] -= lanes_spread(p, record, g);
+        groups[g * p->window_count] -= lanes_spread(p, record, g);
     if (store->slow_windows >> window & 1)
         leave_slowly(store, e, window, at, record);
 }
@@ -81,7 +81,7 @@ static uint32_t clear_windows(struct window_store *store, struct entity *e, int6
         events[w] = 0;
         from[w] = end;
         for (uint32_t g = 0; g < groups; g++)
-            lanes[w * groups + g] = 0;
+            lanes[g * windows + w] = 0;
         for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
             wide_clear(entity_wides(p, e), &p->wides[i]);
     }
@@ -265,15 +265,15 @@ static void channel_count_in(struct window_store *store, struct entity *e, uint3
 {
     const struct feature_program *p = store->program;
     const struct channel_def *channel = &p->channels[c];
-    const uint32_t windows = p->window_count, stride = p->lane_groups, *cursors = entity_cursors(p, e);
+    const uint32_t windows = p->window_count, first_seq = e->first_seq, *cursors = entity_cursors(p, e);
     const uint32_t shift = (uint32_t)channel->last_lane % p->lanes_a_group * p->lane_width;
-    uint64_t *groups = entity_lanes(p, e) + (uint32_t)channel->last_lane / p->lanes_a_group;
+    uint64_t *groups = entity_lanes(p, e) + (uint32_t)channel->last_lane / p->lanes_a_group * windows;
     struct occurrence latest = occurrence_find(store, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
     if (latest.found)
         record_lane_set(p, entity_record(p, e, latest.at), channel->last_lane, false);
     const int64_t latest_at = latest.found ? (int64_t)latest.at : -1;
     for (uint32_t w = 0; w < windows; w++)
-        groups[w * stride] += (uint64_t)(latest_at < cursors[w] - e->first_seq) << shift;
+        groups[w] += (uint64_t)(latest_at < (int64_t)(cursors[w] - first_seq)) << shift;
     occurrence_set(store, e, TABLE_CHANNELS + c, &latest, e->count);
     if (!channel->same_count)
         return;
@@ -284,11 +284,11 @@ static void channel_count_in(struct window_store *store, struct entity *e, uint3
 
 static inline void lanes_count_in(const struct feature_program *p, struct entity *e, const uint64_t *record)
 {
-    const uint32_t windows = p->window_count, stride = p->lane_groups;
-    for (uint32_t g = 0; g < stride; g++) {
-        uint64_t added = lanes_spread(p, record, g) & p->count_masks[g], *groups = entity_lanes(p, e) + g;
+    const uint32_t windows = p->window_count;
+    for (uint32_t g = 0; g < p->lane_groups; g++) {
+        uint64_t added = lanes_spread(p, record, g) & p->count_masks[g], *groups = entity_lanes(p, e) + g * windows;
         for (uint32_t w = 0; w < windows; w++)
-            groups[w * stride] += added;
+            groups[w] += added;
     }
 }
 

@@ -133,7 +133,7 @@ static inline int store_reserve(struct window_store *store, struct entity *e)
     return e->room ? 0 : store_make_room(store, e);
 }
 
-/* ---- counters ---- */
+/* ---- counters: for each group of lanes a word a window ---- */
 
 /* The lanes of one group, spread over a word of counters. */
 static inline uint64_t lanes_spread(const struct feature_program *p, const uint64_t *record, uint32_t group)
@@ -142,15 +142,10 @@ static inline uint64_t lanes_spread(const struct feature_program *p, const uint6
     return (record[p->lane_word + (lane >> 6)] >> (lane & 63) & p->group_bits) * p->spread_factor & p->spread_mask;
 }
 
-static inline uint32_t lane_counter(const struct feature_program *p, const uint64_t *groups, int lane)
-{
-    uint32_t group = (uint32_t)lane / p->lanes_a_group, shift = (uint32_t)lane % p->lanes_a_group * p->lane_width;
-    return (uint32_t)(groups[group] >> shift & ((UINT64_C(1) << p->lane_width) - 1));
-}
-
+/* groups: those of one window, the first group's word. */
 static inline void lane_counter_add(const struct feature_program *p, uint64_t *groups, int lane, uint64_t n)
 {
-    groups[(uint32_t)lane / p->lanes_a_group] += n << ((uint32_t)lane % p->lanes_a_group * p->lane_width);
+    groups[(uint32_t)lane / p->lanes_a_group * p->window_count] += n << ((uint32_t)lane % p->lanes_a_group * p->lane_width);
 }
 
 /* Adds a number to one of the accumulators. */

@@ -2,7 +2,8 @@
 # Installs, builds and tests everything. The last line says `N passed, N failed, N skipped`, the exit code is 0 only if
 # something passed and nothing failed.
 #   --unit   only the unit tests and those of the layout and the scripts: seconds
-#   --all    the heavy tests too, and the unit tests under the thread sanitizer: many minutes
+#   --all    the heavy tests too, 10 million events through the feature engine and its reference, and the unit tests under
+#            the thread sanitizer: many minutes
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 prefix=${WEIR_PREFIX:-$HOME/.cache/weir}
@@ -53,7 +54,9 @@ fi
 "$root/tests/deps.sh"
 
 run_meson unit-sanitize build-sanitize
+if $all; then export WEIR_PROPERTY_EVENTS=10000000; fi   # the feature engine against its reference: a minute
 run_meson unit-release build
+unset WEIR_PROPERTY_EVENTS
 if $all; then run_meson unit-thread-sanitize build-tsan; fi
 WEIR_BUILD=$root/build run_pytest layout "$root/tests/unit"
 if $integration; then
