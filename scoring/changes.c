@@ -12,7 +12,7 @@ enum { SINCE_BEGIN_FIRST = 1, SINCE_BEGIN_OTHER = 2, WORK_CAPTURED = 16, WORK_EV
 int changes_init(struct windows *w)
 {
     w->changes = (struct changes){.now = SINCE_BEGIN_FIRST};
-    return entity_table_init(&w->changes.gone, sizeof(struct entity));
+    return entity_table_init(&w->changes.gone, sizeof(struct entity), w->program->entity_seed);
 }
 
 void changes_finish(struct windows *w)
@@ -120,7 +120,7 @@ void changes_gone(struct windows *w, struct entity *e)
     changes_capture_due(w, e);
     if (!e->versioned)
         return;
-    struct entity *gone = entity_add(&c->gone, key_of(e), hash_bytes(entity_key(e), e->key_size, 0));
+    struct entity *gone = entity_add(&c->gone, key_of(e), entity_hash(&c->gone, key_of(e)));
     if (!gone) {
         c->failed = true;
         return;
@@ -226,7 +226,7 @@ bool windows_bury_step(struct windows *w, size_t most)
 
 enum import_result windows_import_open(struct windows *w, struct bytes key, uint32_t *number)
 {
-    uint64_t hash = hash_bytes(key.data, key.size, 0);
+    uint64_t hash = entity_hash(&w->entities, key);
     struct entity *e = entity_find(&w->entities, key, hash);
     if (!e && !(e = entity_add(&w->entities, key, hash)))
         return IMPORT_NO_MEMORY;

@@ -19,9 +19,9 @@ static uint32_t slot_mask(const struct entity_table *t)
     return (uint32_t)((UINT64_C(1) << t->slot_bits) - 1);
 }
 
-int entity_table_init(struct entity_table *t, uint32_t entity_size)
+int entity_table_init(struct entity_table *t, uint32_t entity_size, uint64_t seed)
 {
-    *t = (struct entity_table){.slot_bits = FIRST_SLOT_BITS, .entity_size = entity_size};
+    *t = (struct entity_table){.seed = seed, .slot_bits = FIRST_SLOT_BITS, .entity_size = entity_size};
     t->slots = calloc((size_t)1 << t->slot_bits, sizeof *t->slots);
     return t->slots ? 0 : -1;
 }
@@ -189,7 +189,7 @@ static void slot_clear(struct entity_table *t, uint32_t gap)
 void entity_remove(struct entity_table *t, struct entity *e)
 {
     assert(e->held);
-    uint64_t word = slot_word(hash_bytes(entity_key(e), e->key_size, 0), e->number);
+    uint64_t word = slot_word(entity_hash(t, (struct bytes){entity_key(e), e->key_size}), e->number);
     uint32_t i = (uint32_t)(word >> (64 - t->slot_bits));
     while (t->slots[i] != word)
         i = (i + 1) & slot_mask(t);

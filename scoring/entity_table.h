@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "scoring/bytes_hash.h"
 #include "scoring/value.h"
 
 enum { ENTITY_KEY_INLINE = 24 };
@@ -38,6 +39,7 @@ struct entity {
 
 struct entity_table {
     uint64_t *slots;
+    uint64_t seed; /* of the hashes */
     uint32_t slot_bits;
     uint32_t entity_size;
     uint32_t held;  /* entities */
@@ -53,7 +55,7 @@ struct entity_table {
 };
 
 /* 0, or -1 if memory is short. */
-int entity_table_init(struct entity_table *table, uint32_t entity_size);
+int entity_table_init(struct entity_table *table, uint32_t entity_size, uint64_t seed);
 void entity_table_finish(struct entity_table *table);
 struct entity *entity_find(const struct entity_table *table, struct bytes key, uint64_t hash); /* NULL: none */
 /* Behind the header all bytes are 0.  NULL if memory is short. */
@@ -64,6 +66,12 @@ uint64_t entity_table_bytes(const struct entity_table *table);
 uint64_t entity_table_worst_bytes(uint32_t entity_size, uint64_t entities);
 
 enum { ENTITY_CHUNK_BITS = 9 };
+
+/* The same in all tables of one seed. */
+static inline uint64_t entity_hash(const struct entity_table *table, struct bytes key)
+{
+    return hash_bytes(key.data, key.size, table->seed);
+}
 
 static inline struct entity *entity_at(const struct entity_table *table, uint32_t number)
 {

@@ -21,12 +21,12 @@ static uint64_t category_word(uint64_t word)
     return word ? word : 1;
 }
 
-static uint64_t category_load(const struct value *value, double fixed)
+static uint64_t category_load(const struct value *value, double fixed, uint64_t seed)
 {
     if (value_is_null(value))
         return 0;
     if (value->type == VALUE_TEXT)
-        return category_word(hash_bytes(value->text, value->size, 3));
+        return category_word(hash_bytes(value->text, value->size, seed));
     if (value->type == VALUE_BOOL)
         return category_word(HASH_P1 + (uint64_t)value->integer);
     return category_word((uint64_t)number_load(value, fixed) ^ HASH_P0);
@@ -74,15 +74,15 @@ static void lanes_load(const struct feature_program *p, const struct value *valu
             record_lane_set(p, record, p->channels[c].last_lane, true);
 }
 
-void feature_program_load(const struct feature_program *p, const struct event *event, uint64_t id_hash, uint64_t *record)
+void feature_program_load(const struct feature_program *p, const struct event *event, uint64_t *record)
 {
     const struct value *values = event->values;
     record[RECORD_TIME] = (uint64_t)event->time_ms << TIME_SHIFT;
-    record[RECORD_ID] = id_hash;
+    record[RECORD_ID] = hash_bytes(event->id.data, event->id.size, p->id_seed);
     for (uint32_t i = 0; i < p->number_count; i++)
         record[RECORD_NUMBERS + i] = (uint64_t)number_load(&values[p->numbers[i].slot], p->numbers[i].fixed);
     for (uint32_t i = 0; i < p->category_count; i++)
-        record[p->category_word + i] = category_load(&values[p->categories[i].slot], p->categories[i].fixed);
+        record[p->category_word + i] = category_load(&values[p->categories[i].slot], p->categories[i].fixed, p->text_seed);
     for (uint32_t i = 0; i < p->place_count; i++)
         place_load(&p->places[i], values, &record[p->place_word + 2 * i]);
     lanes_load(p, values, record);

@@ -416,6 +416,14 @@ static int place_blocks(struct feature_program *p)
 
 /* ---- the whole ---- */
 
+static void seed_hashes(struct feature_program *p)
+{
+    uint32_t size = (uint32_t)strlen(p->spec->canonical);
+    p->entity_seed = hash_bytes(p->spec->canonical, size, 1);
+    p->id_seed = hash_bytes(p->spec->canonical, size, 2);
+    p->text_seed = hash_bytes(p->spec->canonical, size, 3);
+}
+
 static int allocate(struct feature_program *p)
 {
     size_t n = p->spec->count + 1;
@@ -471,6 +479,7 @@ struct feature_program *feature_program_create(const struct feature_spec *spec, 
         return NULL;
     p->spec = spec;
     p->window_count = (uint32_t)spec->window_count;
+    seed_hashes(p);
     struct draft *drafts = calloc(spec->count, sizeof *drafts);
     bool compiled = drafts && !allocate(p) && !compile(p, drafts, entity_header);
     free(drafts);

@@ -13,7 +13,10 @@
  * say "passes this filter and this field is not null"; last lanes say "the latest event of its category", so that
  * the counter is the number of different ones.
  *
- * Two texts of one entity are taken for the same with odds of 2^-64; ids too. */
+ * Hashes are seeded by the whole feature file (its canonical text): the same file gives the same hashes in every process,
+ * and who would craft texts that collide needs the file.  Otherwise two given texts of one entity are taken for the same
+ * with odds of 2^-64, ids too: among n different ones that an entity holds some two are with odds of n^2 / 2^65 (with
+ * 4,096 of them, one entity in 10^12). */
 #pragma once
 #include <string.h>
 
@@ -119,6 +122,7 @@ struct layout { /* of an entity's block, for one capacity of its ring */
 
 struct feature_program {
     const struct feature_spec *spec;
+    uint64_t entity_seed, id_seed, text_seed; /* of hashes */
     uint32_t window_count;
     int64_t *widths_ms;
 
@@ -170,7 +174,7 @@ void feature_program_vectors(struct feature_program *program, bool allowed);
 /* Fills the record of an event: word 0 with all its lanes (last lanes set for members), id hash, the numbers
  * themselves in place of their sums, categories, places. */
 struct event;
-void feature_program_load(const struct feature_program *program, const struct event *event, uint64_t id_hash, uint64_t *record);
+void feature_program_load(const struct feature_program *program, const struct event *event, uint64_t *record);
 
 static inline int64_t record_time(const uint64_t *record)
 {

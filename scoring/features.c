@@ -215,7 +215,7 @@ static int fold_group(struct windows *w, const struct event *events, size_t n, f
     const size_t words = w->program->record_words;
     const bool far = w->store.blocks.bytes > NEAR_BYTES;
     for (size_t i = 0; i < n; i++) {
-        hashes[i] = hash_bytes(events[i].entity.data, events[i].entity.size, 0);
+        hashes[i] = entity_hash(&w->entities, events[i].entity);
         touch(&w->entities.slots[entity_home(&w->entities, hashes[i])]);
     }
     for (size_t i = 0; far && i < n; i++) {
@@ -224,7 +224,7 @@ static int fold_group(struct windows *w, const struct event *events, size_t n, f
             touch_entity(w, guesses[i]);
     }
     for (size_t i = 0; i < n; i++)
-        feature_program_load(w->program, &events[i], hash_bytes(events[i].id.data, events[i].id.size, 2), w->records + i * words);
+        feature_program_load(w->program, &events[i], w->records + i * words);
     for (size_t i = 0; far && i < n; i++)
         if (guesses[i] && guesses[i]->block)
             touch_block(w, guesses[i], w->records + i * words);
@@ -270,7 +270,7 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
         return NULL;
     *w = (struct windows){.spec = spec, .limits = limits, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
     w->program = feature_program_create(spec, sizeof(struct entity));
-    if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size) || window_store_init(&w->store, w->program) ||
+    if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size, w->program->entity_seed) || window_store_init(&w->store, w->program) ||
         views_init(w) || !(w->records = calloc(FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
         windows_destroy(w);
         return NULL;

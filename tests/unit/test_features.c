@@ -1,4 +1,5 @@
 /* The semantics of features, case by case: given these events, these numbers. */
+#include "scoring/partition_state.h"
 #include "feature_scene.h"
 
 #define MINUTE 60000
@@ -734,6 +735,29 @@ static void digest_tells_states_apart_and_forgets_what_no_longer_matters(void **
     scene_close(&b);
 }
 
+static void hashes_follow_from_the_feature_file(void **state)
+{
+    (void)state;
+    struct scene a, b, other;
+    SCENE_OPEN(&a, plain_file, {.name = "n", .op = OP_DISTINCT, .field = "merchant", .windows = "1h"});
+    SCENE_OPEN(&b, plain_file, {.name = "n", .op = OP_DISTINCT, .field = "merchant", .windows = "1h"});
+    SCENE_OPEN(&other, plain_file, {.name = "m", .op = OP_DISTINCT, .field = "merchant", .windows = "1h"});
+    uint64_t records[3][8] = {{0}};
+    struct scene *scenes[3] = {&a, &b, &other};
+    for (int i = 0; i < 3; i++) {
+        SEND(scenes[i], .t = 1000, .id = "x", .merchant = TEXT("m"));
+        const struct windows *w = scenes[i]->windows;
+        memcpy(records[i], entity_record(w->program, entity_at(&w->entities, 0), 0), w->program->record_words * sizeof(uint64_t));
+    }
+    assert_int_equal(a.windows->entities.seed, b.windows->entities.seed);
+    assert_memory_equal(records[0], records[1], sizeof records[0]);
+    assert_true(a.windows->entities.seed != other.windows->entities.seed);
+    assert_true(records[0][RECORD_ID] != records[2][RECORD_ID]);
+    assert_true(records[0][a.windows->program->category_word] != records[2][other.windows->program->category_word]);
+    for (int i = 0; i < 3; i++)
+        scene_close(scenes[i]);
+}
+
 static void idle_entities_are_forgotten_by_stream_time(void **state)
 {
     (void)state;
@@ -813,6 +837,7 @@ int main(void)
         cmocka_unit_test(fixed_makes_steps_of_a_double),
         cmocka_unit_test(batches_of_any_size_give_the_same),
         cmocka_unit_test(digest_tells_states_apart_and_forgets_what_no_longer_matters),
+        cmocka_unit_test(hashes_follow_from_the_feature_file),
         cmocka_unit_test(idle_entities_are_forgotten_by_stream_time),
         cmocka_unit_test(a_file_without_windows_keeps_events_for_the_lateness),
     };
