@@ -232,21 +232,25 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     return 0;
 }
 
-void worker_destroy(struct worker *w)
+bool worker_destroy(struct worker *w)
 {
     if (!w)
-        return;
+        return true;
     if (w->http)
         http_server_stop(w->http);
     reporter_stop(w->reporter);
+    bool all_end = true;
     for (size_t i = 0; i < w->lane_count; i++)
-        lane_destroy(w->lanes[i]);
+        all_end = lane_destroy(w->lanes[i]) && all_end;
+    if (!all_end)
+        return false;
     free(w->lanes);
     free(w->threads);
     observer_destroy(w->observer);
     registry_destroy(w->registry);
     instance_release(&w->instance);
     free(w);
+    return true;
 }
 
 static void *run_lane(void *context)

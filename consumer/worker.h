@@ -6,7 +6,8 @@
 struct worker;
 /* Looks everything up (topics, schemas, start offsets) and makes the lanes; nothing runs yet. */
 int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err);
-void worker_destroy(struct worker *worker);
+/* false: a call to the broker does not return; what the worker uses (the config too) must stay until the process ends. */
+bool worker_destroy(struct worker *worker);
 /* Runs the lanes until *stop is set or one of them fails; then all stop. */
 int worker_run(struct worker *worker, struct err *err);
 

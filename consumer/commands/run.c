@@ -1,5 +1,6 @@
 /* weir run: the worker. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "consumer/commands/arguments.h"
 #include "consumer/commands/command.h"
@@ -24,11 +25,13 @@ static int run(const struct config *config)
     int result = worker_create(config, &stop, &worker, &err);
     if (result == 0)
         result = worker_run(worker, &err);
-    worker_destroy(worker);
+    bool ended = worker_destroy(worker);
     if (result < 0)
         log_error("%s", err.msg);
     else
-        log_info("stopped");
+        log_info("stopped%s", ended ? "" : "; the broker does not answer, and is not waited for");
+    if (!ended)
+        _exit(result < 0 ? 1 : 0); /* a thread still uses what exit would take away */
     return result < 0 ? 1 : 0;
 }
 

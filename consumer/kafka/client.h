@@ -61,6 +61,7 @@ struct attempts {
 struct attempts attempts_begin(const atomic_bool *stop);
 bool attempts_again(struct attempts *attempts, rd_kafka_resp_err_t code, const char *what);
 enum { LOOKUP_GIVE_UP_MS = 120000, LOOKUP_TIMEOUT_MS = 5000 };
+enum { TRANSACTION_TIMEOUT_MS = 10000 }; /* after which the broker aborts what a dead worker left open */
 
 /* Error callback text into the log, the same code at most once in ten seconds: a broker that is down says so often. */
 void kafka_log_error(const char *who, int code, const char *reason);

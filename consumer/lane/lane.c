@@ -1,8 +1,9 @@
-/* The worker loop of one lane.  lane_turn is one turn of it: rebalance, read, process, commit. */
+/* The worker loop of one lane.  lane_turn is one turn of it: rebalance, read, commit, process. */
 #include <assert.h>
 #include <stdlib.h>
 
 #include "consumer/clock.h"
+#include "consumer/failpoint.h"
 #include "consumer/kafka/client.h"
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
@@ -10,11 +11,20 @@
 static int wait_ms(const struct lane *l)
 {
     int64_t wait = WAIT_MS_MAX;
-    if (l->transaction_began_ns) {
-        int64_t left = l->o.config->commit_interval_ms - (clock_monotonic_ns() - l->transaction_began_ns) / 1000000;
+    if (writer_has_work(l->writer) && writer_may_end(l->writer)) {
+        int64_t left = l->o.config->commit_interval_ms - (clock_monotonic_ns() - l->clock_ns) / 1000000;
         wait = left < wait ? left : wait;
     }
+    int idle = writer_idle_ms(l->writer);
+    wait = idle < wait ? idle : wait;
     return wait > 0 ? (int)wait : 0;
+}
+
+/* The writer's thread has done something: the lane need not wait for messages any longer. */
+static void wake(void *context)
+{
+    struct lane *l = context;
+    rd_kafka_queue_yield(l->queue);
 }
 
 /* While the schema registry is away nothing is read; the group is still served. */
@@ -26,6 +36,37 @@ static bool registry_answers(struct lane *l)
         return false;
     l->registry_retry_ns = 0;
     return true;
+}
+
+static int process_backlog(struct lane *l, struct err *err)
+{
+    bool was_away = l->registry_backoff_ms > 0;
+    if (lane_process_backlog(l, err) < 0)
+        return -1;
+    if (was_away && !l->registry_retry_ns) {
+        l->registry_backoff_ms = 0;
+        if (!l->held)
+            lane_pause_all(l, false);
+        log_info("schema registry: answers again");
+    }
+    return 0;
+}
+
+/* Back-pressure: the open transaction is full, and the one before it is not settled.  Reading stops; the group is still
+ * served. */
+static void hold(struct lane *l)
+{
+    if (!l->held)
+        lane_pause_all(l, true);
+    l->held = true;
+    lane_poll(l, wait_ms(l));
+}
+
+static void hold_no_longer(struct lane *l)
+{
+    if (l->held && !l->registry_retry_ns)
+        lane_pause_all(l, false);
+    l->held = false;
 }
 
 static int lane_turn(struct lane *l, struct err *err)
@@ -40,26 +81,31 @@ static int lane_turn(struct lane *l, struct err *err)
     }
     if (l->rebalance.pending && l->rebalance.lost)
         return 0; /* served before anything else is touched */
-    if (registry_answers(l)) {
-        bool was_away = l->registry_backoff_ms > 0;
-        if (!sketch_has_room(l->sketch, l->backlog_count) && lane_commit(l, err) < 0)
-            return -1;
-        if (lane_process_backlog(l, err) < 0)
-            return -1;
-        if (was_away && !l->registry_retry_ns) {
-            l->registry_backoff_ms = 0;
-            lane_pause_all(l, false);
-            log_info("schema registry: answers again");
-        }
-    } else if (l->backlog_count) {
-        lane_poll(l, 50);
-    }
-    lane_finish_idle_restores(l);
-    if (lane_commit_is_due(l) && lane_commit(l, err) < 0)
+    if (lane_serve_writer(l, err) < 0)
         return -1;
+    if (lane_commit_is_due(l))
+        lane_end_transaction(l);
+    if (!lane_has_room(l))
+        hold(l);
+    else if (!registry_answers(l))
+        lane_poll(l, l->backlog_count ? 50 : 0);
+    else if (hold_no_longer(l), process_backlog(l, err) < 0)
+        return -1;
+    lane_finish_idle_restores(l);
     if (clock_monotonic_ns() - l->published_ns > (int64_t)FACE_INTERVAL_MS * 1000000)
         lane_publish_face(l);
     return 0;
+}
+
+/* Told to stop: what is done is committed, what is not goes to others. */
+static void stop(struct lane *l)
+{
+    struct err err = {0};
+    FAILPOINT(in_stop);
+    l->revoking = true; /* a revoke that comes now is answered by leaving */
+    int result = lane_commit(l, WRITER_STOP_MS, &err);
+    if (result)
+        log_warning("lane %d: stopped with records processed and not committed; they will be processed again%s%s", l->o.index, *err.msg ? ": " : "", err.msg);
 }
 
 int lane_run(struct lane *l, struct err *err)
@@ -67,8 +113,8 @@ int lane_run(struct lane *l, struct err *err)
     int result = lane_join(l, err);
     while (result == 0 && !atomic_load(l->o.stop))
         result = lane_turn(l, err);
-    if (result == 0 && lane_commit(l, err) < 0)
-        log_warning("lane %d: stopped with records processed and not committed; they will be processed again (%s)", l->o.index, err->msg);
+    if (result == 0)
+        stop(l);
     lane_publish_face(l);
     lane_leave(l);
     pthread_mutex_lock(&l->lock);
@@ -77,7 +123,6 @@ int lane_run(struct lane *l, struct err *err)
     pthread_mutex_unlock(&l->lock);
     return result;
 }
-
 
 int lane_create(const struct lane_options *options, struct lane **out, struct err *err)
 {
@@ -88,15 +133,19 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     l->state = "starting";
     pthread_mutex_init(&l->lock, NULL);
     const struct sketch_shape *shape = observer_shape(options->observer);
-    l->sketch = sketch_create(shape);
-    assert(l->sketch && metrics_init(&l->metrics, shape) == 0 && metrics_init(&l->published, shape) == 0);
+    for (int i = 0; i < 2; i++) {
+        l->sketches[i] = sketch_create(shape);
+        assert(l->sketches[i]);
+    }
+    l->sketch = l->sketches[0];
+    assert(metrics_init(&l->metrics, shape) == 0 && metrics_init(&l->published, shape) == 0);
     struct kafka_consumer_callbacks callbacks = {lane_on_rebalance, lane_on_error, l};
     if (deployment_create(options->config, &l->deployment, err) < 0 ||
         pipeline_create(options->config, l->deployment, options->registry, &l->pipeline, err) < 0 ||
         kafka_group_consumer(options->config, (struct kafka_identity){options->instance, options->index}, &callbacks, &l->consumer, err) < 0)
         goto fail;
     l->queue = rd_kafka_queue_get_consumer(l->consumer);
-    l->owner = (struct writer_owner){l, l->consumer, l->o.stop, lane_serve_membership};
+    l->owner = (struct writer_owner){l, l->consumer, l->o.stop, lane_serve_membership, lane_note_committed, wake};
     if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);
@@ -109,11 +158,12 @@ fail:
     return -1;
 }
 
-void lane_destroy(struct lane *l)
+bool lane_destroy(struct lane *l)
 {
     if (!l)
-        return;
-    writer_destroy(l->writer);
+        return true;
+    if (!writer_destroy(l->writer))
+        return false;
     for (size_t i = 0; i < l->partition_count; i++)
         partition_state_finish(&l->partitions[i].state);
     free(l->partitions);
@@ -124,9 +174,11 @@ void lane_destroy(struct lane *l)
         rd_kafka_destroy(l->consumer);
     pipeline_destroy(l->pipeline);
     deployment_destroy(l->deployment);
-    sketch_destroy(l->sketch);
+    for (int i = 0; i < 2; i++)
+        sketch_destroy(l->sketches[i]);
     metrics_finish(&l->metrics);
     metrics_finish(&l->published);
     pthread_mutex_destroy(&l->lock);
     free(l);
+    return true;
 }

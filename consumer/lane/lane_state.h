@@ -14,9 +14,9 @@
 enum {
     BACKLOG_MAX = 4 * BATCH_MAX, /* room to poll even while a batch waits for the schema registry */
     WAIT_MS_MAX = 100,
-    OUTBOX_BYTES_MAX = 64 << 20, /* commit early rather than hold more */
     REGISTRY_BACKOFF_MS_MAX = 5000,
-    FACE_INTERVAL_MS = 500 /* how often an idle lane publishes its counters */
+    FACE_INTERVAL_MS = 500, /* how often an idle lane publishes its counters */
+    SETTLE_MS = 30000       /* before a rebalance is answered what is done gets so long to be committed */
 };
 
 struct lane_partition {
@@ -41,7 +41,14 @@ struct lane {
     struct pipeline *pipeline;
     struct kafka_outputs outputs;
     struct sink sink;
-    struct sketch *sketch;
+    struct sketch *sketch; /* of the open transaction; one of the two */
+    struct sketch *sketches[2];
+    struct { /* the transaction that ends */
+        uint64_t sequence; /* 0: none */
+        struct sketch *sketch;
+        int64_t began_ns;
+    } ended;
+    int64_t clock_ns; /* of the commit interval: when the last transaction was ended */
     uint64_t rules;
 
     struct lane_partition *partitions; /* ours, in order of arrival */
@@ -53,8 +60,8 @@ struct lane {
 
     rd_kafka_message_t *backlog[BACKLOG_MAX];
     size_t backlog_count;
-    int64_t transaction_began_ns; /* 0: nothing to commit */
-    int64_t registry_retry_ns;    /* 0: the registry answers */
+    bool held;                 /* paused: the open transaction is full and cannot end yet */
+    int64_t registry_retry_ns; /* 0: the registry answers */
     int registry_backoff_ms;
 
     /* face: what other threads see, under the lock */
@@ -92,8 +99,13 @@ void lane_pause_all(struct lane *lane, bool pause);
 
 /* ---- commit.c: transactions ---- */
 void lane_cover(struct lane *lane, const struct lane_partition *partition);
-int lane_commit(struct lane *lane, struct err *err);
-bool lane_commit_is_due(const struct lane *lane);
+bool lane_has_room(const struct lane *lane);      /* for the backlog, in the open transaction */
+bool lane_commit_is_due(const struct lane *lane); /* and possible: the transaction before is settled */
+void lane_end_transaction(struct lane *lane);
+int lane_serve_writer(struct lane *lane, struct err *err);
+/* Ends the open transaction and waits until all is committed.  1: not within patience_ms, or a stop's time is up. */
+int lane_commit(struct lane *lane, int64_t patience_ms, struct err *err);
+void lane_note_committed(void *lane, uint64_t sequence, const struct writer_part *parts, size_t count);
 
 /* ---- face.c: what other threads see ---- */
 void lane_publish_face(struct lane *lane);

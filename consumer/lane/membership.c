@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/clock.h"
+#include "consumer/failpoint.h"
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
@@ -92,36 +94,46 @@ static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *l
 /* Our own transaction is committed first: looking offsets up may take longer than it may stay open. */
 static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
-    int result = lane_commit(l, err);
-    if (result == 0)
+    int result = lane_commit(l, SETTLE_MS, err);
+    FAILPOINT(in_assign);
+    if (result >= 0)
         result = prepare_partitions(l, list, err);
     if (kafka_take_error(rd_kafka_incremental_assign(l->consumer, list), "assign partitions", result < 0 ? NULL : err) != REMEDY_NONE)
         result = -1;
-    if (l->registry_retry_ns)
+    if (l->registry_retry_ns || l->held)
         rd_kafka_pause_partitions(l->consumer, list);
     read_member(l, l->member);
     l->joined = true;
+    l->clock_ns = clock_monotonic_ns();
     return result;
 }
 
-/* Still a member: what is processed is committed first.  The library waits for the unassign call, whatever happens. */
+/* Still a member: what is processed is committed first.  If that cannot be, it is given up, and the next owner does it
+ * again.  The library waits for the unassign call, whatever happens. */
 static int give_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, bool lost, struct err *err)
 {
-    l->revoking = true;
-    int result = lost ? 0 : lane_commit(l, err);
-    l->revoking = false;
+    int result = 0;
+    if (lost) {
+        FAILPOINT(in_lost);
+    } else {
+        FAILPOINT(in_revoke);
+        l->revoking = true;
+        result = lane_commit(l, SETTLE_MS, err);
+        l->revoking = false;
+        if (result > 0)
+            log_warning("lane %d: gives up partitions with records processed and not committed; their next owner processes them again", l->o.index);
+    }
     for (int i = 0; i < list->cnt; i++) {
         writer_drop(l->writer, list->elems[i].partition);
         lane_forget_partition(l, list->elems[i].partition);
     }
+    FAILPOINT(after_revoke);
     rd_kafka_resume_partitions(l->consumer, list); /* a pause would outlive the assignment */
     if (kafka_take_error(rd_kafka_incremental_unassign(l->consumer, list), "unassign partitions", result < 0 ? NULL : err) != REMEDY_NONE)
         result = -1;
     if (lost)
         l->joined = false;
-    if (result == 0 && !l->partition_count) /* an open transaction of what was dropped is taken back now */
-        result = lane_commit(l, err);
-    return result;
+    return result < 0 ? -1 : 0;
 }
 
 int lane_serve_rebalance(struct lane *l, struct err *err)
@@ -149,17 +161,24 @@ static void start_over(struct lane *l)
     l->joined = false;
 }
 
-/* The writer's view of the group, in the middle of a commit: a lost assignment drops its partitions at once; a revoke
- * waits until this commit, which is its own, is done. */
+/* The writer's view of the group, before offsets are sent: a lost assignment drops its partitions at once; a revoke that
+ * waits to be served is served first, and commits itself.  One that lies behind messages not read yet is not seen here,
+ * and need not be: the group gives our partitions to nobody before we have answered it. */
 enum membership lane_serve_membership(void *context)
 {
     struct lane *l = context;
     char member[sizeof l->member];
+    if (l->backlog_count > BACKLOG_MAX / 2 && !l->held) { /* room for callbacks: no more messages */
+        lane_pause_all(l, true);
+        l->held = true;
+    }
     lane_poll(l, 0);
     if (rd_kafka_assignment_lost(l->consumer) || (l->rebalance.pending && l->rebalance.lost)) {
         lane_drop_all(l);
         return MEMBER_LOST; /* the loop answers the rebalance */
     }
+    if (l->rebalance.pending && !l->rebalance.assign && !l->revoking)
+        return MEMBER_WAIT;
     read_member(l, member);
     if (!strcmp(member, l->member))
         return MEMBER_OK;

@@ -19,7 +19,8 @@ void lane_forget_partition(struct lane *l, int32_t id)
     partition_state_finish(&p->state);
     *p = l->partitions[--l->partition_count];
     metrics_drop_partition(&l->metrics, id);
-    sketch_drop(l->sketch, id);
+    for (int i = 0; i < 2; i++)
+        sketch_drop(l->sketches[i], id);
     observer_forget(l->o.observer, id);
     size_t kept = 0;
     for (size_t i = 0; i < l->backlog_count; i++) {
