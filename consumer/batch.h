@@ -5,7 +5,8 @@
 #pragma once
 #include <stdbool.h>
 #include "consumer/avro/encode.h"
-#include "scoring/decision.h"
+#include "consumer/deployment.h"
+#include "scoring/chain.h"
 #include "scoring/features.h"
 
 enum { BATCH_MAX = 512 };
@@ -31,13 +32,6 @@ struct verdict {
     const char *what;  /* more than the reason says, or NULL */
 };
 
-struct served { /* what an event gets */
-    float score, margin;
-    enum decision decision;
-    enum confidence confidence;
-    enum role role;
-};
-
 struct batch {
     /* read */
     size_t count;
@@ -54,14 +48,15 @@ struct batch {
     struct feature_outcome outcomes[BATCH_MAX];
     float *rows; /* event_count x columns; after the features stage only of events that were accepted */
     /* score: per accepted event */
-    float margins[BATCH_MAX], scores[BATCH_MAX];
     struct served served[BATCH_MAX];
+    const struct deployed_model *answered[BATCH_MAX]; /* who did; NULL: the fixed score */
+    const struct deployment *deployments[BATCH_MAX];  /* in force */
     float *contributions;   /* of the rows in `explained`, columns + 1 each */
     float *explained_rows;  /* their vectors, packed */
     int16_t explained[BATCH_MAX]; /* row of contributions, or -1 */
-    float *shadow_margins, *shadow_scores; /* shadows x BATCH_MAX */
-    bool *shadow_sampled;                  /* shadows x BATCH_MAX: its entity is in the model's sample */
+    float *shadow_margins, *shadow_scores; /* SHADOWS_MAX x BATCH_MAX, of shadows of the event's deployment */
+    bool *shadow_sampled;                  /* likewise: its entity is in the model's sample */
     bool *shadow_shed;                     /* likewise: sampled, but left out */
     /* emit */
-    struct buffer prediction, shadow[16];
+    struct buffer prediction, shadow[SHADOWS_MAX];
 };

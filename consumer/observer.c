@@ -14,7 +14,7 @@
 struct observer {
     pthread_mutex_t lock; /* of aggregate and reports */
     const char **features, **fields;
-    struct sketch_model models[SKETCH_SHADOWS + SHADOWS_MAX];
+    struct sketch_model models[4 + SHADOWS_MAX];
     size_t series; /* features + models */
     struct baseline *baseline;
     struct sketch_shape *shape;
@@ -29,6 +29,10 @@ static size_t name_models(struct observer *o, const struct config *config)
         return 0;
     o->models[count++] = (struct sketch_model){config->models.champion.id, false};
     o->models[count++] = (struct sketch_model){"fallback", false};
+    if (config->models.has_canary)
+        o->models[count++] = (struct sketch_model){config->models.canary.id, false};
+    if (config->models.fallback.file)
+        o->models[count++] = (struct sketch_model){config->models.fallback.id, false};
     for (size_t i = 0; i < config->models.shadow_count; i++)
         o->models[count++] = (struct sketch_model){config->models.shadows[i].id, true};
     return count;

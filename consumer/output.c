@@ -72,7 +72,7 @@ static void put_reasons(struct buffer *out, const struct output_context *context
     const struct feature_spec *spec = context->config->spec;
     if (batch->explained[e] >= 0) {
         const float *c = batch->contributions + (size_t)batch->explained[e] * (spec->count + 1);
-        size_t top = (size_t)context->deployment->reasons_top;
+        size_t top = (size_t)batch->deployments[e]->settings.reasons_top;
         size_t best[32];
         size_t n = 0;
         for (size_t f = 0; f < spec->count; f++) {
@@ -103,7 +103,7 @@ void encode_prediction(struct buffer *out, const struct output_context *context,
     const struct event *event = &batch->events[e];
     const struct served *served = &batch->served[e];
     const struct record *record = &batch->records[batch->record_of[e]];
-    bool fallback = served->role == ROLE_FALLBACK;
+    const struct deployed_model *model = batch->answered[e];
     put_text(out, event->id);
     put_text(out, event->entity);
     put_long(out, event->time_ms);
@@ -112,8 +112,8 @@ void encode_prediction(struct buffer *out, const struct output_context *context,
     put_long(out, served->decision);
     put_long(out, served->confidence);
     put_long(out, served->role);
-    put_string(out, fallback ? "fallback" : context->deployment->champion.id);
-    put_bytes_raw(out, fallback ? no_hash : context->deployment->champion.sha256, 32);
+    put_string(out, model ? model->id : "fallback");
+    put_bytes_raw(out, model ? model->sha256 : no_hash, 32);
     put_bytes_raw(out, context->feature_spec_sha256, 32);
     if (config->spec->count) {
         put_long(out, (int64_t)config->spec->count);
@@ -139,7 +139,7 @@ void encode_shadow(struct buffer *out, const struct output_context *context, con
     const struct event *event = &batch->events[e];
     const struct served *served = &batch->served[e];
     const struct record *record = &batch->records[batch->record_of[e]];
-    const struct deployed_model *model = &context->deployment->shadows[shadow];
+    const struct deployed_model *model = &batch->deployments[e]->shadows[shadow];
     float score = batch->shadow_scores[shadow * BATCH_MAX + e];
     put_text(out, event->id);
     put_text(out, event->entity);
@@ -148,8 +148,8 @@ void encode_shadow(struct buffer *out, const struct output_context *context, con
     put_bytes_raw(out, model->sha256, 32);
     put_float(out, score);
     put_float(out, batch->shadow_margins[shadow * BATCH_MAX + e]);
-    put_long(out, decide(context->deployment->thresholds, score));
-    put_string(out, served->role == ROLE_FALLBACK ? "fallback" : context->deployment->champion.id);
+    put_long(out, decide(model->thresholds, score));
+    put_string(out, batch->answered[e] ? batch->answered[e]->id : "fallback");
     put_float(out, served->score);
     put_long(out, served->decision);
     put_segments(out, context->config, event->values);

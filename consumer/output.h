@@ -1,11 +1,9 @@
 /* Encodes output records: the Avro bodies of schemas/prediction.avsc, shadow.avsc, dead_letter.avsc and report.avsc. */
 #pragma once
 #include "consumer/batch.h"
-#include "consumer/deployment.h"
 
 struct output_context {
     const struct config *config;
-    const struct deployment *deployment;
     uint8_t feature_spec_sha256[32];
 };
 

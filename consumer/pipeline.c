@@ -12,7 +12,9 @@
 #include "consumer/avro/plan.h"
 #include "consumer/file.h"
 #include "consumer/hash.h"
+#include "consumer/failpoint.h"
 #include "consumer/output.h"
+#include "consumer/scorer.h"
 #include "consumer/validate.h"
 
 enum { PLANS_MAX = 4096 }; /* writer schemas that one lane keeps compiled */
@@ -27,7 +29,8 @@ struct plan_entry {
 
 struct pipeline {
     const struct config *config;
-    const struct deployment *deployment; /* NULL: features only */
+    struct scorer *scorer;
+    bool scores; /* else features only */
     struct registry *registry;
     struct avro_schema *reader;
     struct avro_schema *plain_schema;
@@ -85,14 +88,15 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
 {
     struct pipeline *p = must_alloc(1, sizeof *p);
     p->config = config;
-    p->deployment = deployment;
+    p->scorer = scorer_create(config);
+    p->scores = deployment != NULL;
+    scorer_set_deployment(p->scorer, deployment);
     p->registry = registry;
     p->plain_timestamp_slot = FIELD_TIME;
     p->plain_timestamp_divisor = 1;
     p->output.config = config;
-    p->output.deployment = deployment;
     sha256(config->spec->canonical, strlen(config->spec->canonical), p->output.feature_spec_sha256);
-    size_t columns = config->spec->count, shadows = deployment ? deployment->shadow_count : 0;
+    size_t columns = config->spec->count, shadows = deployment ? SHADOWS_MAX : 0;
     struct batch *b = &p->batch;
     b->values = must_alloc(BATCH_MAX * config->fields.count, sizeof *b->values);
     b->rows = must_alloc(BATCH_MAX * columns, sizeof *b->rows);
@@ -128,6 +132,7 @@ void pipeline_destroy(struct pipeline *p)
     decode_plan_destroy(p->size_plan);
     avro_schema_destroy(p->plain_schema);
     avro_schema_destroy(p->reader);
+    scorer_destroy(p->scorer);
     struct batch *b = &p->batch;
     free(b->values);
     free(b->rows);
@@ -382,61 +387,6 @@ static void advance(struct partition_state *state, const struct batch *b)
         state->next_offset = b->records[b->count - 1].offset + 1;
 }
 
-/* ---- score ---- */
-
-static struct served serve(const struct deployment *d, float margin, float score)
-{
-    if (isfinite(score) && score >= 0 && score <= 1)
-        return (struct served){score, margin, decide(d->thresholds, score), CONFIDENCE_NORMAL, ROLE_CHAMPION};
-    return (struct served){d->fallback_score, NAN, decide(d->thresholds, d->fallback_score), CONFIDENCE_NONE, ROLE_FALLBACK};
-}
-
-static int explain(struct pipeline *p, struct err *err)
-{
-    struct batch *b = &p->batch;
-    const struct deployment *d = p->deployment;
-    size_t columns = p->config->spec->count, n = 0;
-    for (size_t e = 0; e < b->event_count; e++) {
-        b->explained[e] = -1;
-        if (d->reasons_top <= 0 || b->served[e].role == ROLE_FALLBACK || (double)b->served[e].score < d->reasons_min_score)
-            continue;
-        memcpy(b->explained_rows + n * columns, b->rows + e * columns, columns * sizeof *b->rows);
-        b->explained[e] = (int16_t)n++;
-    }
-    return n ? model_contributions(d->champion.model, b->explained_rows, n, b->contributions, err) : 0;
-}
-
-/* A shadow never hurts serving: one that fails is left out of this batch and counted as shed. */
-static void score_shadow(struct pipeline *p, size_t shadow)
-{
-    struct batch *b = &p->batch;
-    const struct deployed_model *model = &p->deployment->shadows[shadow];
-    bool *sampled = b->shadow_sampled + shadow * BATCH_MAX, *shed = b->shadow_shed + shadow * BATCH_MAX;
-    memset(shed, 0, b->event_count * sizeof *shed);
-    for (size_t e = 0; e < b->event_count; e++)
-        sampled[e] = model->sample_below >= 10000 || entity_bucket(model->id, b->events[e].entity) < model->sample_below;
-    if (model_score(model->model, b->rows, b->event_count, b->shadow_margins + shadow * BATCH_MAX, b->shadow_scores + shadow * BATCH_MAX, NULL) < 0)
-        for (size_t e = 0; e < b->event_count; e++)
-            shed[e] = sampled[e];
-}
-
-static int score(struct pipeline *p, struct err *err)
-{
-    struct batch *b = &p->batch;
-    const struct deployment *d = p->deployment;
-    if (!d || !b->event_count)
-        return 0;
-    if (model_score(d->champion.model, b->rows, b->event_count, b->margins, b->scores, err) < 0)
-        return err_prefix(err, "model %s", d->champion.id);
-    for (size_t e = 0; e < b->event_count; e++)
-        b->served[e] = serve(d, b->margins[e], b->scores[e]);
-    if (explain(p, err) < 0)
-        return err_prefix(err, "reasons of model %s", d->champion.id);
-    for (size_t s = 0; s < d->shadow_count; s++)
-        score_shadow(p, s);
-    return 0;
-}
-
 /* ---- emit ---- */
 
 /* Encodes all outputs of an event; true if the prediction fits its topic.  A shadow record that does not fit is shed. */
@@ -446,7 +396,7 @@ static bool encode_outputs(struct pipeline *p, const struct sink *sink, size_t e
     size_t key = b->events[e].entity.size;
     b->prediction.size = 0;
     encode_prediction(&b->prediction, &p->output, b, e);
-    for (size_t s = 0; s < p->deployment->shadow_count; s++) {
+    for (size_t s = 0; s < b->deployments[e]->shadow_count; s++) {
         size_t at = s * BATCH_MAX + e;
         b->shadow[s].size = 0;
         if (!b->shadow_sampled[at] || b->shadow_shed[at])
@@ -463,7 +413,7 @@ static int emit_event(struct pipeline *p, const struct sink *sink, size_t e, str
     size_t r = b->record_of[e];
     if (sink->accepted && sink->accepted(sink->context, &b->events[e], b->rows + e * p->config->spec->count, b->outcomes[e].window_complete, err) < 0)
         return -1;
-    if (!p->deployment)
+    if (!p->scores)
         return 0;
     if (!encode_outputs(p, sink, e)) {
         b->verdicts[r] = (struct verdict){.reason = REJECT_OUTPUT_TOO_LARGE, .what = "the prediction is longer than its topic's max.message.bytes"};
@@ -471,7 +421,7 @@ static int emit_event(struct pipeline *p, const struct sink *sink, size_t e, str
     }
     if (sink->scored(sink->context, OUTPUT_PREDICTION, &b->records[r], b->events[e].entity, &b->prediction, err) < 0)
         return -1;
-    for (size_t s = 0; s < p->deployment->shadow_count; s++)
+    for (size_t s = 0; s < b->deployments[e]->shadow_count; s++)
         if (b->shadow[s].size && !b->shadow_shed[s * BATCH_MAX + e] && sink->scored(sink->context, OUTPUT_SHADOW, &b->records[r], b->events[e].entity, &b->shadow[s], err) < 0)
             return -1;
     return 0;
@@ -506,6 +456,29 @@ static int emit(struct pipeline *p, const struct sink *sink, struct err *err)
 
 /* ---- observe ---- */
 
+/* The sketch's model of that id; SKETCH_MODELS_MAX: none. */
+static size_t sketch_model_of(const struct pipeline *p, const char *id)
+{
+    const struct sketch_shape_options *shape = sketch_shape_of(sketch_shape(p->sketch));
+    for (size_t m = 0; m < shape->model_count; m++)
+        if (!strcmp(shape->models[m].id, id))
+            return m;
+    return SKETCH_MODELS_MAX;
+}
+
+static void observe_shadow(struct pipeline *p, struct sketch_cell *cell, size_t e, size_t shadow)
+{
+    const struct batch *b = &p->batch;
+    const struct deployed_model *model = &b->deployments[e]->shadows[shadow];
+    size_t m = sketch_model_of(p, model->id), at = shadow * BATCH_MAX + e;
+    if (m == SKETCH_MODELS_MAX)
+        return;
+    if (b->shadow_shed[at])
+        sketch_add_shed(p->sketch, cell, m);
+    else if (b->shadow_sampled[at])
+        sketch_add_score(p->sketch, cell, m, b->shadow_scores[at], decide(model->thresholds, b->shadow_scores[at]));
+}
+
 static void observe_event(struct pipeline *p, const struct partition_state *state, size_t e)
 {
     struct batch *b = &p->batch;
@@ -517,17 +490,15 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
         .row = b->rows + e * p->config->spec->count,
         .values = b->events[e].values};
     struct sketch_cell *cell = sketch_add(p->sketch, &seen);
-    if (!p->deployment)
+    if (!p->scores)
         return;
-    bool fallback = b->served[e].role == ROLE_FALLBACK;
-    sketch_add_score(p->sketch, cell, fallback ? SKETCH_FALLBACK : SKETCH_CHAMPION, b->served[e].score, b->served[e].decision);
-    for (size_t s = 0; s < p->deployment->shadow_count; s++) {
-        float shadow = b->shadow_scores[s * BATCH_MAX + e];
-        if (b->shadow_shed[s * BATCH_MAX + e])
-            sketch_add_shed(p->sketch, cell, SKETCH_SHADOWS + s);
-        else if (b->shadow_sampled[s * BATCH_MAX + e])
-            sketch_add_score(p->sketch, cell, SKETCH_SHADOWS + s, shadow, decide(p->deployment->thresholds, shadow));
-    }
+    size_t m = b->answered[e] ? sketch_model_of(p, b->answered[e]->id) : SKETCH_MODELS_MAX;
+    if (m == SKETCH_MODELS_MAX && b->served[e].role == ROLE_FALLBACK)
+        m = sketch_model_of(p, "fallback");
+    if (m < SKETCH_MODELS_MAX)
+        sketch_add_score(p->sketch, cell, m, b->served[e].score, b->served[e].decision);
+    for (size_t s = 0; s < b->deployments[e]->shadow_count; s++)
+        observe_shadow(p, cell, e, s);
 }
 
 /* Folds what came of the batch into the lane's sketch, in record order.  `from` and stream_time: the
@@ -562,15 +533,22 @@ int pipeline_process(struct pipeline *p, struct partition_state *state, const st
     assert(!suppressed || b->records[b->count - 1].offset < state->suppress_below);
     int64_t from = state->next_offset, stream_time = windows_stream_time(state->windows);
     decode(p, err);
+    FAILPOINT(after_decode);
     if (compute_features(p, state, err) < 0)
         return -1;
+    FAILPOINT(after_features);
     advance(state, b);
-    if (suppressed)
-        return (int)b->count;
-    if (score(p, err) < 0 || emit(p, sink, err) < 0)
-        return -1;
-    observe(p, state, from, stream_time, sink);
-    return (int)b->count;
+    int result = scorer_score(p->scorer, b, state, suppressed, sink, err);
+    FAILPOINT(after_score);
+    if (result == 0 && !suppressed && (result = emit(p, sink, err)) == 0)
+        observe(p, state, from, stream_time, sink);
+    scorer_settle(p->scorer, state);
+    return result < 0 ? -1 : (int)b->count;
+}
+
+struct scorer *pipeline_scorer(struct pipeline *p)
+{
+    return p->scorer;
 }
 
 void verdict_message(const struct verdict *verdict, char *text, size_t size)

@@ -19,6 +19,9 @@ struct sink {
      * event time; the record timestamp where none could be decoded). */
     int (*accepted)(void *context, const struct event *event, const float *row, bool window_complete, struct err *err);
     bool (*wanted)(void *context, int64_t time_ms);
+    /* May be NULL: the configured deployment has come into force; first_offset is that of the first event it serves, and
+     * its outputs come after this call. */
+    int (*deployed)(void *context, int32_t partition, int64_t first_offset, const char *record, struct err *err);
 };
 
 /* State of one input partition: a fold over its records. */
@@ -35,7 +38,8 @@ int partition_state_init(struct partition_state *state, const struct config *con
 void partition_state_finish(struct partition_state *state);
 
 struct pipeline;
-/* Borrows all of them; registry may be NULL where records carry no schema id (then give the plan's schema below). */
+/* Borrows configuration and registry, which may be NULL where records carry no schema id (then give the plan's schema below);
+ * takes a reference to the deployment (NULL: features only). */
 int pipeline_create(const struct config *config, const struct deployment *deployment, struct registry *registry, struct pipeline **out, struct err *err);
 void pipeline_destroy(struct pipeline *pipeline);
 /* Records are plain values of this writer schema without framing (container files); their schema id is 0. */
@@ -45,11 +49,13 @@ int pipeline_set_plain_schema(struct pipeline *pipeline, const char *schema_text
 int pipeline_set_plain_timestamps(struct pipeline *pipeline, int slot, struct err *err);
 /* Size of the first plain value at data; SIZE_MAX if it is damaged. */
 size_t pipeline_plain_size(struct pipeline *pipeline, const void *data, size_t size, struct err *err);
-/* Where scored events and rejects are counted; NULL: nowhere.  Its shape: sketch_shape_for. */
+/* Where scored events and rejects are counted; NULL: nowhere.  Scores count under the sketch's model of the same id, those
+ * of a fallback model that it does not know under `fallback`. */
 void pipeline_set_sketch(struct pipeline *pipeline, struct sketch *sketch);
 
-/* Models of a sketch in this order. */
-enum { SKETCH_CHAMPION, SKETCH_FALLBACK, SKETCH_SHADOWS };
+/* Who scores: scorer.h.  Between batches. */
+struct scorer;
+struct scorer *pipeline_scorer(struct pipeline *pipeline);
 
 /* The batch to fill: records[0..count).  Then pipeline_process takes it through all stages. */
 struct batch *pipeline_batch(struct pipeline *pipeline);

@@ -22,14 +22,19 @@ struct scheduled {
 };
 
 struct serving {
-    char *record;  /* the deployment in force; NULL: none yet */
-    int64_t since; /* the first offset that it served */
-    char *before_id; /* the champion before its own; NULL: none */
-    uint8_t before_sha256[32];
+    char *record; /* of the deployment in force, as imported: not read yet; NULL: none */
+    struct deployment *deployment; /* in force, as read; NULL: none yet */
+    int64_t since;                 /* the first offset that it served; -1: none */
+    struct deployed_model before;  /* the champion before its own, maybe not loaded; id NULL: none */
     size_t breaker_count;
-    struct model_breaker breakers[BREAKERS_MAX];
-    size_t scheduled_count;
-    struct scheduled *scheduled; /* by first_offset */
+    struct model_breaker breakers[BREAKERS_MAX], shadows[SHADOWS_MAX];
+    size_t scheduled_count, scheduled_done;
+    struct scheduled *scheduled; /* by first_offset; the first scheduled_done are in force or have been */
+    bool follows_schedule;
+    /* Let go when the batch is done: */
+    size_t retired_count, retired_models_count;
+    struct deployment **retired;
+    struct deployed_model *retired_models;
 };
 
 struct serving *serving_create(void)
@@ -43,18 +48,30 @@ struct serving *serving_create(void)
 static void forget_in_force(struct serving *s)
 {
     free(s->record);
-    free(s->before_id);
-    s->record = s->before_id = NULL;
+    deployment_release(s->deployment);
+    deployed_model_finish(&s->before);
+    s->record = NULL;
+    s->deployment = NULL;
     s->since = -1;
     s->breaker_count = 0;
+    memset(s->shadows, 0, sizeof s->shadows);
+}
+
+void serving_settle(struct serving *s)
+{
+    while (s->retired_count)
+        deployment_release(s->retired[--s->retired_count]);
+    while (s->retired_models_count)
+        deployed_model_finish(&s->retired_models[--s->retired_models_count]);
 }
 
 void serving_reset(struct serving *s)
 {
+    serving_settle(s);
     forget_in_force(s);
     for (size_t i = 0; i < s->scheduled_count; i++)
         free(s->scheduled[i].record);
-    s->scheduled_count = 0;
+    s->scheduled_count = s->scheduled_done = 0;
 }
 
 void serving_destroy(struct serving *s)
@@ -63,7 +80,14 @@ void serving_destroy(struct serving *s)
         return;
     serving_reset(s);
     free(s->scheduled);
+    free(s->retired);
+    free(s->retired_models);
     free(s);
+}
+
+static const char *record_in_force(const struct serving *s)
+{
+    return s->deployment ? s->deployment->record : s->record;
 }
 
 /* ---- export and import ---- */
@@ -85,12 +109,12 @@ static json_t *export_breaker(const struct model_breaker *m)
 void serving_export(const struct serving *s, struct buffer *out)
 {
     char hex[65];
-    json_t *whole = json_pack("{s:i, s:I, s:s?, s:n}", "format", (int)FORMAT, "since", (json_int_t)s->since, "deployment", s->record, "before");
+    json_t *whole = json_pack("{s:i, s:I, s:s?, s:n}", "format", (int)FORMAT, "since", (json_int_t)s->since, "deployment", record_in_force(s), "before");
     json_t *breakers = json_array();
     assert(whole && breakers);
-    if (s->before_id) {
-        sha256_hex(s->before_sha256, hex);
-        json_object_set_new(whole, "before", json_pack("{s:s, s:s}", "id", s->before_id, "sha256", hex));
+    if (s->before.id) {
+        sha256_hex(s->before.sha256, hex);
+        json_object_set_new(whole, "before", json_pack("{s:s, s:s}", "id", s->before.id, "sha256", hex));
     }
     for (size_t i = 0; i < s->breaker_count; i++)
         json_array_append_new(breakers, export_breaker(&s->breakers[i]));
@@ -137,10 +161,10 @@ static bool import_before(const json_t *before, struct serving *s)
     const char *id = json_string_value(json_object_get(before, "id"));
     if (json_is_null(before))
         return true;
-    if (!id || !*id || strlen(id) > MODEL_ID_MAX || !read_hash(before, s->before_sha256))
+    if (!id || !*id || strlen(id) > MODEL_ID_MAX || !read_hash(before, s->before.sha256))
         return false;
-    s->before_id = strdup(id);
-    assert(s->before_id);
+    s->before.id = strdup(id);
+    assert(s->before.id);
     return true;
 }
 
@@ -169,10 +193,14 @@ int serving_import(struct serving *s, const void *bytes, size_t size, struct err
         forget_in_force(&new);
         return err_set(err, "these bytes are no serving state of this version");
     }
+    serving_settle(s);
     forget_in_force(s);
-    new.scheduled = s->scheduled;
-    new.scheduled_count = s->scheduled_count;
-    *s = new;
+    s->record = new.record;
+    s->since = new.since;
+    s->before = new.before;
+    s->breaker_count = new.breaker_count;
+    memcpy(s->breakers, new.breakers, sizeof s->breakers);
+    s->scheduled_done = 0;
     return 0;
 }
 
@@ -205,4 +233,201 @@ int serving_schedule(struct serving *s, int64_t first_offset, const void *record
     memmove(s->scheduled + at + 1, s->scheduled + at, (s->scheduled_count++ - at) * sizeof *s->scheduled);
     s->scheduled[at] = (struct scheduled){first_offset, copy};
     return 0;
+}
+
+void serving_follow_schedule(struct serving *s)
+{
+    s->follows_schedule = true;
+}
+
+/* ---- the fold ---- */
+
+static void retire(struct serving *s, struct deployment *deployment, struct deployed_model before)
+{
+    if (deployment) {
+        s->retired = realloc(s->retired, (s->retired_count + 1) * sizeof(struct deployment *));
+        assert(s->retired);
+        s->retired[s->retired_count++] = deployment;
+    }
+    if (before.id) {
+        s->retired_models = realloc(s->retired_models, (s->retired_models_count + 1) * sizeof *s->retired_models);
+        assert(s->retired_models);
+        s->retired_models[s->retired_models_count++] = before;
+    }
+}
+
+static bool is(const struct deployed_model *m, const uint8_t sha[32])
+{
+    return m->id && !memcmp(m->sha256, sha, 32);
+}
+
+static bool rules_equal(const struct breaker_rules *a, const struct breaker_rules *b)
+{
+    return a->failure_percent == b->failure_percent && a->window_ms == b->window_ms && a->min_calls == b->min_calls && a->recovery_ms == b->recovery_ms;
+}
+
+/* Breakers go with their models; other rules count anew, but an open one stays open. */
+static void keep_breakers(struct serving *s, bool same_rules)
+{
+    const struct deployment *d = s->deployment;
+    size_t kept = 0;
+    for (size_t i = 0; i < s->breaker_count; i++) {
+        const uint8_t *sha = s->breakers[i].sha256;
+        if (!is(&d->champion, sha) && !is(&d->canary, sha) && !is(&d->fallback, sha) && !is(&s->before, sha))
+            continue;
+        s->breakers[kept] = s->breakers[i];
+        if (!same_rules)
+            breaker_clear(&s->breakers[kept].breaker);
+        kept++;
+    }
+    s->breaker_count = kept;
+    for (size_t i = 0; i < SHADOWS_MAX; i++)
+        if (i >= d->shadow_count || !is(&d->shadows[i], s->shadows[i].sha256))
+            s->shadows[i] = (struct model_breaker){.breaker = breaker_closed()};
+    for (size_t i = 0; i < d->shadow_count; i++)
+        memcpy(s->shadows[i].sha256, d->shadows[i].sha256, 32);
+}
+
+/* Takes the reference. */
+static void swap(struct serving *s, struct deployment *d, int64_t offset)
+{
+    struct deployment *old = s->deployment;
+    struct deployed_model before = {0};
+    if (old && memcmp(old->champion.sha256, d->champion.sha256, 32) != 0) {
+        before = s->before;
+        s->before = deployed_model_share(&old->champion);
+    }
+    s->deployment = d;
+    s->since = offset;
+    keep_breakers(s, old && rules_equal(&old->settings.breaker, &d->settings.breaker));
+    retire(s, old, before);
+}
+
+/* From the shelf if it is there, else without its models for now. */
+static int read_record(const struct serving_turn *turn, const char *record, struct deployment **out, struct err *err)
+{
+    struct deployment *known = deployment_shelf_find(turn->shelf, record);
+    if (!known)
+        return deployment_outline(turn->config, record, out, err);
+    *out = deployment_retain(known);
+    return 0;
+}
+
+/* What was imported, read. */
+static int read_imported(struct serving *s, const struct serving_turn *turn, struct err *err)
+{
+    struct deployment *d;
+    if (!s->record)
+        return 0;
+    if (read_record(turn, s->record, &d, err) < 0)
+        return -1;
+    free(s->record);
+    s->record = NULL;
+    s->deployment = d;
+    keep_breakers(s, true);
+    return 0;
+}
+
+static int take_scheduled(struct serving *s, const struct serving_turn *turn, int64_t offset, struct err *err)
+{
+    while (s->scheduled_done < s->scheduled_count) {
+        const struct scheduled *next = &s->scheduled[s->scheduled_done];
+        bool first = s->follows_schedule && !s->deployment;
+        if (next->first_offset > offset && !first)
+            return 0;
+        struct deployment *d;
+        if (next->first_offset > s->since && !(s->deployment && !strcmp(next->record, s->deployment->record))) {
+            if (read_record(turn, next->record, &d, err) < 0)
+                return err_prefix(err, "offset %lld", (long long)next->first_offset);
+            swap(s, d, next->first_offset);
+        }
+        s->scheduled_done++;
+    }
+    return 0;
+}
+
+/* Whether the champion's answer may be none. */
+static bool asks_before(const struct serving *s)
+{
+    return !s->deployment->fallback.id && !s->deployment->champion.always_valid && s->before.id;
+}
+
+static int equip(struct serving *s, const struct serving_turn *turn, struct err *err)
+{
+    struct deployment *d = s->deployment;
+    if (!d->champion.model && deployment_equip(d, turn->config, turn->shelf, err) < 0)
+        return -1;
+    if (!asks_before(s) || s->before.model)
+        return 0;
+    struct deployed_model found;
+    if (deployed_model_find(turn->config, turn->shelf, s->before.id, s->before.sha256, &found, err) < 0)
+        return err_prefix(err, "the champion before %s, which answers if that one does not", d->champion.id);
+    deployed_model_finish(&s->before);
+    s->before = found;
+    return 0;
+}
+
+static bool may_fail(const struct deployment *d)
+{
+    return !d->champion.always_valid || (d->canary.id && !d->canary.always_valid);
+}
+
+int serving_advance(struct serving *s, const struct serving_turn *turn, int64_t offset, int64_t *until, bool *swapped, struct err *err)
+{
+    *swapped = false;
+    if (read_imported(s, turn, err) < 0 || take_scheduled(s, turn, offset, err) < 0)
+        return -1;
+    bool by_schedule = s->follows_schedule && s->scheduled_count;
+    if (!turn->suppressed && turn->configured && !by_schedule && (!s->deployment || strcmp(s->deployment->record, turn->configured->record))) {
+        swap(s, deployment_retain(turn->configured), offset);
+        *swapped = true;
+    }
+    *until = s->scheduled_done < s->scheduled_count ? s->scheduled[s->scheduled_done].first_offset : INT64_MAX;
+    return s->deployment && (!turn->suppressed || may_fail(s->deployment)) ? equip(s, turn, err) : 0;
+}
+
+const struct deployment *serving_deployment(const struct serving *s)
+{
+    return s->deployment && s->deployment->champion.model ? s->deployment : NULL;
+}
+
+static struct breaker *breaker_of(struct serving *s, const struct deployed_model *m)
+{
+    if (m->always_valid)
+        return NULL;
+    for (size_t i = 0; i < s->breaker_count; i++)
+        if (is(m, s->breakers[i].sha256))
+            return &s->breakers[i].breaker;
+    assert(s->breaker_count < BREAKERS_MAX);
+    struct model_breaker *new = &s->breakers[s->breaker_count++];
+    new->breaker = breaker_closed();
+    memcpy(new->sha256, m->sha256, sizeof new->sha256);
+    return &new->breaker;
+}
+
+void serving_chain(struct serving *s, struct chain *chain, const struct deployed_model *models[CHAIN_MODELS])
+{
+    const struct deployment *d = s->deployment;
+    models[CHAIN_CANARY] = d->canary.id ? &d->canary : NULL;
+    models[CHAIN_CHAMPION] = &d->champion;
+    models[CHAIN_FALLBACK] = d->fallback.id ? &d->fallback : asks_before(s) ? &s->before : NULL;
+    *chain = (struct chain){.rules = d->settings.breaker, .fixed_score = (float)d->settings.fallback_score, .fixed_thresholds = d->settings.thresholds};
+    for (int i = 0; i < CHAIN_MODELS; i++)
+        if (models[i])
+            chain->models[i] = (struct chain_model){models[i]->model, breaker_of(s, models[i]), i == CHAIN_FALLBACK ? d->settings.thresholds : models[i]->thresholds};
+}
+
+struct breaker *serving_shadow_breaker(struct serving *s, size_t i)
+{
+    assert(i < SHADOWS_MAX);
+    return &s->shadows[i].breaker;
+}
+
+void serving_breakers(const struct serving *s, int64_t now_ms, void (*each)(void *context, const uint8_t sha256[32], enum breaker_state state), void *context)
+{
+    for (size_t i = 0; s->deployment && i < s->breaker_count; i++) {
+        enum breaker_state state = breaker_state(&s->breakers[i].breaker, &s->deployment->settings.breaker, now_ms);
+        if (state != BREAKER_CLOSED)
+            each(context, s->breakers[i].sha256, state);
+    }
 }

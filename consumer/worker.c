@@ -134,6 +134,10 @@ static void http_status(void *context, struct text_buffer *text)
         w->config->delivery == DELIVERY_EXACTLY_ONCE ? "exactly_once" : "at_least_once", w->started_ms, w->config->spec->count, hex);
     const struct deployment *d = lane_deployment(w->lanes[0]);
     status_model(text, "champion", &d->champion, true);
+    if (d->canary.id)
+        status_model(text, "canary", &d->canary, false);
+    if (d->fallback.id)
+        status_model(text, "fallback", &d->fallback, false);
     for (size_t i = 0; i < d->shadow_count; i++)
         status_model(text, "shadow", &d->shadows[i], false);
     text_add(text, "\n  ],\n  \"lanes\": [");

@@ -173,12 +173,16 @@ static void check_models(const struct config *config, struct check_report *repor
         return;
     }
     say_model(report, "models.champion", &deployment->champion);
+    if (deployment->canary.id)
+        say_model(report, "models.canary", &deployment->canary);
+    if (deployment->fallback.id)
+        say_model(report, "models.fallback", &deployment->fallback);
     for (size_t i = 0; i < deployment->shadow_count; i++) {
         char step[40];
         snprintf(step, sizeof step, "models.shadows[%zu]", i);
         say_model(report, step, &deployment->shadows[i]);
     }
-    deployment_destroy(deployment);
+    deployment_release(deployment);
 }
 
 static void compare_baseline(const struct config *config, const struct baseline *baseline, struct check_report *report)

@@ -2,6 +2,7 @@
  * file is read and every field that a rule, a segment or the monitor names gets its slot. */
 #include "consumer/config/config.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,21 +37,86 @@ static int check_schemas(const struct reading *reading, const struct yaml_node *
     return 0;
 }
 
+static int check_thresholds(const struct reading *reading, int line, const char *key, struct thresholds t)
+{
+    if (t.review > t.decline)
+        return reading_fail(reading, line, key, "review %.17g is above decline %.17g", t.review, t.decline);
+    return 0;
+}
+
+struct named_model {
+    const struct model_entry *entry;
+    char key[40];
+};
+
+static struct named_model named(const struct model_entry *entry, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static struct named_model named(const struct model_entry *entry, const char *format, ...)
+{
+    struct named_model m = {.entry = entry};
+    va_list args;
+    va_start(args, format);
+    vsnprintf(m.key, sizeof m.key, format, args);
+    va_end(args);
+    return m;
+}
+
+/* Each id is one model's. */
+static int check_model_ids(const struct reading *reading, const struct config *config)
+{
+    struct named_model seen[3 + SHADOWS_MAX];
+    size_t count = 0;
+    seen[count++] = named(&config->models.champion, "models.champion.id");
+    if (config->models.has_canary)
+        seen[count++] = named(&config->models.canary, "models.canary.id");
+    for (size_t i = 0; i < config->models.shadow_count; i++)
+        seen[count++] = named(&config->models.shadows[i], "models.shadows[%zu].id", i);
+    if (config->models.fallback.file)
+        seen[count++] = named(&config->models.fallback, "models.fallback.id");
+    for (size_t i = 1; i < count; i++)
+        for (size_t j = 0; j < i; j++)
+            if (!strcmp(seen[i].entry->id, seen[j].entry->id))
+                return reading_fail(reading, seen[i].entry->line, seen[i].key, "'%.60s' is the id of another model; ids must differ", seen[i].entry->id);
+    return 0;
+}
+
 static int check_models(const struct reading *reading, const struct yaml_node *root, const struct config *config)
 {
-    if (config->models.decision.review > config->models.decision.decline)
-        return reading_fail(reading, line_of(root, "models", "decision"), "models.decision", "review %.17g is above decline %.17g", config->models.decision.review,
-                            config->models.decision.decline);
+    if (!config->models.given)
+        return 0;
+    const struct model_entry *canary = &config->models.canary, *fallback = &config->models.fallback;
+    if (check_thresholds(reading, line_of(root, "models", "decision"), "models.decision", config->models.decision) < 0 ||
+        (canary->has_decision && check_thresholds(reading, canary->line, "models.canary.decision", canary->decision) < 0))
+        return -1;
     for (size_t i = 0; i < config->models.shadow_count; i++) {
         const struct model_entry *shadow = &config->models.shadows[i];
-        bool twice = !strcmp(shadow->id, config->models.champion.id);
+        char key[64];
+        snprintf(key, sizeof key, "models.shadows[%zu].decision", i);
+        if (shadow->has_decision && check_thresholds(reading, shadow->line, key, shadow->decision) < 0)
+            return -1;
+    }
+    if (!fallback->id != !fallback->file)
+        return reading_fail(reading, fallback->line, "models.fallback", "id and file go together");
+    return check_model_ids(reading, config);
+}
+
+static int check_ranges(const struct reading *reading, const struct config *config)
+{
+    for (size_t i = 0; i < config->models.range_count; i++) {
+        const struct range_entry *range = &config->models.ranges[i];
+        char key[64];
+        size_t f = 0;
+        snprintf(key, sizeof key, "models.ranges[%zu]", i);
+        while (f < config->spec->count && strcmp(config->spec->features[f].name, range->feature))
+            f++;
+        if (f == config->spec->count)
+            return reading_fail(reading, range->line, key, "%s has no column '%.60s'; `weir check --features` lists them", config->features, range->feature);
+        if (!range->has_min && !range->has_max)
+            return reading_fail(reading, range->line, key, "min or max is missing");
+        if (range->has_min && range->has_max && range->min > range->max)
+            return reading_fail(reading, range->line, key, "min %.17g is above max %.17g", range->min, range->max);
         for (size_t j = 0; j < i; j++)
-            twice = twice || !strcmp(shadow->id, config->models.shadows[j].id);
-        if (twice) {
-            char key[64];
-            snprintf(key, sizeof key, "models.shadows[%zu].id", i);
-            return reading_fail(reading, shadow->line, key, "'%.60s' is the id of another model; ids must differ", shadow->id);
-        }
+            if (!strcmp(config->models.ranges[j].feature, range->feature))
+                return reading_fail(reading, range->line, key, "'%.60s' has a range already", range->feature);
     }
     return 0;
 }
@@ -150,7 +216,7 @@ static int config_fill(const struct reading *reading, const struct yaml_node *ro
         return -1;
     if (feature_file_load(config->features, &config->fields, &config->spec, reading->err) < 0)
         return -1;
-    return add_fields(reading, root, config);
+    return check_ranges(reading, config) < 0 ? -1 : add_fields(reading, root, config);
 }
 
 int config_parse(const char *name, const char *dir, const char *text, size_t size, unsigned needs, struct config **out, struct err *err)

@@ -4,6 +4,7 @@
  * the directory of the file that names them.  Durations are milliseconds, sizes bytes. */
 #pragma once
 #include "consumer/golden_file.h"
+#include "scoring/breaker.h"
 #include "scoring/decision.h"
 #include "scoring/feature_spec.h"
 
@@ -26,9 +27,21 @@ struct validation_entry {
 
 struct model_entry {
     int line;
-    char *id, *file;
-    double sample_percent; /* of a shadow */
+    char *id, *file; /* of the fallback both may be NULL: there is none */
+    double percent;  /* of the entities: the canary's share, a shadow's sample */
+    bool has_decision;
+    struct thresholds decision; /* of its own; else models.decision */
 };
+
+struct range_entry {
+    int line;
+    char *feature;
+    bool has_min, has_max;
+    double min, max;
+};
+
+enum { SHADOWS_MAX = 16 };
+enum on_range { RANGE_COUNT, RANGE_DEGRADE };
 
 struct alert_entry { /* a rule of monitor/alerts.h */
     int line;
@@ -90,9 +103,18 @@ struct config {
         bool given; /* the `models` section is there */
         char *source;
         struct model_entry champion;
+        bool has_canary;
+        struct model_entry canary;
+        char *canary_salt; /* NULL: its id */
         size_t shadow_count;
         struct model_entry *shadows;
+        struct model_entry fallback;
         double fallback_score;
+        struct breaker_rules breaker;
+        int64_t max_missing_features;
+        enum on_range on_range;
+        size_t range_count;
+        struct range_entry *ranges; /* each of another feature of the file */
         struct thresholds decision;
         int reasons_top;
         double reasons_min_score;

@@ -270,7 +270,7 @@ static int finish(struct replay *r, int result, struct err *err)
     free(r->states);
     source_close(r->source);
     pipeline_destroy(r->pipeline);
-    deployment_destroy(r->deployment);
+    deployment_release(r->deployment);
     registry_destroy(r->registry);
     buffer_finish(&r->buffer);
     return result;

@@ -11,24 +11,17 @@
 
 #include "scoring/chain.h"
 #include "scoring/vector_rules.h"
+#include "tests/unit/stump.h"
 
-enum { COLUMNS = 2, EVENTS = 1000 };
+enum { COLUMNS = STUMP_COLUMNS, EVENTS = 1000 };
 
-/* A stump: `low` where the first column is below 0, else `high`; missing goes left.  As the library would have saved it. */
 static struct model *stump(const char *objective, const char *low, const char *high, const char *base)
 {
-    char text[4096];
-    int n = snprintf(text, sizeof text,
-        "{\"learner\":{\"attributes\":{},\"feature_names\":[\"a\",\"b\"],\"feature_types\":[\"float\",\"float\"],\"gradient_booster\":{\"model\":{\"gbtree_model_param\":{\"num_parallel_tree\":\"1\",\"num_trees\":\"1\"},"
-        "\"iteration_indptr\":[0,1],\"tree_info\":[0],\"trees\":[{\"base_weights\":[0E0,%sE0,%sE0],\"categories\":[],\"categories_nodes\":[],\"categories_segments\":[],\"categories_sizes\":[],\"default_left\":[1,0,0],\"id\":0,"
-        "\"left_children\":[1,-1,-1],\"loss_changes\":[1E0,0E0,0E0],\"parents\":[2147483647,0,0],\"right_children\":[2,-1,-1],\"split_conditions\":[0E0,%sE0,%sE0],\"split_indices\":[0,0,0],\"split_type\":[0,0,0],\"sum_hessian\":[2E0,1E0,1E0],"
-        "\"tree_param\":{\"num_deleted\":\"0\",\"num_feature\":\"2\",\"num_nodes\":\"3\",\"size_leaf_vector\":\"1\"}}]},\"name\":\"gbtree\"},"
-        "\"learner_model_param\":{\"base_score\":\"%s\",\"boost_from_average\":\"1\",\"num_class\":\"0\",\"num_feature\":\"2\",\"num_target\":\"1\"},"
-        "\"objective\":{\"name\":\"%s\",\"reg_loss_param\":{\"scale_pos_weight\":\"1\"}}},\"version\":[3,0,0]}",
-        low, high, low, high, base, objective);
+    char text[STUMP_TEXT_MAX];
     struct model *model;
     struct err err;
-    if (model_create(text, (size_t)n, &model, &err) < 0)
+    size_t size = stump_text(text, (struct stump){objective, low, high, base, {"a", "b"}});
+    if (model_create(text, size, &model, &err) < 0)
         fail_msg("%s", err.msg);
     return model;
 }

@@ -123,6 +123,11 @@ static void the_least_file_gets_the_defaults(void **state)
     assert_int_equal(c->models.reasons_top, 3);
     assert_true(c->models.reasons_min_score == 0.5);
     assert_int_equal(c->models.shed_lag_ms, 2000);
+    assert_false(c->models.has_canary);
+    assert_null(c->models.fallback.file);
+    assert_true(c->models.breaker.failure_percent == 10 && c->models.breaker.window_ms == 300000);
+    assert_true(c->models.breaker.min_calls == 10 && c->models.breaker.recovery_ms == 60000);
+    assert_int_equal(c->models.on_range, RANGE_COUNT);
     assert_string_equal(c->outputs.predictions, "predictions");
     assert_string_equal(c->outputs.shadows, "shadow-predictions");
     assert_string_equal(c->outputs.dead_letters, "dead-letters");
@@ -163,7 +168,7 @@ static void given_values_are_taken(void **state)
     assert_string_equal(c->models.champion.id, "7");
     assert_int_equal(c->models.shadow_count, 2);
     assert_string_equal(c->models.shadows[0].id, "s");
-    assert_true(c->models.shadows[0].sample_percent == 100 && c->models.shadows[1].sample_percent == 12.5);
+    assert_true(c->models.shadows[0].percent == 100 && c->models.shadows[1].percent == 12.5);
     assert_int_equal(c->models.shadows[1].line, 11);
     assert_int_equal(c->models.reasons_top, 0);
     assert_int_equal(c->state.checkpoint_interval_ms, 30000);
@@ -346,6 +351,18 @@ static void input_and_models_say_what_is_wrong(void **state)
         {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, decision: {review: 0.91}}\n", "weir.yaml:5: models.decision: review 0.91000000000000003 is above decline 0.90000000000000002"},
         {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, fallback: {score: 1.1}}\n", "weir.yaml:5: models.fallback.score: 1.1 is out of range 0..1"},
         {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, reasons: {top: 33}}\n", "weir.yaml:5: models.reasons.top: 33 is out of range 0..32"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, canary: {id: b, file: g}}\n", "weir.yaml:5: models.canary.percent: missing: Its share of the entities, with two decimals."},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, canary: {id: b, file: g, percent: 100.01}}\n", "weir.yaml:5: models.canary.percent: 100.01 is out of range 0..100"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, canary: {id: a, file: g, percent: 1}}\n", "weir.yaml:5: models.canary.id: 'a' is the id of another model; ids must differ"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, canary: {id: b, file: g, percent: 1, decision: {review: 0.5, decline: 0.25}}}\n", "weir.yaml:5: models.canary.decision: review 0.5 is above decline 0.25"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, shadows: [{id: b, file: g, decision: {review: 0.5}}]}\n", "weir.yaml:5: models.shadows[0].decision.decline: missing: From here on DECLINE."},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, fallback: {file: g}}\n", "weir.yaml:5: models.fallback: id and file go together"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, fallback: {id: a, file: g}}\n", "weir.yaml:5: models.fallback.id: 'a' is the id of another model; ids must differ"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, breaker: {failure_percent: 0}}\n", "weir.yaml:5: models.breaker.failure_percent: 0 is out of range 0.01..100"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, on_range: drop}\n", "weir.yaml:5: models.on_range: 'drop' is not known; allowed: count or degrade"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, ranges: [{feature: amount}]}\n", "weir.yaml:5: models.ranges[0]: min or max is missing"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, ranges: [{feature: amount, min: 2, max: 1}]}\n", "weir.yaml:5: models.ranges[0]: min 2 is above max 1"},
+        {APP KAFKA INPUT FEATURES "models: {champion: {id: a, file: f}, ranges: [{feature: amount, min: 2}, {feature: amount, max: 1}]}\n", "weir.yaml:5: models.ranges[1]: 'amount' has a range already"},
         {APP KAFKA INPUT FEATURES "models: {source: postgres, champion: {id: a, file: f}}\n",
          "weir.yaml:5: models.source: 'postgres' is not available in this version; allowed: file"},
     };
@@ -355,14 +372,13 @@ static void input_and_models_say_what_is_wrong(void **state)
 static void what_later_versions_bring_is_refused_by_name(void **state)
 {
     (void)state;
-    static const char *const keys[] = {"models.canary: {id: x, file: y}", "models.dsn_file: f", "models.max_missing_features: 3", "models.on_range: count",
-                                       "models.breaker: {window: 300s}", "models.fallback: {file: f}", "monitor.label_topic: l", "monitor.label_horizon: 30d"};
+    static const char *const keys[] = {"models.dsn_file: f", "monitor.label_topic: l", "monitor.label_horizon: 30d"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         char text[400], message[160];
         const char *dot = strchr(keys[i], '.'), *colon = strchr(keys[i], ':');
         bool of_models = !strncmp(keys[i], "models", 6);
         snprintf(text, sizeof text, APP KAFKA INPUT FEATURES "%.*s: {%s%s}\n", (int)(dot - keys[i]), keys[i], of_models ? "champion: {id: a, file: f}, " : "", dot + 1);
-        snprintf(message, sizeof message, "weir.yaml:5: %.*s%s: not available in this version; remove it", (int)(colon - keys[i]), keys[i], strstr(keys[i], "fallback") ? ".file" : "");
+        snprintf(message, sizeof message, "weir.yaml:5: %.*s: not available in this version; remove it", (int)(colon - keys[i]), keys[i]);
         assert_refused(text, ALL & ~(unsigned)CONFIG_NEED_MODELS, message);
     }
 }

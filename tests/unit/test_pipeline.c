@@ -343,8 +343,8 @@ static void records_read_back_in_another_implementation(void **state)
     struct value values[8] = {{.type = VALUE_TEXT, .size = 1, .text = "e"}, {.type = VALUE_TEXT, .size = 2, .text = "c1"}, {.type = VALUE_INT, .integer = 5}};
     values[field_set_find(&config->fields, "amount")] = (struct value){.type = VALUE_INT, .integer = 42};
     values[field_set_find(&config->fields, "mcc")] = (struct value){.type = VALUE_INT, .integer = 5411};
-    struct deployment deployment = {.champion = {.id = "m1"}, .shadow_count = 1, .shadows = {{.id = "m2"}}, .thresholds = {0.5, 0.9}, .reasons_top = 1};
-    struct output_context context = {config, &deployment, {0}};
+    struct deployment deployment = {.champion = {.id = "m1"}, .shadow_count = 1, .shadows = {{.id = "m2", .thresholds = {0.5, 0.9}}}, .settings = {.reasons_top = 1}};
+    struct output_context context = {config, {0}};
     memset(deployment.champion.sha256, 'h', 32);
     memset(deployment.shadows[0].sha256, 's', 32);
     memset(context.feature_spec_sha256, 'f', 32);
@@ -356,7 +356,9 @@ static void records_read_back_in_another_implementation(void **state)
     batch->outcomes[0] = (struct feature_outcome){.window_complete = true, .late_ms = 3};
     batch->rows[0] = 42;
     batch->rows[1] = 2;
-    batch->served[0] = (struct served){0.75f, 1.5f, DECISION_REVIEW, CONFIDENCE_NORMAL, ROLE_CHAMPION};
+    batch->served[0] = (struct served){0.75f, 1.5f, DECISION_REVIEW, CONFIDENCE_NORMAL, ROLE_CHAMPION, CHAIN_CHAMPION};
+    batch->answered[0] = &deployment.champion;
+    batch->deployments[0] = &deployment;
     batch->explained[0] = 0;
     batch->contributions = contributions;
     float shadow_margin = -1, shadow_score = 0.25f;
