@@ -143,6 +143,41 @@ fail:
     return -1;
 }
 
+int source_open_range(const struct config *config, const char *topic, int32_t partition, int64_t from, int64_t end, struct source **out, struct err *err)
+{
+    struct source *s = calloc(1, sizeof *s);
+    assert(s);
+    s->topic = strdup(topic);
+    s->partition_count = partition + 1;
+    s->partitions = calloc((size_t)s->partition_count, sizeof *s->partitions);
+    assert(s->topic && s->partitions);
+    s->slice_ms = INT64_MAX / 4; /* one slice */
+    s->current = -1;
+    s->total = end - from;
+    for (int32_t i = 0; i < partition; i++)
+        s->partitions[i].done = true;
+    struct topic_partition *p = &s->partitions[partition];
+    p->first = p->position = from;
+    p->end = end;
+    if (kafka_plain_consumer(config, &s->consumer, err) < 0) {
+        source_close(s);
+        return -1;
+    }
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = from;
+    rd_kafka_resp_err_t code = rd_kafka_assign(s->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (code) {
+        kafka_err(err, code, "assign");
+        source_close(s);
+        return -1;
+    }
+    p->queue = rd_kafka_queue_get_partition(s->consumer, topic, partition);
+    rd_kafka_queue_forward(p->queue, NULL); /* or its messages would go to the consumer's common queue */
+    *out = s;
+    return 0;
+}
+
 static void release(struct topic_partition *p)
 {
     for (size_t i = 0; i < p->count; i++)

@@ -12,6 +12,8 @@ int source_open_file(const char *path, struct pipeline *pipeline, struct source 
 /* The topic's partitions from their first offset to their end as it is now, interleaved by slices of `slice_ms` of
  * record timestamps, so that windows of all partitions close together. */
 int source_open_topic(const struct config *config, const char *topic, int64_t slice_ms, struct source **out, struct err *err);
+/* One partition alone, records [from, end) as far as they are there. */
+int source_open_range(const struct config *config, const char *topic, int32_t partition, int64_t from, int64_t end, struct source **out, struct err *err);
 void source_close(struct source *source);
 /* To ask the broker something; NULL for a file. */
 rd_kafka_t *source_client(const struct source *source);
