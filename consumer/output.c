@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "consumer/pipeline.h"
+#include "consumer/segment_text.h"
 #include "monitor/report.h"
 
 static void put_text(struct buffer *out, struct bytes text)
@@ -13,52 +14,20 @@ static void put_text(struct buffer *out, struct bytes text)
     put_bytes(out, text.data, text.size);
 }
 
-/* The text of a segment: strings and enums as they are, integers in decimal, doubles with the fewest digits that
- * read back to the same value. */
-static size_t segment_text(const struct value *value, char small[32], const char **text)
-{
-    *text = small;
-    switch (value->type) {
-    case VALUE_TEXT:
-        *text = value->text;
-        return value->size;
-    case VALUE_INT:
-        return (size_t)snprintf(small, 32, "%" PRId64, value->integer);
-    case VALUE_BOOL:
-        return (size_t)snprintf(small, 32, "%s", value->integer ? "true" : "false");
-    case VALUE_DOUBLE: {
-        int n = 0;
-        for (int digits = 15; digits <= 17; digits++) {
-            n = snprintf(small, 32, "%.*g", digits, value->real);
-            if (strtod(small, NULL) == value->real)
-                break;
-        }
-        return (size_t)n;
-    }
-    default:
-        return 0;
-    }
-}
-
-static bool has_text(const struct value *value)
-{
-    return value->type != VALUE_ABSENT && value->type != VALUE_NULL && value->type != VALUE_OTHER && !(value->type == VALUE_DOUBLE && isnan(value->real));
-}
-
 static void put_segments(struct buffer *out, const struct config *config, const struct value *values)
 {
     int64_t n = 0;
     for (size_t i = 0; i < config->monitor.segment_count; i++)
-        n += has_text(&values[config->segment_slots[i]]);
+        n += segment_has_text(&values[config->segment_slots[i]]);
     if (n) {
         put_long(out, n);
         for (size_t i = 0; i < config->monitor.segment_count; i++) {
             const struct value *value = &values[config->segment_slots[i]];
-            if (!has_text(value))
+            if (!segment_has_text(value))
                 continue;
-            char small[32];
+            char small[SEGMENT_SMALL];
             const char *text;
-            size_t size = segment_text(value, small, &text);
+            uint32_t size = segment_text(value, small, &text);
             put_string(out, config->monitor.segments[i]);
             put_bytes(out, text, size);
         }

@@ -6,6 +6,7 @@ int command_check(int argc, char **argv);
 int command_demo(int argc, char **argv);
 int command_generate(int argc, char **argv);
 int command_replay(int argc, char **argv);
+int command_baseline(int argc, char **argv);
 int command_train(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_model(int argc, char **argv);

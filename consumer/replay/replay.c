@@ -38,6 +38,7 @@ struct replay {
     struct export *export;
     struct container_writer *files[FILE_COUNT];
     struct buffer buffer;
+    int32_t partition;   /* of the batch at work */
     int timestamps;      /* slot of the record timestamp of a file's events */
     struct err sink_err; /* of reports, which have no way to return one */
 };
@@ -65,6 +66,8 @@ static int write_rejected(void *context, const struct record *record, const stru
 {
     struct replay *r = context;
     r->summary->rejects[verdict->reason]++;
+    if (r->o->listener)
+        return r->o->listener->rejected(r->o->listener->context, r->partition, record, verdict, err);
     if (!r->files[FILE_DEAD_LETTERS])
         return 0;
     r->buffer.size = 0;
@@ -72,11 +75,13 @@ static int write_rejected(void *context, const struct record *record, const stru
     return container_writer_append(r->files[FILE_DEAD_LETTERS], r->buffer.data, r->buffer.size, err);
 }
 
-static int export_event(void *context, const struct event *event, const float *row, bool window_complete, struct err *err)
+static int take_event(void *context, const struct event *event, const float *row, bool window_complete, struct err *err)
 {
     struct replay *r = context;
     bool labelled = false;
     r->summary->events++;
+    if (r->o->listener)
+        return r->o->listener->accepted(r->o->listener->context, r->partition, event, row, r->labels ? labels_find(r->labels, event->id) : -1, err);
     if (!r->export)
         return 0;
     r->summary->exported++;
@@ -213,7 +218,7 @@ static void limit_outputs(const struct replay *r, struct sink *sink)
 
 static int pass(struct replay *r, struct err *err)
 {
-    struct sink sink = {.context = r, .scored = write_scored, .rejected = write_rejected, .accepted = export_event, .wanted = wanted,
+    struct sink sink = {.context = r, .scored = write_scored, .rejected = write_rejected, .accepted = take_event, .wanted = r->o->listener ? NULL : wanted,
         .max_bytes = {SIZE_MAX, SIZE_MAX, SIZE_MAX}};
     limit_outputs(r, &sink);
     struct batch *batch = pipeline_batch(r->pipeline);
@@ -229,6 +234,7 @@ static int pass(struct replay *r, struct err *err)
             break;
         }
         batch->count = (size_t)n;
+        r->partition = batch->records[0].partition;
         r->summary->records += n;
         int processed = pipeline_process(r->pipeline, &r->states[batch->records[0].partition], &sink, err);
         result = processed == n ? 0 : -1; /* fewer: the registry is away, and a replay does not wait */

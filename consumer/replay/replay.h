@@ -2,8 +2,16 @@
  * writes to no topic.  Used by `weir replay` and by the demo. */
 #pragma once
 #include <stdatomic.h>
+#include "consumer/batch.h"
 #include "consumer/config/config.h"
 #include "scoring/reject.h"
+
+/* Somebody who looks on: sees every record whatever the range, in the order of the source. */
+struct replay_listener {
+    void *context;
+    int (*accepted)(void *context, int32_t partition, const struct event *event, const float *row, int label, struct err *err); /* label -1: none */
+    int (*rejected)(void *context, int32_t partition, const struct record *record, const struct verdict *verdict, struct err *err);
+};
 
 struct replay_options {
     struct config *config;   /* its fields get the one of timestamps */
@@ -13,6 +21,7 @@ struct replay_options {
     const char *output;      /* directory for predictions, shadows, dead letters and reports; NULL: none */
     const char *export_path; /* .csv or .avro; NULL: none */
     const char *labels;      /* container file or topic; NULL: none */
+    const struct replay_listener *listener; /* NULL: none */
     bool quiet;              /* no progress */
     atomic_bool *stop;       /* set: end early, with an error */
 };
