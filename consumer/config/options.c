@@ -216,7 +216,8 @@ static const struct config_option rows[] = {
     {"input.on_gap", OPTION_CHOICE, AT(input.on_gap), .preset = "refuse", .choices = "refuse|continue",
      .meaning = "When records that are needed are gone from the log: refuse to start, or continue with `window_complete` false."},
     {"input.reader_schema", OPTION_PATH, AT(input.reader_schema), .meaning = "An Avro schema file: events are resolved to it (aliases, defaults). Without it each is read with its writer's schema."},
-    {"input.group_protocol", OPTION_WORD, AT(input.group_protocol), .preset = "classic", .choices = "classic", .later = "consumer", .meaning = "The rebalance protocol."},
+    {"input.group_protocol", OPTION_WORD, AT(input.group_protocol), .preset = "classic", .choices = "classic|consumer",
+     .meaning = "The rebalance protocol. `classic`: cooperative-sticky, static members named after instance and lane, so a restart moves no partitions. `consumer` (KIP-848): the broker assigns, members are not static; `session.timeout.ms`, `heartbeat.interval.ms` and `group.protocol.type` under `kafka` are refused, for there they are the broker's (`group.consumer.session.timeout.ms`)."},
 
     {"validation", OPTION_RECORDS, LIST(validation, validation_count, validation_entry), .read = check_validation, .show = show_validation,
      .meaning = "Rules in order; the first that an event breaks makes it a dead letter. A null field passes."},

@@ -15,7 +15,7 @@ enum { MESSAGE_BYTES_MAX = 1000000000, BATCH_OVERHEAD_MAX = 64 << 10 };
 static const char *const common_defaults[][2] = {
     {"socket.nagle.disable", "true"}, {"check.crcs", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
 static const char *const consumer_defaults[][2] = {{"queued.min.messages", "100000"}, {"queued.max.messages.kbytes", "65536"},
-    {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"session.timeout.ms", "20000"}, {"max.poll.interval.ms", "300000"}};
+    {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"max.poll.interval.ms", "300000"}};
 /* Replays read partition by partition: there the limit holds for each. */
 static const char *const plain_defaults[][2] = {{"queued.min.messages", "20000"}, {"queued.max.messages.kbytes", "4096"}, {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}};
 static const char *const producer_defaults[][2] = {{"linger.ms", "5"}, {"batch.size", "1000000"}, {"batch.num.messages", "10000"},
@@ -190,16 +190,36 @@ static int create(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out,
     return err_set(err, "kafka: %s", why);
 }
 
+/* The classic protocol: cooperative, and a static member, whose partitions stay its own over a short restart. */
+static int set_classic(rd_kafka_conf_t *conf, const char *member, struct err *err)
+{
+    return set(conf, "partition.assignment.strategy", "cooperative-sticky", err) < 0 ? -1 : set(conf, "group.instance.id", member, err);
+}
+
+/* KIP-848: the broker assigns.  No static membership: the successor of a killed member would be refused for good
+ * (UNRELEASED_INSTANCE_ID) until the session ends. */
+static int set_consumer_protocol(rd_kafka_conf_t *conf, struct err *err)
+{
+    return set(conf, "group.protocol", "consumer", err);
+}
+
+bool kafka_uses_consumer_protocol(const struct config *config)
+{
+    return !strcmp(config->input.group_protocol, "consumer");
+}
+
 int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err)
 {
     static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
-        {"isolation.level", "read_committed"}, {"partition.assignment.strategy", "cooperative-sticky"}};
+        {"isolation.level", "read_committed"}};
+    bool broker_assigns = kafka_uses_consumer_protocol(config);
+    const char *session = broker_assigns ? NULL : "20000"; /* the other protocol has it as a setting of the broker's, and refuses this one */
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char member[512];
     snprintf(member, sizeof member, "%s-%d", identity.instance, identity.lane);
-    if (base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
-        set(conf, "group.id", kafka_group_id(config), err) < 0 || set(conf, "client.id", member, err) < 0 ||
-        set(conf, "group.instance.id", member, err) < 0) {
+    if ((session && set(conf, "session.timeout.ms", session, err) < 0) || base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 ||
+        SET_ALL(conf, owned, err) < 0 || set(conf, "group.id", kafka_group_id(config), err) < 0 || set(conf, "client.id", member, err) < 0 ||
+        (broker_assigns ? set_consumer_protocol(conf, err) : set_classic(conf, member, err)) < 0) {
         rd_kafka_conf_destroy(conf);
         return -1;
     }
@@ -218,7 +238,7 @@ int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct e
         {"isolation.level", "read_committed"}, {"enable.partition.eof", "true"}};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (base_conf(config, plain_defaults, sizeof plain_defaults / sizeof *plain_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
-        set(conf, "group.id", kafka_group_id(config), err) < 0) {
+        set(conf, "group.id", kafka_group_id(config), err) < 0 || (kafka_uses_consumer_protocol(config) && set_consumer_protocol(conf, err) < 0)) {
         rd_kafka_conf_destroy(conf);
         return -1;
     }
@@ -252,11 +272,13 @@ int kafka_producer(const struct config *config, const char *transactional_id, vo
 
 int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, const struct kafka_producer_callbacks *callbacks, rd_kafka_t **out, struct err *err)
 {
+    char transaction_timeout[16];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    snprintf(transaction_timeout, sizeof transaction_timeout, "%d", TRANSACTION_TIMEOUT_MS);
     int bad = base_conf(config, producer_defaults, sizeof producer_defaults / sizeof *producer_defaults, conf, err) < 0 ||
               set_sizes(conf, sizes, err) < 0 || set(conf, "enable.idempotence", "true", err) < 0 || set(conf, "acks", "all", err) < 0;
     if (!bad && transactional_id)
-        bad = set(conf, "transactional.id", transactional_id, err) < 0 || set(conf, "transaction.timeout.ms", "10000", err) < 0;
+        bad = set(conf, "transactional.id", transactional_id, err) < 0 || set(conf, "transaction.timeout.ms", transaction_timeout, err) < 0;
     else if (!bad)
         bad = set(conf, "message.timeout.ms", "0", err) < 0; /* never given up: an output is late, not lost */
     if (bad) {

@@ -30,6 +30,7 @@ struct kafka_consumer_callbacks {
     void (*error)(rd_kafka_t *rk, int err, const char *reason, void *opaque);
     void *opaque;
 };
+bool kafka_uses_consumer_protocol(const struct config *config); /* KIP-848 */
 int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err);
 /* A consumer without a group membership of its own (replay, look-ups); group.id is set so that offsets can be read. */
 int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err);

@@ -46,6 +46,26 @@ def test_a_restart_rebuilds_the_windows(pipeline, small_traffic, small_replayed,
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
+def test_with_the_brokers_own_group_protocol_members_come_and_go(pipeline, small_traffic, small_replayed, kafka):
+    """KIP-848: a member leaves, another joins, while records come in."""
+    pipeline.config["input"] |= {"group_protocol": "consumer"}
+    first, second, third = pipeline.workers(3)
+    third_of = len(small_traffic.records) // 3
+    for worker in (first, second):
+        worker.start().wait_ready()
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[:third_of])
+    pipeline.wait_committed([first, second], small_traffic.ends, 0.1)
+    third.start()
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[third_of:2 * third_of])
+    pipeline.wait_committed([first, second, third], small_traffic.ends, 0.5)
+    second.stop()
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[2 * third_of:])
+    pipeline.wait_committed([first, third], small_traffic.ends)
+    for worker in (first, third):
+        worker.stop()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
 def test_a_broker_that_is_killed_costs_nothing(models, registry, schemas, small_traffic, small_replayed, tmp_path):
     """Writes in flight, an open transaction, and a commit of which nobody knows how it ended."""
     with Kafka(tmp_path / "kafka") as kafka:
