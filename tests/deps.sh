@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs what the integration tests need beside weir itself: Java, Apache Kafka, the Apicurio schema registry, PostgreSQL
-# and a Python environment. They go to the same prefix as in deploy/deps.sh. A second run does nothing.
+# Installs what the integration tests need beside weir itself: Java, Apache Kafka, the Apicurio schema registry, PostgreSQL,
+# promtool, Chromium and a Python environment. They go to the same prefix as in deploy/deps.sh. A second run does nothing.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source-path=SCRIPTDIR source=../deploy/installing.sh
@@ -58,10 +58,19 @@ install_python() {
     stamp "$python"
 }
 
+# The package would start a server beside its checker of rules: only its files are wanted.
+install_promtool() {
+    say "fetching promtool"
+    (cd "$work" && { apt-get -q download prometheus || { as_root apt-get -q update && apt-get -q download prometheus; }; } > apt.log 2>&1) || { cat "$work/apt.log" >&2; stop "apt could not fetch the package prometheus"; }
+    dpkg-deb -x "$work"/prometheus_*.deb "$work/promtool"
+    put_in_place "$work/promtool" promtool
+}
+
 open_prefix
 packages=(python3 python3-venv ca-certificates)
 java_is_new_enough || packages+=(default-jre-headless)
 if ! { has $kafka && has $registry; } && ! command -v mvn > /dev/null; then packages+=(maven); fi
+command -v chromium > /dev/null || packages+=(chromium fonts-dejavu-core)
 compgen -G '/usr/lib/postgresql/*/bin/initdb' > /dev/null || packages+=(postgresql)
 
 install_packages "${packages[@]}"
@@ -69,4 +78,5 @@ java_is_new_enough || stop "Java 17 or newer is needed; this one is: $(java -ver
 has $kafka || install_kafka
 has $registry || install_registry
 has "$python" || install_python
+command -v promtool > /dev/null || has promtool || install_promtool
 say "$kafka, $registry and the tests' Python in place"
