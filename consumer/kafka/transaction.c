@@ -76,6 +76,13 @@ static size_t sent_of(const struct transaction *t, int32_t partition)
     return count;
 }
 
+/* A transactional producer that has been made to forget holds nothing of the arena. */
+static void free_if_empty(struct transaction *t)
+{
+    if (carrier_transactional(t->carrier) && !t->begun && !t->outbox.count)
+        outbox_clear(&t->outbox);
+}
+
 void transaction_drop(struct transaction *t, int32_t partition)
 {
     struct writer_part *part = part_of(t, partition);
@@ -93,6 +100,7 @@ void transaction_drop(struct transaction *t, int32_t partition)
     t->sent -= sent_of(t, partition);
     outbox_drop(&t->outbox, partition);
     t->spoiled = t->spoiled || t->begun; /* at least once: what was sent may stay */
+    free_if_empty(t);
 }
 
 bool transaction_is_empty(const struct transaction *t)
@@ -112,6 +120,7 @@ void transaction_unsend(struct transaction *t)
 {
     t->sent = 0;
     t->begun = t->spoiled = t->in_doubt = false;
+    free_if_empty(t);
 }
 
 rd_kafka_topic_partition_list_t *transaction_offsets(const struct transaction *t, const char *topic)
