@@ -127,9 +127,11 @@ static int write_files(const struct options *o, const struct training_set *set, 
 {
     if (!o->bare && beside_write_golden(o->output, bytes, size, set, err) < 0)
         return -1;
-    out->baseline = !o->bare && spec;
-    if (out->baseline && beside_write_baseline(o->output, bytes, size, set, cut < set->rows ? cut : 0, spec, err) < 0)
+    int baseline = o->bare || !spec ? 1 : beside_write_baseline(o->output, bytes, size, set, cut, spec, o->thresholds, err);
+    if (baseline < 0)
         return -1;
+    out->baseline = baseline == 0;
+    out->too_short = baseline == 1 && spec && !o->bare;
     return file_write(o->output, bytes, size, err);
 }
 

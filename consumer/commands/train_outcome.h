@@ -16,7 +16,8 @@ struct outcome {
     uint64_t unlabelled, incomplete;
     struct train_quality train, held_out; /* train: with the rows that said when to stop */
     struct train_stop stop;
-    bool baseline; /* written */
+    bool baseline;  /* written */
+    bool too_short; /* no baseline, for the rows span less than the longest window */
     char sha256[65];
     double seconds;
 };

@@ -41,7 +41,7 @@ void train_print_text(const struct outcome *out)
         printf("stopped early: round %d is the best of %d, %s %.6g on %zu rows held out for that; the file holds the rounds up to it\n", out->stop.best_round,
                out->stop.rounds, out->stop.metric, out->stop.best, out->stop_rows);
     if (!o->bare)
-        printf("beside it: golden rows (%s.golden.csv)%s%s%s\n", o->output, out->baseline ? ", baseline (" : "; no baseline without --features",
+        printf("beside it: golden rows (%s.golden.csv)%s%s%s\n", o->output, out->baseline ? ", baseline (" : out->too_short ? "; no baseline, for the rows span less than the longest window" : "; no baseline without --features",
                out->baseline ? o->output : "", out->baseline ? ".baseline.json)" : "");
     printf("%zu rows with a label; left out without one: %" PRIu64 "; with incomplete windows: %" PRIu64 "\n\n", out->rows, out->unlabelled,
            out->incomplete);

@@ -7,9 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/baseline/training.h"
 #include "consumer/baseline_file.h"
+#include "consumer/deployment.h"
 #include "consumer/file.h"
-#include "consumer/hash.h"
 #include "consumer/replay/replay.h"
 #include "consumer/train/train.h"
 #include "scoring/model.h"
@@ -84,32 +85,19 @@ static void *train_in_thread(void *context)
 
 /* ---- the baseline ---- */
 
-static int score_all(struct model *model, const float *rows, size_t columns, size_t n, float *scores, struct err *err)
+static int write_baseline(const struct preparation *p, const struct training_set *set, struct err *err)
 {
-    float margins[MODEL_BATCH_MAX];
-    for (size_t at = 0; at < n; at += MODEL_BATCH_MAX) {
-        size_t count = n - at < MODEL_BATCH_MAX ? n - at : MODEL_BATCH_MAX;
-        if (model_score(model, rows + at * columns, count, margins, scores + at, err) < 0)
-            return -1;
-    }
-    return 0;
-}
-
-static int write_baseline(const struct preparation *p, const struct training_set *set, struct model *champion, struct err *err)
-{
-    size_t n = set->rows - p->learned;
-    const float *rows = set->values + p->learned * set->columns;
-    float *scores = calloc(n + 1, sizeof *scores);
-    uint8_t digest[32];
-    assert(scores);
-    sha256(p->config->spec->canonical, strlen(p->config->spec->canonical), digest);
-    int result = score_all(champion, rows, set->columns, n, scores, err);
-    if (result == 0) {
-        struct baseline *baseline = baseline_create_from_rows((const char *const *)set->names, set->columns, rows, scores, n, digest, p->config->models.champion.id);
-        result = baseline ? baseline_file_write(p->config->monitor.baseline, baseline, err) : err_set(err, "memory is short for the baseline");
-        baseline_destroy(baseline);
-    }
-    free(scores);
+    char *model;
+    size_t size;
+    struct baseline *baseline;
+    if (file_read(p->champion.path, MODEL_FILE_MAX, &model, &size, err) < 0)
+        return -1;
+    int result = training_baseline(set, p->learned, p->config->spec, model, size, p->config->models.champion.id, p->config->models.decision, &baseline, err);
+    free(model);
+    if (result != 0)
+        return result < 0 ? -1 : err_set(err, "the past is too short for a baseline");
+    result = baseline_file_write(p->config->monitor.baseline, baseline, err);
+    baseline_destroy(baseline);
     return result;
 }
 
@@ -141,7 +129,7 @@ int preparation_train(struct preparation *p, struct err *err)
         result = -1;
     }
     if (result == 0)
-        result = write_baseline(p, &set, champion.model, err);
+        result = write_baseline(p, &set, err);
     model_destroy(champion.model);
     model_destroy(candidate.model);
     training_set_finish(&set);

@@ -1,8 +1,8 @@
 /* What a team does before a model goes live, in a directory: past traffic and its labels, a training set from them, a
  * champion and a candidate, and the baseline that drift is measured against.
  *
- * The models learn from the first three quarters of the past; the last quarter judges them and is the baseline: it
- * was not learned from, and its windows are full. */
+ * The models learn from the first three quarters of the past; the last quarter, which they did not learn from, judges them
+ * and gives the baseline its scores.  The baseline's features are those of the whole past once windows are full. */
 #pragma once
 #include <stdatomic.h>
 #include "consumer/config/config.h"

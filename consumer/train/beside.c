@@ -5,12 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/baseline/training.h"
 #include "consumer/baseline_file.h"
 #include "consumer/golden_file.h"
-#include "consumer/hash.h"
 #include "scoring/feature_spec.h"
 #include "scoring/model.h"
-#include "scoring/model_importance.h"
 
 _Static_assert((int)GOLDEN_ROWS <= (int)MODEL_BATCH_MAX && (int)GOLDEN_ROWS <= (int)GOLDEN_ROWS_MAX, "one batch, one file");
 
@@ -43,42 +42,6 @@ int beside_write_golden(const char *model_path, const void *bytes, size_t size, 
     return status;
 }
 
-static int score_all(const void *bytes, size_t size, const struct training_set *set, size_t from, float *scores, struct err *err)
-{
-    float margin[MODEL_BATCH_MAX];
-    struct model *model;
-    if (model_create(bytes, size, &model, err) < 0)
-        return -1;
-    int status = 0;
-    for (size_t at = from; status == 0 && at < set->rows; at += MODEL_BATCH_MAX) {
-        size_t n = set->rows - at < MODEL_BATCH_MAX ? set->rows - at : MODEL_BATCH_MAX;
-        status = model_score(model, set->values + at * set->columns, n, margin, scores + at - from, err);
-    }
-    model_destroy(model);
-    return status;
-}
-
-static int add_gain(const void *bytes, size_t size, struct baseline *baseline, struct err *err)
-{
-    struct model_file *file;
-    struct forest_shape shape;
-    if (model_file_read(bytes, size, &file, err) < 0)
-        return -1;
-    struct importance *importance = calloc(file->feature_count, sizeof *importance);
-    double total = 0;
-    if (importance) {
-        model_importance(file, importance, &shape);
-        for (size_t f = 0; f < file->feature_count; f++)
-            total += importance[f].total_gain;
-        for (size_t f = 0; total > 0 && f < baseline->count; f++)
-            baseline->features[f].gain = importance[f].total_gain / total;
-    }
-    model_file_destroy(file);
-    int status = importance ? 0 : err_set(err, "memory is short");
-    free(importance);
-    return status;
-}
-
 /* The name of the model's file without its directory and ending. */
 static void id_of(const char *model_path, char id[64])
 {
@@ -86,28 +49,18 @@ static void id_of(const char *model_path, char id[64])
     snprintf(id, 64, "%.*s", dot && dot > name ? (int)(dot - name) : (int)strlen(name), name);
 }
 
-int beside_write_baseline(const char *model_path, const void *bytes, size_t size, const struct training_set *set, size_t from,
-                          const struct feature_spec *spec, struct err *err)
+int beside_write_baseline(const char *model_path, const void *bytes, size_t size, const struct training_set *set, size_t learned,
+                          const struct feature_spec *spec, struct thresholds thresholds, struct err *err)
 {
     char path[4096], id[64];
-    uint8_t digest[32];
+    struct baseline *baseline;
     if ((size_t)snprintf(path, sizeof path, "%s.baseline.json", model_path) >= sizeof path)
         return err_set(err, "%.200s...: the path is too long", model_path);
-    size_t n = set->rows - from;
-    float *scores = malloc((n + 1) * sizeof *scores);
-    if (!scores)
-        return err_set(err, "memory is short");
-    sha256(spec->canonical, strlen(spec->canonical), digest);
     id_of(model_path, id);
-    int status = score_all(bytes, size, set, from, scores, err);
+    int status = training_baseline(set, learned, spec, bytes, size, id, thresholds, &baseline, err);
     if (status == 0) {
-        struct baseline *baseline =
-            baseline_create_from_rows((const char *const *)set->names, set->columns, set->values + from * set->columns, scores, n, digest, id);
-        status = baseline ? add_gain(bytes, size, baseline, err) : err_set(err, "memory is short");
-        if (status == 0)
-            status = baseline_file_write(path, baseline, err);
+        status = baseline_file_write(path, baseline, err);
         baseline_destroy(baseline);
     }
-    free(scores);
     return status;
 }

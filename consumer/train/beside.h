@@ -1,6 +1,7 @@
 /* What lies beside a model that was trained: golden rows (golden_file.h) and, where the feature file is known, a baseline. */
 #pragma once
 #include "consumer/train/training_set.h"
+#include "scoring/decision.h"
 
 enum { GOLDEN_ROWS = 100 };
 
@@ -8,6 +9,6 @@ enum { GOLDEN_ROWS = 100 };
 int beside_write_golden(const char *model_path, const void *model, size_t size, const struct training_set *set, struct err *err);
 
 struct feature_spec;
-/* MODEL.baseline.json, of rows from..: their features, their scores, and each feature's share of the model's gain. */
-int beside_write_baseline(const char *model_path, const void *model, size_t size, const struct training_set *set, size_t from,
-                          const struct feature_spec *spec, struct err *err);
+/* MODEL.baseline.json (baseline/training.h).  1: none was written, for the rows span less than the longest window. */
+int beside_write_baseline(const char *model_path, const void *model, size_t size, const struct training_set *set, size_t learned,
+                          const struct feature_spec *spec, struct thresholds thresholds, struct err *err);
