@@ -1,0 +1,144 @@
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "monitor/label_quality.h"
+#include "tests/unit/assert_near.h"
+
+static const char *const models[] = {"champion", "canary", "shadow"};
+
+static struct label_quality *new_quality(void)
+{
+    return label_quality_create(models, 3, (struct thresholds){0.5, 0.9}, NULL);
+}
+
+static const struct report *row_of(const struct report_list *rows, const char *model, const char *subject, const char *statistic)
+{
+    for (size_t i = 0; i < rows->count; i++) {
+        const struct report *r = &rows->rows[i];
+        if ((model ? r->model_id && !strcmp(r->model_id, model) : !r->model_id) && !strcmp(r->subject, subject) && !strcmp(r->statistic, statistic))
+            return r;
+    }
+    return NULL;
+}
+
+static double value_of(const struct report_list *rows, const char *model, const char *subject, const char *statistic)
+{
+    const struct report *row = row_of(rows, model, subject, statistic);
+    if (!row)
+        fail_msg("no row %s %s %s", model, subject, statistic);
+    return row->value;
+}
+
+static void add(struct label_quality *q, enum label_who who, size_t model, const char *segment, float score, int label, int64_t value)
+{
+    label_quality_add(q, who, model, segment, &(struct labelled){score, label, value});
+}
+
+/* Counted by hand. */
+static void a_group_is_counted(void **state)
+{
+    (void)state;
+    struct label_quality *q = new_quality();
+    struct report_list rows = {0};
+    add(q, WHO_SERVED, 0, "", 0.95f, 1, 1000);
+    add(q, WHO_SERVED, 0, "", 0.60f, 1, 200);
+    add(q, WHO_SERVED, 0, "", 0.55f, 0, 30);
+    add(q, WHO_SERVED, 0, "", 0.10f, 1, 7);
+    add(q, WHO_SERVED, 0, "", 0.05f, 0, 5000);
+    add(q, WHO_SERVED, 0, "", 0.02f, 0, INT64_MIN);
+    label_quality_rows(q, 1000, 2000, &rows);
+    assert_near(value_of(&rows, "champion", "labels", "labels"), 6, 0);
+    assert_near(value_of(&rows, "champion", "labels", "positives"), 3, 0);
+    assert_near(value_of(&rows, "champion", "labels", "auc"), 8.0 / 9, 1e-12);
+    assert_near(value_of(&rows, "champion", "labels", "average_precision"), (1 + 1 + 0.75) / 3, 1e-12);
+    assert_near(value_of(&rows, "champion", "labels", "precision_review"), 2.0 / 3, 1e-12);
+    assert_near(value_of(&rows, "champion", "labels", "recall_review"), 2.0 / 3, 1e-12);
+    assert_near(value_of(&rows, "champion", "labels", "false_positive_ratio_review"), 0.5, 1e-12);
+    assert_near(value_of(&rows, "champion", "labels", "value_caught_review"), 1200, 0);
+    assert_near(value_of(&rows, "champion", "labels", "value_missed_review"), 7, 0);
+    assert_near(value_of(&rows, "champion", "labels", "value_stopped_review"), 30, 0);
+    assert_near(value_of(&rows, "champion", "labels", "precision_decline"), 1, 0);
+    assert_near(value_of(&rows, "champion", "labels", "recall_decline"), 1.0 / 3, 1e-12);
+    assert_near(value_of(&rows, "champion", "labels", "value_caught_decline"), 1000, 0);
+    const struct report *ece = row_of(&rows, "champion", "labels", "ece");
+    assert_true(ece->kind == REPORT_CALIBRATION && ece->severity == SEVERITY_OK && ece->window_start_ms == 1000 && ece->window_end_ms == 2000);
+    assert_string_equal(ece->detail, "{\"judged\": false}");
+    assert_null(row_of(&rows, "champion", "labels", "ece_decile"));
+    report_list_finish(&rows);
+    label_quality_destroy(q);
+}
+
+static void models_segments_and_counterparts_stand_apart_in_order(void **state)
+{
+    (void)state;
+    struct label_quality *q = new_quality();
+    struct report_list rows = {0};
+    add(q, WHO_COUNTERPART, 2, "", 0.2f, 0, 1);
+    add(q, WHO_SHADOW, 2, "", 0.3f, 0, 1);
+    add(q, WHO_SERVED, 1, "", 0.3f, 0, 1);
+    add(q, WHO_SERVED, 0, "mcc=5411", 0.3f, 1, 1);
+    add(q, WHO_SERVED, 0, "", 0.3f, 1, 1);
+    assert_int_equal(label_quality_groups(q), 5);
+    label_quality_rows(q, 0, 1, &rows);
+    static const char *const order[][3] = {{"champion", "labels", "labels"}, {"champion", "mcc=5411", "labels"}, {"canary", "labels", "labels"}, {"shadow", "labels", "labels"}, {NULL, "labels", "labels_against_shadow"}};
+    size_t at = 0;
+    for (size_t i = 0; i < rows.count; i++)
+        if (!strncmp(rows.rows[i].statistic, "labels", 6)) {
+            assert_ptr_equal(&rows.rows[i], row_of(&rows, order[at][0], order[at][1], order[at][2]));
+            at++;
+        }
+    assert_int_equal(at, 5);
+    assert_null(row_of(&rows, "champion", "labels", "false_positive_ratio_review")); /* nothing was caught */
+    label_quality_clear(q);
+    assert_int_equal(label_quality_groups(q), 0);
+    report_list_finish(&rows);
+    label_quality_destroy(q);
+}
+
+static void a_model_out_of_calibration_is_told(void **state)
+{
+    (void)state;
+    float deciles[CALIBRATION_EDGES] = {.1f, .2f, .3f, .4f, .5f, .6f, .7f, .8f, .9f};
+    struct label_quality *q = label_quality_create(models, 3, (struct thresholds){0.5, 0.9}, deciles);
+    struct report_list rows = {0};
+    for (int i = 0; i < 4000; i++) {
+        float score = (float)(i % 100) / 100;
+        add(q, WHO_SERVED, 0, "", score, i / 100 % 40 < (int)(40 * score), 1); /* as often as it says */
+        add(q, WHO_SERVED, 1, "", score, i / 100 % 40 < (int)(20 * score), 1); /* half as often */
+    }
+    label_quality_rows(q, 0, 1, &rows);
+    assert_int_equal(row_of(&rows, "champion", "labels", "ece")->severity, SEVERITY_OK);
+    assert_int_equal(row_of(&rows, "canary", "labels", "ece")->severity, SEVERITY_CRITICAL);
+    assert_int_equal(row_of(&rows, "canary", "labels", "ece_decile")->severity, SEVERITY_CRITICAL);
+    assert_near(value_of(&rows, "canary", "labels", "ece"), 0.25, 0.02);
+    report_list_finish(&rows);
+    label_quality_destroy(q);
+}
+
+static void groups_are_bounded(void **state)
+{
+    (void)state;
+    struct label_quality *q = new_quality();
+    for (int i = 0; i < LABEL_GROUPS_MAX + 5; i++) {
+        char segment[32];
+        snprintf(segment, sizeof segment, "mcc=%d", i);
+        add(q, WHO_SERVED, 0, segment, 0.5f, 1, 1);
+    }
+    assert_int_equal(label_quality_groups(q), LABEL_GROUPS_MAX);
+    assert_int_equal(label_quality_beyond(q), 5);
+    label_quality_destroy(q);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_group_is_counted), cmocka_unit_test(models_segments_and_counterparts_stand_apart_in_order),
+        cmocka_unit_test(a_model_out_of_calibration_is_told), cmocka_unit_test(groups_are_bounded)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
