@@ -385,7 +385,7 @@ static size_t align_size(size_t size, size_t to)
 static struct layout layout_of(const struct feature_program *p, uint32_t capacity, bool whole)
 {
     struct layout layout = {.capacity = capacity, .stair_slots = stair_slots(capacity, whole)};
-    if (capacity <= TAGS_MAX)
+    if (capacity <= p->tags_max)
         layout.tag_count = align_up(capacity, 8);
     else
         layout.slot_count = capacity + capacity / 4 * 3;
@@ -412,6 +412,14 @@ static int place_blocks(struct feature_program *p)
         p->layouts[count + i] = layout_of(p, capacity, true);
     }
     return 0;
+}
+
+void feature_program_tags(struct feature_program *p, uint32_t most)
+{
+    assert(most >= 8);
+    p->tags_max = most;
+    for (uint32_t i = 0; i < p->layout_count * 2; i++)
+        p->layouts[i] = layout_of(p, p->layouts[i].capacity, i >= p->layout_count);
 }
 
 /* ---- the whole ---- */
@@ -479,6 +487,7 @@ struct feature_program *feature_program_create(const struct feature_spec *spec, 
         return NULL;
     p->spec = spec;
     p->window_count = (uint32_t)spec->window_count;
+    p->tags_max = TAGS_MAX;
     seed_hashes(p);
     struct draft *drafts = calloc(spec->count, sizeof *drafts);
     bool compiled = drafts && !allocate(p) && !compile(p, drafts, entity_header);

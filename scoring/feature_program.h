@@ -107,7 +107,7 @@ struct filter_def {
     struct literal_list list;
 };
 
-enum { TAGS_MAX = 128 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
+enum { TAGS_MAX = 512 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
 
 struct layout { /* of an entity's block, for one capacity of its ring */
     uint32_t capacity;   /* records */
@@ -161,6 +161,7 @@ struct feature_program {
     /* Byte offsets in an entity. */
     uint32_t entity_size, cursors_at, place_at, stair_state_at, lanes_at, totals_at, wides_at, wides_size;
 
+    uint32_t tags_max;
     uint32_t layout_count; /* layouts[i] has small staircases, layouts[layout_count + i] whole ones */
     struct layout *layouts;
 };
@@ -170,6 +171,8 @@ struct feature_program *feature_program_create(const struct feature_spec *spec, 
 void feature_program_destroy(struct feature_program *program);
 /* Whether steps may use vector instructions, where the machine has them: the bits are the same (for tests). */
 void feature_program_vectors(struct feature_program *program, bool allowed);
+/* Before the first event: rings of more than `most` events (8 at least) have slots (for tests). */
+void feature_program_tags(struct feature_program *program, uint32_t most);
 
 /* Fills the record of an event: word 0 with all its lanes (last lanes set for members), id hash, the numbers
  * themselves in place of their sums, categories, places. */

@@ -3,18 +3,29 @@
 #include <assert.h>
 #include <string.h>
 
+/* Of eight places the one that has the tag and the word; UINT32_MAX: none. */
+static uint32_t right_place(const struct feature_program *p, const uint16_t *tags, uint32_t from, uint16_t tag, const uint64_t *words, uint64_t word)
+{
+    for (uint32_t place = from; place < from + 8; place++)
+        if (tags[place] == tag && words[(size_t)place * p->record_words] == word)
+            return place;
+    return UINT32_MAX;
+}
+
 struct occurrence occurrence_of_tag(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
     const uint16_t *tags = (const uint16_t *)(const void *)occurrence_table(e, layout, table), tag = occurrence_tag(hash);
-    const uint32_t word_at = occurrence_word_at(p, table);
-    const uint64_t *records = (const uint64_t *)(const void *)(e->block + layout->records_at);
-    for (uint32_t place = 0; place < layout->capacity; place++)
-        if (tags[place] == tag && records[(size_t)place * p->record_words + word_at] == word) {
-            uint32_t at = place >= e->first ? place - e->first : place + layout->capacity - e->first;
-            return (struct occurrence){.found = true, .at = at, .slot = place, .hash = hash};
-        }
+    const tag_vector *vectors = (const tag_vector *)(const void *)tags, wanted = tag - (tag_vector){0};
+    const uint64_t *words = (const uint64_t *)(const void *)(e->block + layout->records_at) + occurrence_word_at(p, table);
+    for (uint32_t i = 0; i < layout->tag_count / 8; i++) {
+        uint32_t place = tag_equal_any(vectors[i] == wanted) ? right_place(p, tags, i * 8, tag, words, word) : UINT32_MAX;
+        if (place == UINT32_MAX)
+            continue;
+        uint32_t at = place >= e->first ? place - e->first : place + layout->capacity - e->first;
+        return (struct occurrence){.found = true, .at = at, .slot = place, .hash = hash};
+    }
     return (struct occurrence){.hash = hash};
 }
 

@@ -2,7 +2,7 @@
  *
  * Short rings have tags: a column of 16 bits of the hash for each place of the ring, 0 where there is no event, or
  * one that is not the latest of its category.  To find is to compare the whole column, eight tags at a time, without
- * a branch until the end; up to TAGS_MAX events that is less than one missed branch of a hash table.
+ * a branch until the end; up to TAGS_MAX events that is less than the missed branches and lines of a hash table.
  *
  * Long rings have slots: open addressing over {10 bits of the hash, 22 bits of the event's sequence number}; 0 is empty.
  * A slot whose event is no longer held is dead: it is passed over, and taken again by the next newcomer on its way.
@@ -43,6 +43,15 @@ static inline char *occurrence_table(const struct entity *e, const struct layout
 
 typedef uint16_t tag_vector __attribute__((vector_size(16), may_alias));
 
+typedef int16_t tag_equal __attribute__((vector_size(16)));
+
+static inline bool tag_equal_any(tag_equal equal)
+{
+    typedef uint64_t halves __attribute__((vector_size(16)));
+    halves both = (halves)equal;
+    return both[0] | both[1];
+}
+
 static inline uint16_t occurrence_tag(uint64_t hash)
 {
     uint16_t tag = (uint16_t)(hash >> 48);
@@ -52,13 +61,10 @@ static inline uint16_t occurrence_tag(uint64_t hash)
 static inline bool tags_have(const uint16_t *tags, uint32_t count, uint16_t tag)
 {
     const tag_vector *vectors = (const tag_vector *)(const void *)tags, wanted = tag - (tag_vector){0};
-    typedef int16_t equal_vector __attribute__((vector_size(16)));
-    equal_vector any = vectors[0] == wanted;
+    tag_equal any = vectors[0] == wanted;
     for (uint32_t i = 1; i < count / 8; i++)
         any |= vectors[i] == wanted;
-    typedef uint64_t halves __attribute__((vector_size(16)));
-    halves both = (halves)any;
-    return both[0] | both[1];
+    return tag_equal_any(any);
 }
 
 /* The places of this tag, and which of them is right. */

@@ -5,7 +5,7 @@
  * Entities are drawn log-uniformly by rank (about Zipf with exponent 1) and have 20 events a week on average; ids are
  * fresh, merchants 1 of 10,000, a tenth of the events declined.  The state is first filled with a whole week.  Then
  * rounds of N events each (200,000; twice the entities where those are many): in order, with 1 % late by up to 10
- * minutes, with every other event on one hot key, and the hand-written loop of hand_loop.h over the events in order.
+ * minutes, with every other event on one hot key, and the hand-written loop of hand_loop.h over the same events in order.
  * Printed are medians of the rounds, of ratios the median of each round's ratio: other work on the machine hits what
  * stands beside each other alike.  With 1,000 entities the list scan of tests/unit/reference_features.c runs too. */
 #include <math.h>
@@ -141,13 +141,10 @@ static void make_event(struct bench *b, size_t i)
     b->hand_events[i] = (struct hand_event){scattered % b->entities, t, amount, (uint32_t)(random % 10000)};
 }
 
-struct cost { /* nanoseconds an event */
-    double engine, hand;
-};
-
-static struct cost run(struct bench *b, uint64_t events, bool hand)
+/* Nanoseconds an event. */
+static double run(struct bench *b, uint64_t events)
 {
-    struct cost cost = {0, 0};
+    double spent = 0;
     uint64_t done = 0;
     for (; done < events; done += BATCH) {
         for (size_t i = 0; i < BATCH; i++)
@@ -155,14 +152,28 @@ static struct cost run(struct bench *b, uint64_t events, bool hand)
         double start = now_ns();
         if (windows_fold(b->windows, b->events, BATCH, b->rows, b->outcomes))
             exit(1);
-        double middle = now_ns();
-        cost.engine += middle - start;
-        if (!hand)
-            continue;
-        b->checked += hand_loop_fold(b->hand, b->hand_events, BATCH);
-        cost.hand += now_ns() - middle;
+        spent += now_ns() - start;
     }
-    return (struct cost){cost.engine / (double)done, cost.hand / (double)done};
+    return spent / (double)done;
+}
+
+/* The hand-written loop over the events that `run` will see next. */
+static double run_hand(struct bench *b, uint64_t events)
+{
+    uint64_t chance = b->chance, done = 0;
+    int64_t now_us = b->now_us, offset = b->offset;
+    double spent = 0;
+    for (; done < events; done += BATCH) {
+        for (size_t i = 0; i < BATCH; i++)
+            make_event(b, i);
+        double start = now_ns();
+        b->checked += hand_loop_fold(b->hand, b->hand_events, BATCH);
+        spent += now_ns() - start;
+    }
+    b->chance = chance;
+    b->now_us = now_us;
+    b->offset = offset;
+    return spent / (double)done;
 }
 
 /* The list scan over 2,048 events, from nothing: it only gets slower after them. */
@@ -253,19 +264,20 @@ static void measure(struct bench *b, uint64_t entities, uint64_t events, int rou
     double quiet[ROUNDS_MAX], late[ROUNDS_MAX], hot[ROUNDS_MAX], hand[ROUNDS_MAX];
     events = events ? events : entities * 2 < 200000 ? 200000 : entities * 2 < 4000000 ? entities * 2 : 4000000;
     open_bench(b, entities);
-    run(b, entities * 22, true);
+    run_hand(b, entities * 22);
+    run(b, entities * 22);
     b->hot = 0.5;
-    run(b, 20000, false);
+    run(b, 20000);
     for (int i = 0; i < rounds; i++) {
         b->hot = 0;
-        struct cost cost = run(b, events, true);
+        double by_hand = run_hand(b, events);
+        quiet[i] = run(b, events);
+        hand[i] = quiet[i] / by_hand;
         b->late = 0.01;
-        late[i] = run(b, events, false).engine / cost.engine;
+        late[i] = run(b, events) / quiet[i];
         b->late = 0;
         b->hot = 0.5;
-        hot[i] = run(b, events, false).engine / cost.engine;
-        quiet[i] = cost.engine;
-        hand[i] = cost.hand > 0 ? cost.engine / cost.hand : NAN;
+        hot[i] = run(b, events) / quiet[i];
     }
     double ns = median(quiet, rounds);
     printf("%9llu entities: %6.1f ns/event, %5.2f ns/feature; times %.2f with 1 %% late, %.2f with half of them on a hot key; %.1f times the "

@@ -1,5 +1,6 @@
 /* Random feature files and hostile streams through the engine and the reference: the same outcomes and the same rows,
- * bit for bit, whatever the batches and with or without vector instructions; and one state whatever the batches.
+ * bit for bit, whatever the batches, with or without vector instructions, with short or long rings indexed either way;
+ * and one state whatever the batches.
  *
  * WEIR_PROPERTY_SEED (default 1) and WEIR_PROPERTY_EVENTS (default 60000) set the run.  A failure is cut down to few
  * events and printed with the feature file. */
@@ -124,7 +125,9 @@ static bool agree(struct trial *trial, const struct sim *events, size_t count)
     pair_open(&p, trial->file);
     if (count)
         set_history(&history, &p, events);
+    static const uint32_t tags[] = {8, 30, TAGS_MAX, TAGS_MAX};
     feature_program_vectors(p.windows->program, one_in(&c, 2));
+    feature_program_tags(p.windows->program, PICK(&c, tags));
     size_t most = one_in(&c, 3) ? 1 : 1 + (size_t)below(&c, BATCH);
     for (size_t i = 0; i < count && agreed;) {
         size_t n = 0, origin[BATCH], wanted = 1 + (size_t)below(&c, (int64_t)most);
