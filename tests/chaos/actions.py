@@ -4,7 +4,7 @@ import time
 
 import wire
 
-HELD_SECONDS_MAX = 6
+HELD_SECONDS_MAX = 12
 HIT_SECONDS_MAX = 15
 
 # What makes a worker come by a place that it does not pass every day: other failpoints, or something done to it.
@@ -66,7 +66,7 @@ def change(run, action):
 
 
 def broker(run, action):
-    with run.broker_lock:
+    with run.broker_lock, run.feeder.quiet():
         run.kafka.kill()
         time.sleep(action.details["down"])
         run.kafka.start()

@@ -1,5 +1,6 @@
 """Puts the input in while the workers are hurt: as much of it as of the actions is done, without a gap in the load."""
 
+import contextlib
 import threading
 import time
 
@@ -10,7 +11,10 @@ FLUSH_SECONDS_MAX = 60
 
 
 class Feeder:
-    """Its producer goes around the proxy and outlasts restarts of the broker; offsets are as Traffic foresees them."""
+    """Its producer goes around the proxy; offsets are as Traffic foresees them.
+
+    It is quiet while the broker restarts. The broker forgets idempotent producers whose last batch is older than a day, by
+    the records' timestamps, and these are months old: what is tried again then would be taken twice."""
 
     def __init__(self, brokers, topic, records, seconds_left):
         """seconds_left(): about how long the run will go on."""
@@ -18,7 +22,7 @@ class Feeder:
         self.producer = Producer({"bootstrap.servers": brokers, "enable.idempotence": True, "linger.ms": 20, "message.max.bytes": 2_000_000,
                                   "message.timeout.ms": 0, "queue.buffering.max.messages": 1_000_000, "reconnect.backoff.max.ms": 500,
                                   "log_level": 0})
-        self.fed, self.failure = 0, None
+        self.fed, self.failure, self.lock = 0, None, threading.Lock()
         self.thread = threading.Thread(target=self.run, name="feeder", daemon=True)
 
     def start(self):
@@ -28,8 +32,9 @@ class Feeder:
     def run(self):
         try:
             while self.fed < len(self.records):
-                left = len(self.records) - self.fed
-                self.feed(max(1, min(left, int(left * TICK_SECONDS / max(TICK_SECONDS, self.seconds_left())))))
+                with self.lock:
+                    left = len(self.records) - self.fed
+                    self.feed(max(1, min(left, int(left * TICK_SECONDS / max(TICK_SECONDS, self.seconds_left())))))
                 time.sleep(TICK_SECONDS)
             assert self.producer.flush(FLUSH_SECONDS_MAX) == 0, "the broker does not take the input"
         except Exception as error:                             # noqa: the one who joins raises it
@@ -41,6 +46,13 @@ class Feeder:
                                   headers=record.headers, on_delivery=self.delivered)
         self.fed += count
         self.producer.poll(0)
+
+    @contextlib.contextmanager
+    def quiet(self):
+        """The broker has all that was fed, and nothing comes meanwhile."""
+        with self.lock:
+            assert self.producer.flush(FLUSH_SECONDS_MAX) == 0, "the broker does not take the input"
+            yield
 
     def delivered(self, error, _):
         if error and not self.failure:

@@ -10,7 +10,7 @@ from worker import run_weir
 
 KAFKA = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000", "socket.timeout.ms": "8000", "reconnect.backoff.max.ms": "500"}
 STOP_SECONDS_MAX = 45
-NOBODY_TO_COMMIT_TO = re.compile(r"error cannot commit: .*\((_TIMED_OUT|_TRANSPORT)\)")    # exit status 1 is right then
+NOBODY_TO_COMMIT_TO = re.compile(r" error .*\((_TIMED_OUT|_TRANSPORT)\)")      # while the broker is away: exit status 1 is right
 
 
 class Slot:
