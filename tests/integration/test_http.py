@@ -10,11 +10,10 @@ import numpy
 import pytest
 
 import ledger
+from baseline_reference import without_times
 from deployment import Pipeline
 from outputs import PREDICTION, REPORT, SHADOW, Replayed, Written, decode, read_container, read_topic, split_header
 from traffic import MINUTE, Traffic
-
-FINE_BINS = 240
 
 
 class Scraped:
@@ -38,27 +37,10 @@ class Scraped:
         return {dict(labels)[label]: value for (sample, labels), value in self.samples.items() if sample == name}
 
 
-def column_statistics(name, values):
-    """A column of a baseline file, by its definition: edge k is the ceil(k n / 240)-th smallest value."""
-    there = numpy.sort(values[~numpy.isnan(values)].astype(numpy.float32))
-    n = len(there)
-    column = {"name": name, "count": n, "missing": int(len(values) - n), "min": 0, "max": 0, "mean": 0, "std": 0, "edges": [], "counts": []}
-    if n:
-        edges = [there[-(-k * n // FINE_BINS) - 1] for k in range(1, FINE_BINS)]
-        below = [0, *(int(numpy.searchsorted(there, edge, side="right")) for edge in edges), n]
-        as_double = there.astype(float)
-        column |= {"min": float(there[0]), "max": float(there[-1]), "mean": as_double.mean(), "std": as_double.std(),
-                   "edges": [float(edge) for edge in edges], "counts": [after - before for before, after in zip(below, below[1:])]}
-    return column
-
-
 def write_baseline(path, names, predictions, model_id):
     rows = numpy.array([p["features"] for p in predictions], dtype=numpy.float32)
-    scores = numpy.array([p["score"] for p in predictions], dtype=numpy.float32)
     with open(path, "w") as file:
-        json.dump({"format": "weir-baseline", "version": 1, "feature_spec_sha256": predictions[0]["feature_spec_sha256"].hex(), "model_id": model_id,
-                   "features": [column_statistics(name, rows[:, i]) for i, name in enumerate(names)],
-                   "score": column_statistics("score", scores)}, file)
+        json.dump(without_times(names, rows, [p["score"] for p in predictions], predictions[0]["feature_spec_sha256"].hex(), model_id), file)
 
 
 @pytest.fixture(scope="module")
