@@ -14,10 +14,15 @@ void log_set_level(enum log_level most)
     atomic_store(&level_most, (int)most);
 }
 
+bool log_enabled(enum log_level level)
+{
+    return (int)level <= atomic_load(&level_most);
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     static const char *const names[] = {"error", "warning", "info", "debug"};
-    if ((int)level > atomic_load(&level_most))
+    if (!log_enabled(level))
         return;
     char line[4096];
     int64_t now_ms = clock_wall_ms();

@@ -75,6 +75,9 @@ static int load_reader_schema(struct pipeline *p, struct err *err)
 {
     char *text = NULL;
     size_t size = 0;
+    const char *given = p->config->input.reader_schema_text;
+    if (given)
+        return avro_schema_create(given, strlen(given), NULL, 0, &p->reader, err);
     if (!p->config->input.reader_schema)
         return 0;
     int result = -1;

@@ -17,7 +17,7 @@
 #include "consumer/process.h"
 #include "consumer/reporter.h"
 
-enum { STATUS_PARTITIONS_MAX = 4096, SHED_LAG_MS_PRESET = 2000, CHECKPOINT_INTERVAL_MS_PRESET = 300000 };
+enum { STATUS_PARTITIONS_MAX = 4096, SHED_LAG_MS_PRESET = 2000 };
 
 struct lane_thread {
     struct worker *worker;
@@ -207,8 +207,6 @@ static void warn_of_idle_settings(const struct config *config)
 {
     if (config->models.shed_lag_ms != SHED_LAG_MS_PRESET)
         log_warning("%s: models.shed_lag_ms has no effect in this version: shadows are never shed", config->file);
-    if (config->state.checkpoint_interval_ms != CHECKPOINT_INTERVAL_MS_PRESET)
-        log_warning("%s: state.checkpoint_interval has no effect in this version: state is rebuilt from the input", config->file);
 }
 
 int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err)

@@ -159,11 +159,13 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     into->aborts += from->aborts;
     into->rebalances += from->rebalances;
     into->checkpoints += from->checkpoints;
+    into->checkpoint_bytes += from->checkpoint_bytes;
     into->entities += from->entities;
     into->retained_events += from->retained_events;
     into->state_bytes += from->state_bytes;
     histogram_merge(&into->commit_seconds, &from->commit_seconds);
     histogram_merge(&into->latency_seconds, &from->latency_seconds);
+    histogram_merge(&into->checkpoint_seconds, &from->checkpoint_seconds);
     for (size_t i = 0; i < from->partition_count; i++)
         append_partition(into, from->partitions[i]);
 }

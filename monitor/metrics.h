@@ -37,9 +37,9 @@ struct metrics {
     int64_t *score_bins;                      /* by model x SCORE_EQUAL_BINS */
     __int128 *score_sums;                     /* by model, fixed point as in the sketch */
     /* Counters and gauges that the lane sets itself: */
-    int64_t input_bytes, commits, aborts, rebalances, checkpoints;
+    int64_t input_bytes, commits, aborts, rebalances, checkpoints, checkpoint_bytes;
     int64_t entities, retained_events, state_bytes; /* gauges: summed over lanes */
-    struct histogram commit_seconds, latency_seconds;
+    struct histogram commit_seconds, latency_seconds, checkpoint_seconds;
     size_t partition_count, partition_capacity;
     struct partition_health *partitions; /* gauges; the lane replaces them: metrics_set_partition */
 };

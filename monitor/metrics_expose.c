@@ -74,6 +74,10 @@ static void expose_work(const struct metrics *metrics, struct text_buffer *text)
     counter(text, "weir_aborts_total", "Transactions aborted.", metrics->aborts);
     counter(text, "weir_rebalances_total", "Assignments taken or given up.", metrics->rebalances);
     counter(text, "weir_checkpoints_total", "Checkpoints completed.", metrics->checkpoints);
+    counter(text, "weir_checkpoint_bytes_total", "Written to the state's changelog.", metrics->checkpoint_bytes);
+    exposition_family(text, "weir_checkpoint_seconds", EXPOSITION_HISTOGRAM, "From a checkpoint's beginning to its marker.");
+    exposition_histogram(text, "weir_checkpoint_seconds", NULL, 0, histogram_bounds, HISTOGRAM_BOUNDS, metrics->checkpoint_seconds.buckets,
+                         (double)metrics->checkpoint_seconds.sum_ns / 1e9);
     exposition_family(text, "weir_commit_seconds", EXPOSITION_HISTOGRAM, "Time a commit takes.");
     exposition_histogram(text, "weir_commit_seconds", NULL, 0, histogram_bounds, HISTOGRAM_BOUNDS, metrics->commit_seconds.buckets,
                          (double)metrics->commit_seconds.sum_ns / 1e9);

@@ -2,4 +2,4 @@
 #pragma once
 
 extern const char schema_prediction[], schema_shadow[], schema_report[], schema_dead_letter[], schema_transaction[], schema_label[],
-    schema_entity_state[], schema_checkpoint_marker[], schema_deployment_record[];
+    schema_changelog[];

@@ -20,8 +20,7 @@
 #pragma once
 #include "scoring/entity_image.h"
 #include "scoring/entity_table.h"
-
-struct windows;
+#include "scoring/features.h"
 
 /* Where captured entities go. */
 struct capture {
@@ -82,6 +81,9 @@ struct import_version {
 void windows_import_version(struct windows *windows, uint32_t number, struct import_version version);
 /* All is imported: this is the state at O.  Entities without visible events go. */
 enum import_result windows_import_settle(struct windows *windows, const struct windows_mark *mark);
+
+/* Other limits from the next event on: what is over them is evicted now.  0, or -1 if memory is short. */
+int windows_set_limits(struct windows *windows, struct window_limits limits);
 
 /* ---- for the fold ---- */
 

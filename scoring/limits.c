@@ -125,6 +125,12 @@ int limits_keep(struct windows *w, struct entity *e)
     return 0;
 }
 
+int windows_set_limits(struct windows *w, struct window_limits limits)
+{
+    w->limits = limits;
+    return limits_keep(w, NULL);
+}
+
 void limits_sweep(struct windows *w, size_t events)
 {
     int64_t reach_ms = w->spec->longest_window_ms + w->spec->lateness_ms, horizon_ms = windows_horizon(w);

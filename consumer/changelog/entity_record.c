@@ -99,6 +99,7 @@ static void put_array_of(struct buffer *out, uint32_t count)
 
 void entity_record_put(int64_t epoch, uint32_t parts, const struct entity_image *image, const struct image_shape *shape, struct buffer *out)
 {
+    put_long(out, BRANCH_ENTITY);
     put_long(out, epoch);
     put_long(out, parts);
     put_long(out, image->seen_offset);
@@ -237,6 +238,7 @@ static void get_ids(struct avro_reader *r, struct entity_record *record, const s
 int entity_record_read(const void *data, size_t size, const struct image_shape *shape, struct entity_record *record)
 {
     struct avro_reader r = {data, (const uint8_t *)data + size, false};
+    get_branch(&r, BRANCH_ENTITY);
     record->epoch = get_long(&r);
     record->parts = (uint32_t)get_size(&r, UINT16_MAX);
     record->image.seen_offset = get_long(&r);

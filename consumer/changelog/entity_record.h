@@ -16,7 +16,7 @@ struct entity_record {
     size_t word_room;
 };
 
-/* Appends the body. */
+/* Appends the value: its branch of the topic's union, and the body. */
 void entity_record_put(int64_t epoch, uint32_t parts, const struct entity_image *image, const struct image_shape *shape, struct buffer *out);
 /* -1: damaged, or of another shape. */
 int entity_record_read(const void *data, size_t size, const struct image_shape *shape, struct entity_record *record);

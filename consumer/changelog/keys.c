@@ -6,23 +6,23 @@
 #include "consumer/avro/encode.h"
 #include "consumer/hash.h"
 
-static void hash_into(const char *what, const char *topic_id, const char *canonical, uint8_t to[8])
+static void hash_into(const char *what, const char *text_of_it, uint8_t to[4])
 {
     uint8_t digest[32];
     struct buffer text = {0};
     put_string(&text, what);
     put_long(&text, CHANGELOG_FORMAT);
-    put_string(&text, topic_id);
-    put_string(&text, canonical);
+    put_string(&text, text_of_it);
     sha256(text.data, text.size, digest);
     buffer_finish(&text);
-    memcpy(to, digest, 8);
+    memcpy(to, digest, 4);
 }
 
 struct generation generation_of(const char *topic_id, const char *canonical, uint64_t incarnation)
 {
     struct generation g;
-    hash_into("windows", topic_id, canonical, g.bytes);
+    hash_into("topic", topic_id, g.bytes);
+    hash_into("features", canonical, g.bytes + 4);
     for (int i = 0; i < 8; i++)
         g.bytes[8 + i] = (uint8_t)(incarnation >> (56 - 8 * i));
     return g;
@@ -31,8 +31,18 @@ struct generation generation_of(const char *topic_id, const char *canonical, uin
 struct generation generation_of_deployments(const char *topic_id)
 {
     struct generation g = {{0}};
-    hash_into("deployments", topic_id, "", g.bytes);
+    hash_into("topic", topic_id, g.bytes);
     return g;
+}
+
+bool generation_same_topic(const struct generation *a, const struct generation *b)
+{
+    return !memcmp(a->bytes, b->bytes, 4);
+}
+
+bool generation_same_features(const struct generation *a, const struct generation *b)
+{
+    return !memcmp(a->bytes + 4, b->bytes + 4, 4);
 }
 
 uint64_t generation_incarnation(const struct generation *g)

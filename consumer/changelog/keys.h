@@ -4,9 +4,9 @@
  *   marker      'M'
  *   deployment  'D'  first offset served (8, big-endian)
  *
- * A generation is 8 bytes of a SHA-256 over the input topic's id, the feature file and the format, and 8 bytes that are
- * new whenever a state is begun from the input: what an earlier one left behind is never taken for this one's.
- * Deployments outlive both: theirs is of the input topic's id alone. */
+ * A generation is 4 bytes of the input topic's id, 4 of the feature file (hashed, each with the format), and 8 bytes that
+ * are new whenever a state is begun from the input: what an earlier one left behind is never taken for this one's.
+ * Deployments outlive both: theirs is of the input topic's id alone, the rest 0. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -22,6 +22,8 @@ struct generation {
 /* topic_id: text of the broker's id (or the topic's name where it gives none); canonical: of the feature file. */
 struct generation generation_of(const char *topic_id, const char *canonical, uint64_t incarnation);
 struct generation generation_of_deployments(const char *topic_id);
+bool generation_same_topic(const struct generation *a, const struct generation *b);
+bool generation_same_features(const struct generation *a, const struct generation *b);
 uint64_t generation_incarnation(const struct generation *generation);
 
 struct changelog_key {

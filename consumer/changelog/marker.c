@@ -16,6 +16,7 @@ static int64_t get_time(struct avro_reader *r)
 
 void marker_put(const struct marker *m, struct buffer *out)
 {
+    put_long(out, BRANCH_MARKER);
     put_long(out, m->epoch);
     put_long(out, m->offset);
     put_time(out, m->mark.stream_time_ms);
@@ -42,6 +43,7 @@ static struct bytes get_text(struct avro_reader *r)
 int marker_read(const void *data, size_t size, struct marker *m)
 {
     struct avro_reader r = {data, (const uint8_t *)data + size, size > INT32_MAX};
+    get_branch(&r, BRANCH_MARKER);
     m->epoch = get_long(&r);
     m->offset = get_long(&r);
     m->mark.stream_time_ms = get_time(&r);

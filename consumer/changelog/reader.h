@@ -36,6 +36,15 @@ static inline size_t get_size(struct avro_reader *r, size_t most)
     return 0;
 }
 
+/* Of the topic's union (schemas/changelog.avsc). */
+enum branch { BRANCH_ENTITY, BRANCH_MARKER, BRANCH_DEPLOYMENT };
+
+static inline void get_branch(struct avro_reader *r, enum branch wanted)
+{
+    if (get_long(r) != (int64_t)wanted)
+        r->bad = true;
+}
+
 static inline const uint8_t *get_raw(struct avro_reader *r, size_t size)
 {
     static const uint8_t none[1];

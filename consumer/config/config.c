@@ -293,6 +293,7 @@ void config_destroy(struct config *config)
     }
     alert_options_finish(config);
     secret_free(config->input.schemas.password);
+    free(config->input.reader_schema_text);
     free(config->input.start);
     free(config->http);
     free(config->file);

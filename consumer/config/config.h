@@ -94,6 +94,7 @@ struct config {
         int64_t max_record_bytes;
         enum on_gap on_gap;
         char *reader_schema; /* path or NULL */
+        char *reader_schema_text; /* in its place: of a checkpoint's rules; owned */
         char *group_protocol;
     } input;
     size_t validation_count;

@@ -298,7 +298,7 @@ static const struct config_option rows[] = {
     {"dead_letters.payload", OPTION_WORD, .at = OPTION_NOWHERE, .preset = "raw", .choices = "raw", .meaning = "The original key, value and headers."},
 
     {"state", OPTION_SECTION, .meaning = "Limits of one partition's state. `weir check` prints the bytes that they allow at worst."},
-    {"state.checkpoint_interval", OPTION_DURATION, AT(state.checkpoint_interval_ms), .preset = "5m", .min = DURATION_S, .max = 7 * DURATION_DAY, .meaning = "Time between checkpoints. No effect yet: state is rebuilt from the input."},
+    {"state.checkpoint_interval", OPTION_DURATION, AT(state.checkpoint_interval_ms), .preset = "5m", .min = DURATION_S, .max = 7 * DURATION_DAY, .meaning = "Time between checkpoints of a partition's state in the changelog topic."},
     {"state.max_entities", OPTION_INT64, AT(state.max_entities), .preset = "2000000", .min = 1, .max = 1e9, .meaning = "Entities held; the least recently seen is evicted."},
     {"state.max_events", OPTION_INT64, AT(state.max_events), .preset = "50000000", .min = 1, .max = 1e10, .meaning = "Events held."},
 

@@ -1,14 +1,16 @@
 /* Offsets of the input topic: where the group stands, where it starts, and where a rebuild has to begin.
  *
  * Every commit carries what a successor needs to rebuild exactly and to see that it did, as the commit's metadata:
- *   weir1 T=<stream time> V=<verdict hash> F=<first offset folded> H=<history start> R=<rules>
- * (times in milliseconds or `-`; V and R hexadecimal). */
+ *   weir1 T=<stream time> V=<verdict hash> F=<first offset folded> H=<history start> R=<rules> C=<epoch>:<O>:<generation>
+ * (times in milliseconds or `-`; V, R and the generation hexadecimal).  C names the latest checkpoint whose marker is in
+ * the changelog, and is left out before the first. */
 #pragma once
 #include <librdkafka/rdkafka.h>
 #include <stdatomic.h>
+#include "consumer/changelog/keys.h"
 #include "consumer/config/config.h"
 
-enum { OFFSET_METADATA_MAX = 192 };
+enum { OFFSET_METADATA_MAX = 288 };
 
 struct offset_metadata {
     int64_t stream_time;   /* T at the offset; TIME_UNKNOWN: no event yet */
@@ -16,6 +18,8 @@ struct offset_metadata {
     int64_t first_offset;  /* where the fold of this partition began */
     int64_t history_start; /* TIME_UNKNOWN: complete */
     uint64_t rules;        /* of feature file, validation and reader schema */
+    int64_t checkpoint_epoch, checkpoint_offset; /* 0: none yet */
+    struct generation generation;                /* of that checkpoint */
 };
 void offset_metadata_format(const struct offset_metadata *metadata, char text[OFFSET_METADATA_MAX]);
 bool offset_metadata_parse(const char *text, size_t size, struct offset_metadata *metadata);

@@ -113,12 +113,12 @@ int topics_describe(rd_kafka_t *client, const struct config *config, struct topi
     if (describe_output(client, "monitoring", config->outputs.monitoring, &monitoring, err) < 0)
         return -1;
     topics->report_max_message_bytes = monitoring.max_message_bytes;
-    return 0;
+    return changelog_describe(client, config, topics->input_partitions, true, &topics->changelog, err);
 }
 
 struct kafka_sizes topics_sizes(const struct topics *topics)
 {
-    struct kafka_sizes sizes = {.batch_max = SIZE_MAX};
+    struct kafka_sizes sizes = {.batch_max = topics->changelog.name[0] ? topics->changelog.max_message_bytes : SIZE_MAX};
     for (int i = 0; i < OUTPUT_COUNT; i++) {
         size_t most = topics->outputs[i].max_message_bytes;
         if (!topics->outputs[i].name)
@@ -141,6 +141,8 @@ int topics_resolve_schemas(struct registry *registry, const struct config *confi
     if (resolve(registry, config->outputs.predictions, schema_prediction, &topics->outputs[OUTPUT_PREDICTION].schema_id, err) < 0)
         return -1;
     if (config->models.shadow_count && resolve(registry, config->outputs.shadows, schema_shadow, &topics->outputs[OUTPUT_SHADOW].schema_id, err) < 0)
+        return -1;
+    if (topics->changelog.name[0] && resolve(registry, topics->changelog.name, schema_changelog, &topics->changelog.schema_id, err) < 0)
         return -1;
     return resolve(registry, config->outputs.monitoring, schema_report, &topics->report_schema_id, err);
 }

@@ -1,6 +1,7 @@
 /* What the broker says about the topics that weir uses: looked up once at start. */
 #pragma once
 #include <librdkafka/rdkafka.h>
+#include "consumer/changelog/topic.h"
 #include "consumer/kafka/client.h"
 #include "consumer/pipeline.h"
 
@@ -14,6 +15,7 @@ struct topics {
     } outputs[OUTPUT_COUNT];
     int32_t report_schema_id;
     size_t report_max_message_bytes; /* of the monitoring topic */
+    struct changelog_topic changelog;
 };
 
 /* `client` is any handle.  Missing topics and topics without partitions are errors that name topic and setting. */

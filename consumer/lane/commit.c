@@ -4,7 +4,7 @@
 
 void lane_cover(struct lane *l, const struct lane_partition *p)
 {
-    writer_cover(l->writer, (struct writer_part){.partition = p->state.id, .next_offset = p->state.next_offset, .metadata = restore_metadata(&p->restore, &p->state, l->rules)});
+    writer_cover(l->writer, (struct writer_part){.partition = p->state.id, .next_offset = p->state.next_offset, .metadata = restore_metadata(&p->restore, &p->state, l->rules, p->checkpoint)});
 }
 
 bool lane_has_room(const struct lane *l)
@@ -30,6 +30,7 @@ void lane_end_transaction(struct lane *l)
     l->sketch = l->sketches[l->sketch == l->sketches[0]];
     pipeline_set_sketch(l->pipeline, l->sketch);
     l->clock_ns = now;
+    l->checkpoint_spent_ns = 0;
     writer_end(l->writer);
 }
 

@@ -8,9 +8,13 @@
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
+enum { FINAL_CHECKPOINT_NS = 2000000000 };
+
 static int wait_ms(const struct lane *l)
 {
     int64_t wait = WAIT_MS_MAX;
+    if (lane_reads_changelog(l) || (l->checkpoint_runs && l->checkpoint_spent_ns < CHECKPOINT_BUDGET_NS))
+        return 0;
     if (writer_has_work(l->writer) && writer_may_end(l->writer)) {
         int64_t left = l->o.config->commit_interval_ms - (clock_monotonic_ns() - l->clock_ns) / 1000000;
         wait = left < wait ? left : wait;
@@ -91,7 +95,8 @@ static int lane_turn(struct lane *l, struct err *err)
         lane_poll(l, l->backlog_count ? 50 : 0);
     else if (hold_no_longer(l), process_backlog(l, err) < 0)
         return -1;
-    lane_finish_idle_restores(l);
+    if (lane_restore(l, err) < 0 || (lane_has_room(l) && lane_checkpoint(l, err) < 0))
+        return -1;
     if (clock_monotonic_ns() - l->published_ns > (int64_t)FACE_INTERVAL_MS * 1000000)
         lane_publish_face(l);
     return 0;
@@ -106,6 +111,8 @@ static void stop(struct lane *l)
     int result = lane_commit(l, WRITER_STOP_MS, &err);
     if (result)
         log_warning("lane %d: stopped with records processed and not committed; they will be processed again%s%s", l->o.index, *err.msg ? ": " : "", err.msg);
+    else if (lane_final_checkpoint(l, clock_monotonic_ns() + FINAL_CHECKPOINT_NS, &err))
+        log_warning("lane %d: stopped without a last checkpoint%s%s", l->o.index, *err.msg ? ": " : "", err.msg);
 }
 
 int lane_run(struct lane *l, struct err *err)
@@ -149,6 +156,9 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);
+    l->recovery = recovery_reader_create(options->config, &options->topics->changelog, options->stop);
+    if (changelog_init(&l->changelog, options->config, &options->topics->changelog, l->writer, err) < 0)
+        goto fail;
     l->outputs = (struct kafka_outputs){options->config, options->topics, l->writer};
     l->sink = kafka_sink(&l->outputs);
     *out = l;
@@ -164,9 +174,11 @@ bool lane_destroy(struct lane *l)
         return true;
     if (!writer_destroy(l->writer))
         return false;
-    for (size_t i = 0; i < l->partition_count; i++)
-        partition_state_finish(&l->partitions[i].state);
+    while (l->partition_count)
+        lane_free_partition(&l->partitions[--l->partition_count]);
     free(l->partitions);
+    recovery_reader_destroy(l->recovery);
+    changelog_finish(&l->changelog);
     free(l->statuses);
     if (l->queue)
         rd_kafka_queue_destroy(l->queue);

@@ -1,11 +1,12 @@
 /* What a lane is made of; for the files of this directory alone.
  *
  * What is where: the consumer's callbacks only note what happened; the loop acts on it.  Messages taken but not yet
- * processed wait in the backlog (bounded).  A partition is rebuilt by reading its input again from the first record
- * that can matter, with outputs suppressed up to the committed offset; others of the lane go on meanwhile. */
+ * processed wait in the backlog (bounded).  A partition that has just come is restored from its changelog, or by
+ * reading its input again (kafka/restore.h); others of the lane go on meanwhile. */
 #pragma once
 #include <pthread.h>
 
+#include "consumer/changelog/checkpoint.h"
 #include "consumer/kafka/outputs.h"
 #include "consumer/kafka/restore.h"
 #include "consumer/kafka/writer.h"
@@ -22,7 +23,10 @@ enum {
 struct lane_partition {
     struct partition_state state;
     struct restore restore;
+    struct checkpoint *checkpoint; /* NULL: being restored, or there is no changelog */
     int64_t committed;
+    int64_t reads_from; /* where the input was positioned when it came */
+    bool reread;        /* the input is to be read from the state's next offset */
 };
 
 /* A rebalance that the callback noted and the loop has not served yet. */
@@ -62,6 +66,10 @@ struct lane {
     size_t backlog_count;
     bool held;                 /* paused: the open transaction is full and cannot end yet */
     int64_t registry_retry_ns; /* 0: the registry answers */
+    struct changelog changelog;
+    struct recovery_reader *recovery;
+    int64_t checkpoint_spent_ns; /* in the open transaction */
+    bool checkpoint_runs;
     int registry_backoff_ms;
 
     /* face: what other threads see, under the lock */
@@ -78,9 +86,14 @@ struct lane {
 struct lane_partition *lane_find_partition(struct lane *lane, int32_t id); /* NULL: not ours */
 void lane_forget_partition(struct lane *lane, int32_t id);
 int lane_add_partition(struct lane *lane, int32_t id, const struct committed *committed, int64_t *start, struct err *err);
-/* Partitions whose rebuild ended at a control record rather than before a message. */
-void lane_finish_idle_restores(struct lane *lane);
+/* Goes on with what is being restored. */
+int lane_restore(struct lane *lane, struct err *err);
+bool lane_reads_changelog(const struct lane *lane);
+/* The committed offset is reached. */
+int lane_finish_restore(struct lane *lane, struct lane_partition *partition, struct err *err);
+struct pipeline *lane_pipeline(const struct lane *lane, const struct lane_partition *partition, int64_t offset); /* that judges that record */
 void lane_drop_all(struct lane *lane);
+void lane_free_partition(struct lane_partition *partition);
 
 /* ---- membership.c: the group ---- */
 int lane_join(struct lane *lane, struct err *err);
@@ -96,6 +109,7 @@ void lane_leave(struct lane *lane);
 void lane_poll(struct lane *lane, int wait_ms);
 int lane_process_backlog(struct lane *lane, struct err *err);
 void lane_pause_all(struct lane *lane, bool pause);
+void lane_pause_restoring(struct lane *lane); /* those that read their changelog */
 
 /* ---- commit.c: transactions ---- */
 void lane_cover(struct lane *lane, const struct lane_partition *partition);
@@ -106,6 +120,12 @@ int lane_serve_writer(struct lane *lane, struct err *err);
 /* Ends the open transaction and waits until all is committed.  1: not within patience_ms, or a stop's time is up. */
 int lane_commit(struct lane *lane, int64_t patience_ms, struct err *err);
 void lane_note_committed(void *lane, uint64_t sequence, const struct writer_part *parts, size_t count);
+
+/* ---- checkpoints.c: the state's way into the changelog ---- */
+/* A step of the checkpoint that runs, or of one that is due, within the transaction's budget. */
+int lane_checkpoint(struct lane *lane, struct err *err);
+/* All partitions at their present offsets, committed.  0, 1: not all of it in time, -1. */
+int lane_final_checkpoint(struct lane *lane, int64_t deadline_ns, struct err *err);
 
 /* ---- face.c: what other threads see ---- */
 void lane_publish_face(struct lane *lane);

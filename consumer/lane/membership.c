@@ -102,6 +102,8 @@ static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list
         result = -1;
     if (l->registry_retry_ns || l->held)
         rd_kafka_pause_partitions(l->consumer, list);
+    else
+        lane_pause_restoring(l);
     read_member(l, l->member);
     l->joined = true;
     l->clock_ns = clock_monotonic_ns();

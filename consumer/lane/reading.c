@@ -42,19 +42,23 @@ static void fill_record(struct record *record, const rd_kafka_message_t *m)
 }
 
 /* Moves the messages of the first message's partition, on one side of its suppression border, into the batch. */
-static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BACKLOG_MAX], uint16_t index[BATCH_MAX])
+static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BACKLOG_MAX], uint16_t index[BATCH_MAX], struct pipeline **pipeline)
 {
-    struct batch *b = pipeline_batch(l->pipeline);
     int32_t id = l->backlog[from]->partition;
     struct lane_partition *p = lane_find_partition(l, id);
-    b->count = 0;
-    for (size_t i = from; i < l->backlog_count && b->count < BATCH_MAX; i++) {
+    struct batch *b = NULL;
+    for (size_t i = from; i < l->backlog_count && (!b || b->count < BATCH_MAX); i++) {
         const rd_kafka_message_t *m = l->backlog[i];
         if (taken[i] || m->partition != id || m->err)
             continue;
-        if (!p || m->offset < p->state.next_offset) { /* not ours any more, or read again */
+        if (!p || p->reread || m->offset < p->state.next_offset) { /* not ours any more, or read again */
             taken[i] = true;
             continue;
+        }
+        if (!b) {
+            *pipeline = lane_pipeline(l, p, m->offset);
+            b = pipeline_batch(*pipeline);
+            b->count = 0;
         }
         if (b->count && (b->records[0].offset < p->state.suppress_below) != (m->offset < p->state.suppress_below))
             break;
@@ -62,7 +66,17 @@ static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BAC
         index[b->count++] = (uint16_t)i;
         taken[i] = true;
     }
-    return b->count ? p : NULL;
+    return b ? p : NULL;
+}
+
+void lane_pause_restoring(struct lane *l)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    for (size_t i = 0; i < l->partition_count; i++)
+        if (l->partitions[i].restore.stage == RESTORE_CHANGELOG)
+            rd_kafka_topic_partition_list_add(list, l->o.config->input.topic, l->partitions[i].state.id);
+    rd_kafka_pause_partitions(l->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 void lane_pause_all(struct lane *l, bool pause)
@@ -75,6 +89,8 @@ void lane_pause_all(struct lane *l, bool pause)
     else
         rd_kafka_resume_partitions(l->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);
+    if (!pause)
+        lane_pause_restoring(l);
 }
 
 static void registry_is_away(struct lane *l, const struct err *err)
@@ -90,24 +106,32 @@ static void registry_is_away(struct lane *l, const struct err *err)
 }
 
 /* Processes one gathered batch.  Returns the number of records done, or -1. */
-static int process(struct lane *l, struct lane_partition *p, struct err *err)
+static int process(struct lane *l, struct lane_partition *p, struct pipeline *pipeline, struct err *err)
 {
-    struct batch *b = pipeline_batch(l->pipeline);
+    struct batch *b = pipeline_batch(pipeline);
     size_t count = b->count;
     int64_t began = clock_monotonic_ns(), bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += (int64_t)(b->records[i].key_size + b->records[i].value_size);
-    if (p->restore.active && b->records[0].offset >= p->state.suppress_below)
-        restore_finish(&p->restore, &p->state, l->rules);
+    if (p->restore.active && b->records[0].offset >= p->state.suppress_below) {
+        if (lane_finish_restore(l, p, err) < 0)
+            return -1;
+        if (p->restore.active)
+            return (int)count; /* from the input, then: they come again */
+    }
     bool suppressed = b->records[0].offset < p->state.suppress_below;
     struct err away = {0};
-    int done = pipeline_process(l->pipeline, &p->state, &l->sink, &away);
+    int done = pipeline_process(pipeline, &p->state, &l->sink, &away);
     if (done < 0) {
         *err = away;
         return -1;
     }
     if ((size_t)done < count)
         registry_is_away(l, &away);
+    if (p->checkpoint && p->checkpoint->failed) {
+        *err = p->checkpoint->err;
+        return -1;
+    }
     if (done > 0 && !suppressed) {
         lane_cover(l, p);
         l->metrics.input_bytes += bytes;
@@ -129,11 +153,12 @@ int lane_process_backlog(struct lane *l, struct err *err)
             result = message_error(l, l->backlog[i], err);
             continue;
         }
-        struct lane_partition *p = gather(l, i, taken, index);
+        struct pipeline *pipeline = NULL;
+        struct lane_partition *p = gather(l, i, taken, index, &pipeline);
         if (!p)
             continue;
-        size_t count = pipeline_batch(l->pipeline)->count;
-        int done = process(l, p, err);
+        size_t count = pipeline_batch(pipeline)->count;
+        int done = process(l, p, pipeline, err);
         for (size_t k = done < 0 ? 0 : (size_t)done; k < count; k++)
             taken[index[k]] = false; /* the rest waits, in place */
         result = done < 0 ? -1 : l->registry_retry_ns || writer_is_full(l->writer) ? 1 : 0;

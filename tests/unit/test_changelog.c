@@ -82,7 +82,7 @@ static void an_entity_comes_back_to_the_bit(void **state)
         struct entity_image image = {{"c", 1}, (int64_t)next() >> 20, run % 2 ? INT64_MIN : 12345 + run, count, rows};
         body.size = 0;
         entity_record_put(run, 3, &image, &shape, &body);
-        assert_is_avro(schema_entity_state, &body);
+        assert_is_avro(schema_changelog, &body);
         assert_int_equal(entity_record_read(body.data, body.size, &shape, &read), 0);
         assert_int_equal(read.epoch, run);
         assert_int_equal(read.parts, 3);
@@ -149,7 +149,7 @@ static void a_marker_comes_back(void **state)
                             .rules = {"{}", 2}, .serving = {"\0\1", 2}, .partitions = 12, .entities = 7, .events = 8, .feature_spec_sha256 = {1, 2, 3}},
                   read;
     marker_put(&marker, &body);
-    assert_is_avro(schema_checkpoint_marker, &body);
+    assert_is_avro(schema_changelog, &body);
     assert_int_equal(marker_read(body.data, body.size, &read), 0);
     assert_int_equal(read.epoch, 3);
     assert_int_equal(read.offset, 1000);
