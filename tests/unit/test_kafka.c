@@ -38,9 +38,10 @@ static void offset_metadata_reads_back(void **state)
 {
     (void)state;
     static const struct offset_metadata cases[] = {
-        {TIME_UNKNOWN, 0, 0, TIME_UNKNOWN, 0},
-        {1767225600000, 0xfedcba9876543210u, 12345678901, 1767000000000, 42},
-        {0, UINT64_MAX, INT64_MAX, 0, UINT64_MAX},
+        {.stream_time = TIME_UNKNOWN, .history_start = TIME_UNKNOWN},
+        {1767225600000, 0xfedcba9876543210u, 12345678901, 1767000000000, 42, 7, 12345678900, {{1, 2, 3, 0xff}}},
+        {0, UINT64_MAX, INT64_MAX, 0, UINT64_MAX, 1, 0, {{0}}},
+        {INT64_MAX, UINT64_MAX, INT64_MAX, INT64_MAX, UINT64_MAX, INT64_MAX, INT64_MAX, {{0xff}}}, /* the longest */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[OFFSET_METADATA_MAX];
@@ -52,13 +53,16 @@ static void offset_metadata_reads_back(void **state)
         assert_int_equal(read.first_offset, cases[i].first_offset);
         assert_int_equal(read.history_start, cases[i].history_start);
         assert_int_equal(read.rules, cases[i].rules);
+        assert_int_equal(read.checkpoint_epoch, cases[i].checkpoint_epoch);
+        assert_int_equal(read.checkpoint_offset, cases[i].checkpoint_offset);
+        assert_memory_equal(read.generation.bytes, cases[i].generation.bytes, GENERATION_BYTES);
     }
 }
 
 static void foreign_offset_metadata_is_none(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "x", "weir1", "weir1 T=5 V=0 F=1 H=-", "weir1 T=five V=0 F=1 H=- R=0", "weir1 T=5 V=0 F=1 H=- R=0 and more", "weir2 T=5 V=0 F=1 H=- R=0"};
+    static const char *const texts[] = {"", "x", "weir1", "weir1 T=5 V=0 F=1 H=-", "weir1 T=five V=0 F=1 H=- R=0", "weir1 T=5 V=0 F=1 H=- R=0 and more", "weir1 T=5 V=0 F=1 H=- R=0 C=1:2", "weir1 T=5 V=0 F=1 H=- R=0 C=0:2:00000000000000000000000000000000", "weir1 T=5 V=0 F=1 H=- R=0 C=1:2:0000000000000000000000000000000000", "weir2 T=5 V=0 F=1 H=- R=0"};
     struct offset_metadata read;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         assert_false(offset_metadata_parse(texts[i], strlen(texts[i]), &read));
