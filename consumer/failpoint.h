@@ -36,6 +36,7 @@
     X(in_assign, false, "partitions have come, and are not prepared yet") \
     X(in_revoke, false, "partitions go, what they caused is not yet committed") \
     X(after_revoke, false, "it is committed and dropped, and the group is not told yet") \
+    X(in_membership, true, "the group is asked whether this member may commit; an error: it was let in again as somebody else") \
     X(in_lost, false, "partitions are lost, what they caused is not dropped yet") \
     X(in_stop, false, "the worker has been told to stop, and has not yet committed what is done") \
     X(before_swap, false, "a lane is about to go over to another deployment")

@@ -11,7 +11,7 @@
 #include "consumer/log.h"
 #include "consumer/output.h"
 
-enum { TURN_MS = 500, HEALTH_MS_MAX = 15000, PARTITIONS_MAX = 4096, LAST_FLUSH_MS = 5000 };
+enum { TURN_MS = 500, HEALTH_MS_MAX = 15000, PARTITIONS_MAX = 4096, LAST_FLUSH_MS = 500 };
 
 struct reporter {
     const struct config *config;

@@ -544,7 +544,8 @@ bool writer_destroy(struct writer *w)
 {
     if (!w)
         return true;
-    if (!errand_destroy(w->errand, DESTROY_MS))
+    bool hopeless = w->stage != NOTHING && patience_over(&w->patience, clock_monotonic_ns(), DESTROY_MS); /* it did not settle in the time that a stop leaves */
+    if (!errand_destroy(w->errand, hopeless ? 0 : DESTROY_MS) || hopeless)
         return false;
     for (int i = 0; i < 2; i++)
         if (w->carriers[i].producer && w->carriers[i].begun && !w->carriers[i].broken)

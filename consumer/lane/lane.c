@@ -172,7 +172,7 @@ bool lane_destroy(struct lane *l)
 {
     if (!l)
         return true;
-    if (!writer_destroy(l->writer))
+    if (!writer_destroy(l->writer) || (l->closing && !l->left))
         return false;
     while (l->partition_count)
         lane_free_partition(&l->partitions[--l->partition_count]);

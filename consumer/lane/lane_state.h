@@ -17,6 +17,7 @@ enum {
     WAIT_MS_MAX = 100,
     REGISTRY_BACKOFF_MS_MAX = 5000,
     FACE_INTERVAL_MS = 500, /* how often an idle lane publishes its counters */
+    LEAVE_MS = 1000,        /* a broker that does not answer is not told that we go */
     SETTLE_MS = 30000       /* before a rebalance is answered what is done gets so long to be committed */
 };
 
@@ -60,6 +61,7 @@ struct lane {
     struct rebalance rebalance;
     char member[256]; /* the member id that the partitions were assigned to */
     bool revoking, starting_over, closing;
+    bool left; /* the consumer is closed */
     struct err fatal; /* noted by callbacks: msg set */
 
     rd_kafka_message_t *backlog[BACKLOG_MAX];

@@ -182,13 +182,20 @@ enum membership lane_serve_membership(void *context)
     if (l->rebalance.pending && !l->rebalance.assign && !l->revoking)
         return MEMBER_WAIT;
     read_member(l, member);
-    if (!strcmp(member, l->member))
+    if (!FAILPOINT_FAILS(in_membership) && !strcmp(member, l->member))
         return MEMBER_OK;
     if (!*member && !l->revoking && !l->rebalance.pending)
         return MEMBER_WAIT; /* while the library waits for our answer to a rebalance, waiting would be for ever */
     if (!l->starting_over)
         start_over(l);
     return MEMBER_LOST;
+}
+
+static void empty_backlog(struct lane *l)
+{
+    for (size_t i = 0; i < l->backlog_count; i++)
+        rd_kafka_message_destroy(l->backlog[i]);
+    l->backlog_count = 0;
 }
 
 void lane_leave(struct lane *l)
@@ -199,8 +206,13 @@ void lane_leave(struct lane *l)
         rd_kafka_topic_partition_list_destroy(l->rebalance.partitions);
         l->rebalance = (struct rebalance){0};
     }
-    for (size_t i = 0; i < l->backlog_count; i++)
-        rd_kafka_message_destroy(l->backlog[i]);
-    l->backlog_count = 0;
-    rd_kafka_consumer_close(l->consumer);
+    empty_backlog(l);
+    rd_kafka_error_t *failed = rd_kafka_consumer_close_queue(l->consumer, l->queue);
+    int64_t began = clock_monotonic_ns();
+    while (!failed && !rd_kafka_consumer_closed(l->consumer) && clock_monotonic_ns() - began < (int64_t)LEAVE_MS * 1000000) {
+        lane_poll(l, 20);
+        empty_backlog(l);
+    }
+    rd_kafka_error_destroy(failed);
+    l->left = rd_kafka_consumer_closed(l->consumer);
 }

@@ -1,6 +1,8 @@
 """What restarts, rebalances and the weaker delivery cost: time, and nothing else."""
 
+import os
 import re
+import signal
 import time
 
 import pytest
@@ -10,6 +12,7 @@ from deployment import Pipeline
 from outputs import Written, assert_no_open_transaction
 from services import Kafka
 from traffic import PREDICTION_BYTES_MAX, produce
+from worker import run_weir
 
 
 def test_at_least_once_loses_nothing_and_repeats_only_equal_bytes(pipeline, small_traffic, small_replayed, kafka):
@@ -110,6 +113,78 @@ def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline,
         worker.stop()
     assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+@pytest.fixture
+def failpoints(weir):
+    """The names that this binary has."""
+    listed = run_weir(weir, "run", "--failpoints")
+    if listed.returncode:
+        pytest.skip("the release build has no failpoints")
+    return [line.split()[0] for line in listed.stdout.splitlines()]
+
+
+@pytest.mark.parametrize("orders", [
+    # A commit that worked and says that it did not, one that was never sent, and one after the other.
+    ["after_commit:error@3"],
+    ["before_commit:error@3"],
+    # Everything that can be refused, some of it while the answer to the last refusal is under way.
+    ["before_send_offsets:error@4", "after_send_offsets:error@6", "before_abort:error@2", "before_commit:error@9", "after_commit:error@12"],
+    # The group has let the member in again as somebody else.
+    ["in_membership:error@3"],
+], ids=["commit-in-doubt-had-worked", "commit-in-doubt-had-not-worked", "refusals-one-after-the-other", "another-member"])
+def test_what_the_broker_refuses_is_sent_again_and_what_it_has_is_not(pipeline, small_traffic, small_replayed, kafka, failpoints, orders):
+    assert {order.split(":")[0] for order in orders} <= set(failpoints)
+    worker = pipeline.worker("w", failpoints=orders, commit_interval_ms=20).start().wait_ready()
+    records = small_traffic.records
+    for i in range(0, len(records), 500):
+        produce(kafka.brokers, pipeline.topic, records[i:i + 500])
+    pipeline.wait_committed([worker], small_traffic.ends)
+    worker.stop()
+    for order in orders:
+        assert f"failpoint {order.split(':')[0]}: the process fails here" in worker.logged()
+    assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+STOP_SECONDS_MAX = 5
+
+
+def test_a_worker_stops_in_time_and_leaves_the_group(pipeline, small_traffic, small_replayed, kafka):
+    """In full work: what is done is committed, and a successor need not wait for a session to end."""
+    workers = pipeline.workers(2)
+    for worker in workers:
+        worker.start().wait_ready()
+    small_traffic.produce(kafka.brokers, pipeline.topic)
+    pipeline.wait_committed(workers, small_traffic.ends, 0.1)
+    began = time.monotonic()
+    workers[0].stop(STOP_SECONDS_MAX)
+    assert time.monotonic() - began < STOP_SECONDS_MAX
+    pipeline.wait_committed(workers[1:], small_traffic.ends)
+    workers[1].stop()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+def test_a_worker_stops_in_time_though_the_broker_answers_nothing(models, schemas, small_traffic, tmp_path):
+    with Kafka(tmp_path / "kafka") as kafka:
+        pipeline = Pipeline(kafka, models, tmp_path, "broker-frozen", schemas).create_topics()
+        worker = pipeline.worker("w").start().wait_ready()
+        small_traffic.produce(kafka.brokers, pipeline.topic)
+        pipeline.wait_committed([worker], small_traffic.ends, 0.1)
+        os.kill(kafka.process.pid, signal.SIGSTOP)
+        time.sleep(0.5)
+        began = time.monotonic()
+        worker.stop(2 * STOP_SECONDS_MAX)
+        assert time.monotonic() - began < STOP_SECONDS_MAX + 1, worker.process.tail()
+        kafka.kill()
+
+
+def test_a_second_signal_ends_it_at_once(pipeline, small_traffic, kafka, failpoints):
+    worker = pipeline.worker("w", failpoints=["in_stop:pause=60000"]).start().wait_ready()
+    worker.process.child.send_signal(signal.SIGTERM)
+    worker.wait_for(lambda: "failpoint in_stop" in worker.logged(), "it stops, and takes its time")
+    worker.process.child.send_signal(signal.SIGTERM)
+    assert worker.ends(1) == 1
 
 
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
