@@ -88,6 +88,7 @@ void forest_destroy(struct forest *f)
     free(f->pieces);
     free(f->nodes);
     free(f->leaves);
+    free(f->exits);
     free(f->walks);
     free(f->walk_nodes);
     free(f->walk_values);

@@ -1,6 +1,7 @@
 /* The path of machines with AVX2: 32 rows a comparison. */
 #if defined __x86_64__
 #include <immintrin.h>
+#include <string.h>
 
 #include "scoring/forest_program.h"
 #include "scoring/forest_walk.h"
@@ -8,7 +9,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx2,popcnt")
 
-enum { LANES = 32 };
+enum { LANES = 32, PIECES_ALWAYS = 1 };
 typedef __m256i lanes;
 
 static inline lanes lanes_splat(uint8_t byte)

@@ -1,6 +1,7 @@
 /* The path of machines with AVX-512 (BW, VL, VBMI): 64 rows a comparison; for a few rows all splits of a tree. */
 #if defined __x86_64__
 #include <immintrin.h>
+#include <string.h>
 
 #include "scoring/forest_program.h"
 #include "scoring/forest_walk.h"
@@ -8,7 +9,7 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512vbmi,avx512dq,popcnt,bmi2")
 
-enum { LANES = 64 };
+enum { LANES = 64, PIECES_ALWAYS = 1 };
 typedef __m512i lanes;
 
 static inline lanes lanes_splat(uint8_t byte)

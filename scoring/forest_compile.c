@@ -23,7 +23,7 @@ struct compiler {
     uint8_t *depth_below; /* cut at 255 */
     uint32_t *cost, *leaf_slots;
     bool *whole; /* one perfect piece */
-    size_t node_count, piece_count, leaf_count, node_capacity, piece_capacity, leaf_capacity;
+    size_t node_count, piece_count, leaf_count, exit_count, node_capacity, piece_capacity, leaf_capacity, exit_capacity;
     struct err *err;
 };
 
@@ -290,6 +290,20 @@ static int add_pieces(struct compiler *c, const struct tree *tree, uint32_t i, s
     return 0;
 }
 
+/* The top of a tree whose first node for walking is `root`. */
+static int add_top(struct compiler *c, const struct tree *tree, uint32_t root, uint32_t i, unsigned depth)
+{
+    const struct tree_node *node = &tree->nodes[i];
+    if (depth == 0) {
+        if (!ROOM(c->f->exits, c->exit_count, c->exit_capacity))
+            return err_set(c->err, "memory is short");
+        c->f->exits[c->exit_count++] = root + i;
+        return 0;
+    }
+    uint32_t left = node->left ? node->left : i, right = node->left ? node->left + 1 : i;
+    return add_top(c, tree, root, left, depth - 1) < 0 || add_top(c, tree, root, right, depth - 1) < 0 ? -1 : add_node(c, node);
+}
+
 /* Smaller pieces need fewer repeated leaves. */
 static bool fits_bytes(struct compiler *c, const struct tree *tree)
 {
@@ -303,9 +317,14 @@ static bool fits_bytes(struct compiler *c, const struct tree *tree)
     return false;
 }
 
-static int lay_block_tree(struct compiler *c, const struct tree *tree, struct block_tree *out)
+static int lay_block_tree(struct compiler *c, const struct tree *tree, const struct walk_tree *walk, struct block_tree *out)
 {
-    *out = (struct block_tree){.kind = TREE_WALK, .piece = (uint32_t)c->piece_count, .node = (uint32_t)c->node_count, .leaf = (uint32_t)c->leaf_count};
+    *out = (struct block_tree){.kind = TREE_WALK, .top = (uint32_t)c->node_count, .exit = (uint32_t)c->exit_count};
+    if (walk->depth > PIECE_DEPTH_MAX && add_top(c, tree, walk->root, 0, TOP_DEPTH) < 0)
+        return -1;
+    out->piece = (uint32_t)c->piece_count;
+    out->node = (uint32_t)c->node_count;
+    out->leaf = (uint32_t)c->leaf_count;
     if (!fits_bytes(c, tree))
         return 0;
     if (add_pieces(c, tree, 0, c->leaf_count) < 0)
@@ -369,7 +388,7 @@ static int make_trees(struct compiler *c)
         measure_depths(c, &c->trees[t], &f->walks[t].depth);
         f->mask_depth = f->walks[t].depth > f->mask_depth ? f->walks[t].depth : f->mask_depth;
         lay_walk(c, &c->trees[t], root);
-        if (lay_block_tree(c, &c->trees[t], &f->trees[t]) < 0)
+        if (lay_block_tree(c, &c->trees[t], &f->walks[t], &f->trees[t]) < 0)
             return -1;
         root += c->trees[t].node_count;
     }

@@ -7,6 +7,7 @@
  *   lanes_join(node, columns, l, r)  l where it goes left, else r
  *   add_leaves(sums, numbers, leaves, depth)  sums[i] += leaves[numbers[i]] for LANES rows; numbers < 2^depth
  *   find_ranks(cuts, used, x, n, ranks)  how many of the feature's cuts are at or below x[i]: none for NaN
+ *   PIECES_ALWAYS             whether pieces are the better way for deep trees too
  *   store_ranks(ranks, first_cut, to)    rank_byte of GROUP_ROWS ranks
  *
  * Cost of a row in a perfect tree of depth d: (2^d - 1) / LANES comparisons, loads and choices, and one leaf. */
@@ -61,6 +62,26 @@ static void add_pieces(const struct forest *f, const struct block_tree *tree, co
     add_leaves(sums, stack[0], f->leaves + tree->leaf, 8);
 }
 
+/* A deep tree: the top for all rows at once, then WALK_ROWS side by side. */
+static void add_walked(const struct forest *f, const struct block_tree *tree, uint32_t depth, const int8_t *x, float *sums)
+{
+    lanes ends = lanes_perfect5(f->nodes + tree->top, x, 0);
+    const uint32_t *exits = f->exits + tree->exit;
+    uint8_t exit[LANES];
+    memcpy(exit, &ends, sizeof exit);
+    for (size_t r = 0; r < LANES; r += WALK_ROWS) {
+        uint32_t at[WALK_ROWS];
+        for (size_t i = 0; i < WALK_ROWS; i++)
+            at[i] = exits[exit[r + i]];
+        for (uint32_t d = TOP_DEPTH; d < depth; d++)
+#pragma GCC unroll 8
+            for (size_t i = 0; i < WALK_ROWS; i++)
+                at[i] = walk_step(&f->walk_nodes[at[i]], x + r + i, GROUP_ROWS);
+        for (size_t i = 0; i < WALK_ROWS; i++)
+            sums[r + i] += f->walk_values[at[i]];
+    }
+}
+
 /* Else the compiler takes the nodes' loads out of the loop over rows, and has to put dozens of registers aside. */
 static inline const struct block_node *read_again(const struct block_node *node)
 {
@@ -97,12 +118,13 @@ static void score_block(const struct forest *f, const int8_t *x, size_t n, float
         ADD_PERFECT(4)
         ADD_PERFECT(5)
         ADD_PERFECT(6)
-        case TREE_PIECES:
-            for (size_t r = 0; r < n; r += LANES)
-                add_pieces(f, tree, lane_columns(f, x, r), sums + r);
-            break;
         default:
-            walk_block(f, &f->walks[t], x, n, sums);
+            if (tree->kind == TREE_WALK || (!PIECES_ALWAYS && n > LANES && f->walks[t].depth > PIECE_DEPTH_MAX))
+                for (size_t r = 0; r < n; r += LANES)
+                    add_walked(f, tree, f->walks[t].depth, lane_columns(f, x, r), sums + r);
+            else
+                for (size_t r = 0; r < n; r += LANES)
+                    add_pieces(f, tree, lane_columns(f, x, r), sums + r);
         }
     }
 }

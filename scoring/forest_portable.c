@@ -9,7 +9,7 @@
 #include "scoring/forest_walk.h"
 
 /* Two registers, so that a threshold is spread once for both. */
-enum { HALF = 16, LANES = 2 * HALF };
+enum { HALF = 16, LANES = 2 * HALF, PIECES_ALWAYS = 0 };
 typedef uint8_t numbers __attribute__((vector_size(HALF)));
 typedef int8_t rank_lanes __attribute__((vector_size(HALF)));
 typedef uint32_t words __attribute__((vector_size(HALF)));

@@ -6,8 +6,9 @@
  *
  * Trees.  A tree of a few hundred leaves is a program of pieces in postorder: a piece is a perfect subtree (a leaf
  * that comes early is repeated) or the join of the two results before it.  Its result is a leaf number a row, into
- * the tree's own table of leaves.  Larger trees are walked.  The nodes for walking are there for every tree: from leaves
- * a walk leads back to the same leaf, so that rows of different depth can go on side by side. */
+ * the tree's own table of leaves.  A deeper or larger tree is a perfect top of TOP_DEPTH levels, whose result says at
+ * which node each row goes on, and a walk of rows side by side from there.  The nodes for walking are there for every
+ * tree: from leaves a walk leads back to the same leaf, so that rows of different depth can go on together. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +25,7 @@ enum {
     PIECE_DEPTH_MAX = 6,
     TREE_LEAVES_MAX = 256, /* leaf numbers are bytes */
     JOIN_DEPTH_MAX = 64,
+    TOP_DEPTH = 5,
     WALK_ROWS = 8,         /* so many rows, or trees, go side by side */
     MASK_COLUMNS_MAX = 256,
 };
@@ -58,6 +60,7 @@ struct block_tree {
     uint8_t kind;
     uint16_t piece_count;
     uint32_t piece, node, leaf; /* the first of each */
+    uint32_t top, exit;         /* of trees deeper than PIECE_DEPTH_MAX: the first node of the top, and where it leads */
 };
 
 struct walk_node {
@@ -90,6 +93,7 @@ struct forest {
     struct piece *pieces;
     struct block_node *nodes;
     float *leaves;
+    uint32_t *exits; /* 2^TOP_DEPTH nodes for walking a tree that has a top */
     struct walk_tree *walks;
     struct walk_node *walk_nodes;
     float *walk_values;

@@ -1,10 +1,5 @@
 #include "scoring/forest_walk.h"
 
-static inline uint32_t step(const struct walk_node *node, const int8_t *x, size_t stride)
-{
-    return node->left + !(x[node->column * stride] < node->threshold);
-}
-
 /* WALK_ROWS rows from the root to their leaves. */
 static inline void walk_together(const struct forest *f, const struct walk_tree *tree, const int8_t *x, size_t column_stride, size_t row_stride,
                                  uint32_t at[WALK_ROWS])
@@ -14,18 +9,7 @@ static inline void walk_together(const struct forest *f, const struct walk_tree 
     for (uint32_t d = 0; d < tree->depth; d++)
 #pragma GCC unroll 8
         for (size_t i = 0; i < WALK_ROWS; i++)
-            at[i] = step(&f->walk_nodes[at[i]], x + i * row_stride, column_stride);
-}
-
-/* Rows past n are whatever lies there: no harm, and not added. */
-void walk_block(const struct forest *f, const struct walk_tree *tree, const int8_t *x, size_t n, float *sums)
-{
-    for (size_t r = 0; r < n; r += WALK_ROWS) {
-        uint32_t at[WALK_ROWS];
-        walk_together(f, tree, x + r / GROUP_ROWS * f->group_size + r % GROUP_ROWS, GROUP_ROWS, 1, at);
-        for (size_t i = 0; i < WALK_ROWS && r + i < n; i++)
-            sums[r + i] += f->walk_values[at[i]];
-    }
+            at[i] = walk_step(&f->walk_nodes[at[i]], x + i * row_stride, column_stride);
 }
 
 static float walk_row(const struct forest *f, const int8_t *x, float sum)
@@ -41,14 +25,14 @@ static float walk_row(const struct forest *f, const int8_t *x, float sum)
         for (uint32_t d = 0; d < depth; d++)
 #pragma GCC unroll 8
             for (size_t i = 0; i < WALK_ROWS; i++)
-                at[i] = step(&f->walk_nodes[at[i]], x, 1);
+                at[i] = walk_step(&f->walk_nodes[at[i]], x, 1);
         for (size_t i = 0; i < WALK_ROWS; i++)
             sum += f->walk_values[at[i]];
     }
     for (; t < f->tree_count; t++) {
         uint32_t at = f->walks[t].root;
         for (uint32_t d = 0; d < f->walks[t].depth; d++)
-            at = step(&f->walk_nodes[at], x, 1);
+            at = walk_step(&f->walk_nodes[at], x, 1);
         sum += f->walk_values[at];
     }
     return sum;

@@ -2,7 +2,11 @@
 #pragma once
 #include "scoring/forest_program.h"
 
-/* One tree too large for a program, for the rows of a block. */
-void walk_block(const struct forest *f, const struct walk_tree *tree, const int8_t *columns, size_t n, float *sums);
+/* The node below; a leaf leads back to itself. */
+static inline __attribute__((always_inline)) uint32_t walk_step(const struct walk_node *node, const int8_t *x, size_t column_stride)
+{
+    return node->left + !(x[node->column * column_stride] < node->threshold);
+}
+
 /* All trees for a row whose columns lie side by side. */
 void walk_rows(const struct forest *f, const int8_t *columns, size_t n, float *sums);
