@@ -1,11 +1,12 @@
 /* What an event costs in the feature engine: 40 features over 5 windows, one core.
  *
- *   features [--events N] [--rounds N] [entities ...]      default: 9 rounds, 1000 100000 1000000 entities
+ *   features [--events N] [--rounds N] [--fill N] [entities ...]      default: 9 rounds, 1000 100000 1000000 entities
  *
  * Entities are drawn log-uniformly by rank (about Zipf with exponent 1) and have 20 events a week on average; ids are
- * fresh, merchants 1 of 10,000, a tenth of the events declined.  The state is first filled with a whole week.  Then
- * rounds of N events each (200,000; twice the entities where those are many): in order, with 1 % late by up to 10
- * minutes, with every other event on one hot key, and the hand-written loop of hand_loop.h over the same events in order.
+ * fresh, merchants 1 of 10,000, a tenth of the events declined.  The state is first filled with --fill events an entity
+ * (22, a whole week; fewer for sizes that take long).  Then rounds of --events each (200,000; twice the entities where
+ * those are many): in order, with 1 % late by up to 10 minutes, with every other event on one hot key, and the
+ * hand-written loop of hand_loop.h over the same events in order.
  * Printed are medians of the rounds, of ratios the median of each round's ratio: other work on the machine hits what
  * stands beside each other alike.  With 1,000 entities the list scan of tests/unit/reference_features.c runs too.
  *
@@ -267,13 +268,13 @@ static void print_bytes(const struct bench *b)
            (unsigned long long)counts.events, (double)counts.bytes / 1048576);
 }
 
-static void measure(struct bench *b, uint64_t entities, uint64_t events, int rounds)
+static void measure(struct bench *b, uint64_t entities, uint64_t events, int rounds, uint64_t fill)
 {
     double quiet[ROUNDS_MAX], late[ROUNDS_MAX], hot[ROUNDS_MAX], hand[ROUNDS_MAX];
     events = events ? events : entities * 2 < 200000 ? 200000 : entities * 2 < 4000000 ? entities * 2 : 4000000;
     open_bench(b, entities);
-    run_hand(b, entities * 22);
-    run(b, entities * 22);
+    run_hand(b, entities * fill);
+    run(b, entities * fill);
     b->hot = 0.5;
     run(b, 20000);
     for (int i = 0; i < rounds; i++) {
@@ -304,14 +305,14 @@ int main(int argc, char **argv)
 {
     static struct bench b;
     static const uint64_t sizes[] = {1000, 100000, 1000000};
-    uint64_t events = 0, rounds = 9;
+    uint64_t events = 0, rounds = 9, fill = 22;
     int at = 1;
     for (; at + 1 < argc && !strncmp(argv[at], "--", 2); at += 2)
-        *(strcmp(argv[at], "--events") ? &rounds : &events) = strtoull(argv[at + 1], NULL, 10);
+        *(!strcmp(argv[at], "--events") ? &events : !strcmp(argv[at], "--fill") ? &fill : &rounds) = strtoull(argv[at + 1], NULL, 10);
     rounds = rounds < 1 ? 1 : rounds > ROUNDS_MAX ? ROUNDS_MAX : rounds;
     for (int i = at; i < argc; i++)
-        measure(&b, strtoull(argv[i], NULL, 10), events, (int)rounds);
+        measure(&b, strtoull(argv[i], NULL, 10), events, (int)rounds, fill);
     for (size_t i = 0; at == argc && i < sizeof sizes / sizeof *sizes; i++)
-        measure(&b, sizes[i], events, (int)rounds);
+        measure(&b, sizes[i], events, (int)rounds, fill);
     return b.checked > 0 ? 0 : 1;
 }
