@@ -6,6 +6,7 @@
 
 #include "consumer/clock.h"
 #include "consumer/failpoint.h"
+#include "consumer/kafka/topics.h"
 #include "consumer/log.h"
 
 enum { BACKOFF_FIRST_MS = 20, BACKOFF_MOST_MS = 1000, INITIALISE_MS = 300000 };
@@ -188,6 +189,14 @@ enum kafka_remedy carrier_send(struct carrier *c, const struct outbox_record *r,
         return REMEDY_ABORT;
     err_prefix(err, "a record of partition %d for topic %s (%zu bytes)", r->source, r->topic, r->key_size + r->value_size);
     return REMEDY_STOP;
+}
+
+void carrier_look_up(struct carrier *c, const char *topic)
+{
+    int32_t partitions;
+    struct err err;
+    if (topic_partitions(c->producer, topic, &partitions, &err) < 0)
+        log_warning("%s", err.msg);
 }
 
 void carrier_poll(struct carrier *c)

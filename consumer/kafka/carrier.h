@@ -47,6 +47,7 @@ bool carrier_transactional(const struct carrier *carrier);
 enum kafka_remedy carrier_begin(struct carrier *carrier, struct err *err); /* of a transaction */
 /* Hands on a record, which is read in place until it is acknowledged.  REMEDY_RETRY: its queue is full. */
 enum kafka_remedy carrier_send(struct carrier *carrier, const struct outbox_record *record, struct err *err);
+void carrier_look_up(struct carrier *carrier, const char *topic); /* its partitions, at once */
 void carrier_poll(struct carrier *carrier); /* serves its callbacks */
 /* REMEDY_NONE: everything sent is acknowledged. */
 enum kafka_remedy carrier_flush(struct carrier *carrier, struct err *err);

@@ -116,6 +116,21 @@ int topics_describe(rd_kafka_t *client, const struct config *config, struct topi
     return changelog_describe(client, config, topics->input_partitions, true, &topics->changelog, err);
 }
 
+int topics_count_again(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err)
+{
+    struct topics fresh = *topics;
+    if (topic_partitions(client, config->input.topic, &fresh.input_partitions, err) < 0)
+        return err_prefix(err, "input.topic");
+    for (int i = 0; i < OUTPUT_COUNT; i++)
+        if (fresh.outputs[i].name && topic_partitions(client, fresh.outputs[i].name, &fresh.outputs[i].partitions, err) < 0)
+            return -1;
+    if (fresh.changelog.name[0] && changelog_describe(client, config, fresh.input_partitions, false, &fresh.changelog, err) < 0)
+        return -1;
+    fresh.changelog.schema_id = topics->changelog.schema_id;
+    *topics = fresh;
+    return 0;
+}
+
 struct kafka_sizes topics_sizes(const struct topics *topics)
 {
     struct kafka_sizes sizes = {.batch_max = topics->changelog.name[0] ? topics->changelog.max_message_bytes : SIZE_MAX};

@@ -20,6 +20,8 @@ struct topics {
 
 /* `client` is any handle.  Missing topics and topics without partitions are errors that name topic and setting. */
 int topics_describe(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err);
+/* Counts partitions again.  An error if the changelog has not grown with the input. */
+int topics_count_again(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err);
 /* What of max.message.bytes is left for key and value. */
 size_t topics_room(size_t max_message_bytes);
 /* The same of one topic, asked of the broker; SIZE_MAX if it has no such topic. */

@@ -237,6 +237,13 @@ void writer_drop(struct writer *w, int32_t partition)
         transaction_drop(w->former, partition);
 }
 
+void writer_look_up(struct writer *w, const char *topic)
+{
+    for (int i = 0; i < 2 && w->stage != REPAIRING; i++) /* then they are made anew, or may be */
+        if (w->carriers[i].producer)
+            carrier_look_up(&w->carriers[i], topic);
+}
+
 /* ---- the former's way ---- */
 
 static void settle_former(struct writer *w)

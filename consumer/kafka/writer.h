@@ -5,7 +5,7 @@
  * known, so an abort sends again and computes nothing.
  * at_least_once: the same, with one idempotent producer; offsets are committed when every output is acknowledged.
  *
- * Nothing here waits for the broker but writer_settle: calls that wait are made by a thread of the writer's own. */
+ * Nothing here waits for the broker but writer_settle and writer_look_up: calls that wait are made by a thread of the writer's own. */
 #pragma once
 #include "consumer/kafka/transaction.h"
 
@@ -50,6 +50,10 @@ uint64_t writer_sequence(const struct writer *writer);  /* of the open transacti
 uint64_t writer_committed(const struct writer *writer); /* all up to this one are committed, or given up with their partitions */
 bool writer_has_work(const struct writer *writer);      /* in the open transaction */
 bool writer_is_full(const struct writer *writer);       /* the open one: nothing more should be added */
+
+/* A topic that it writes to has more partitions now: the producers look at once, for one that they do not know takes no
+ * record.  Waits for the broker. */
+void writer_look_up(struct writer *writer, const char *topic);
 
 /* Whether the open transaction could be ended: the one before it is settled. */
 bool writer_may_end(const struct writer *writer);

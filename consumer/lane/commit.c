@@ -21,8 +21,21 @@ bool lane_commit_is_due(const struct lane *l)
     return clock_monotonic_ns() - l->clock_ns >= l->o.config->commit_interval_ms * 1000000 || !lane_has_room(l);
 }
 
+/* Whatever a partition wrote needs its offset beside it, moved or not: it is what the broker fences by. */
+static void cover_what_checkpoints_wrote(struct lane *l)
+{
+    for (size_t i = 0; i < l->partition_count; i++) {
+        struct lane_partition *p = &l->partitions[i];
+        if (!p->checkpoint || !p->checkpoint->wrote)
+            continue;
+        lane_cover(l, p);
+        p->checkpoint->wrote = false;
+    }
+}
+
 void lane_end_transaction(struct lane *l)
 {
+    cover_what_checkpoints_wrote(l);
     int64_t now = clock_monotonic_ns();
     l->ended.sequence = writer_sequence(l->writer);
     l->ended.sketch = l->sketch;

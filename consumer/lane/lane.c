@@ -136,6 +136,8 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     struct lane *l = calloc(1, sizeof *l);
     assert(l);
     l->o = *options;
+    l->topics = *options->topics;
+    l->o.topics = &l->topics;
     l->rules = rules_hash(options->config);
     l->state = "starting";
     pthread_mutex_init(&l->lock, NULL);
@@ -159,7 +161,7 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     l->recovery = recovery_reader_create(options->config, &options->topics->changelog, options->stop);
     if (changelog_init(&l->changelog, options->config, &options->topics->changelog, l->writer, err) < 0)
         goto fail;
-    l->outputs = (struct kafka_outputs){options->config, options->topics, l->writer};
+    l->outputs = (struct kafka_outputs){options->config, &l->topics, l->writer};
     l->sink = kafka_sink(&l->outputs);
     *out = l;
     return 0;

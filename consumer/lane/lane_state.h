@@ -38,6 +38,7 @@ struct rebalance {
 
 struct lane {
     struct lane_options o;
+    struct topics topics; /* as this lane knows them: they may grow */
     rd_kafka_t *consumer;
     rd_kafka_queue_t *queue;
     struct writer_owner owner;

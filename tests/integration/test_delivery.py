@@ -6,12 +6,13 @@ import signal
 import time
 
 import pytest
+from confluent_kafka.admin import NewPartitions
 
 import ledger
 from deployment import Pipeline
-from outputs import Written, assert_no_open_transaction
+from outputs import Replayed, Written, assert_no_open_transaction
 from services import Kafka
-from traffic import PREDICTION_BYTES_MAX, produce
+from traffic import PREDICTION_BYTES_MAX, Traffic, produce
 from worker import run_weir
 
 
@@ -145,6 +146,30 @@ def test_what_the_broker_refuses_is_sent_again_and_what_it_has_is_not(pipeline, 
         assert f"failpoint {order.split(':')[0]}: the process fails here" in worker.logged()
     assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+def test_an_input_that_grows_is_followed(kafka, models, schemas, schema_ids, tmp_path):
+    """Outputs and changelog have grown first; the new partitions' records go to the same partitions of the outputs."""
+    pipeline = Pipeline(kafka, models, tmp_path, "growing", schemas, partitions=2).create_topics()
+    pipeline.config["kafka"] |= {"topic.metadata.refresh.interval.ms": "500"}
+    worker = pipeline.worker("w").start().wait_ready()
+    changelog = f"{pipeline.app_id}-windows-changelog"
+    for topic in (*[name for setting, name in pipeline.outputs.items() if setting != "monitoring"], changelog, pipeline.topic):
+        grow(kafka, topic, 4)
+    worker.wait_for(lambda: sorted(partitions(worker)) == [0, 1, 2, 3], "it has the new partitions")
+    traffic = Traffic(schema_ids, 2_000, partitions=4, cards=100, seed=3)
+    traffic.produce(kafka.brokers, pipeline.topic)
+    pipeline.partitions = 4
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.stop()
+    written = Written(kafka, pipeline.outputs)
+    assert {m.partition for m in written.predictions} == {0, 1, 2, 3}
+    ledger.check_all(pipeline, traffic, written, Replayed(pipeline.replay(f"{tmp_path}/replayed")))
+
+
+def grow(kafka, topic, partitions):
+    for answer in kafka.admin.create_partitions([NewPartitions(topic, partitions)]).values():
+        answer.result(15)
 
 
 STOP_SECONDS_MAX = 5

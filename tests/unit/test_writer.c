@@ -119,6 +119,11 @@ enum kafka_remedy carrier_send(struct carrier *c, const struct outbox_record *re
     return remedy;
 }
 
+void carrier_look_up(struct carrier *c, const char *topic)
+{
+    note("%c:look-up(%s)", name_of(c), topic);
+}
+
 void carrier_poll(struct carrier *c)
 {
     (void)c;
