@@ -5,7 +5,8 @@ import time
 import wire
 
 HELD_SECONDS_MAX = 12
-HIT_SECONDS_MAX = 15
+HIT_SECONDS_MAX = 20
+PASSERS_BY_MAX = 3
 
 # What makes a worker come by a place that it does not pass every day: other failpoints, or something done to it.
 PROVOKED_BY_FAILPOINT = {
@@ -118,12 +119,13 @@ def provoke(run, slot, name):
         slot.freeze(FREEZE_SECONDS)
     if name in PROVOKED_BY_STOPPING and slot.running():
         slot.signal(15)
-    if name in PROVOKED_BY_GUEST:
-        guest = run.fleet["w3"]
-        with guest.lock:
-            if guest.running():
-                guest.kill()
-            guest.start()
+    for _ in range(PASSERS_BY_MAX if name in PROVOKED_BY_GUEST else 0):
+        passer_by = run.fleet.passer_by()
+        slot.wait_end(4)
+        with passer_by.lock:
+            passer_by.stop()
+        if not slot.running():
+            break
 
 
 def wait_partitions(slot, seconds=15):

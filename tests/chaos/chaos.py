@@ -36,6 +36,7 @@ HANDS = 3
 BREATH_SECONDS = (0.2, 1.5)                                    # of a hand between two actions
 SETTLE_SECONDS_MAX = 180
 READY_SECONDS_MAX = 45
+SETTINGS = {"state": {"checkpoint_interval": "2s"}}
 
 
 class Run:
@@ -46,7 +47,7 @@ class Run:
         self.actions = schedule.make(seed, sizes, failpoints(models.binary, sizes.failpoints, seed))
         self.actions = [action for action in self.actions if not only or action.kind in only]
         self.waiting, self.left = list(self.actions), sum(action.seconds for action in self.actions)
-        self.pipeline = Pipeline(kafka, models, directory, name, {"url": registry.url}, sizes.partitions).create_topics()
+        self.pipeline = Pipeline(kafka, models, directory, name, {"url": registry.url}, sizes.partitions, changes=SETTINGS).create_topics()
         self.records = Traffic(register_schemas(registry), sizes.events, partitions=sizes.partitions, seed=seed).records
         self.ends = Counter(record.partition for record in self.records)
         changes = {name: self.pipeline.config.get(name, {}) | value if isinstance(value, dict) else value for name, value in (changes or {}).items()}
@@ -162,7 +163,7 @@ def failpoints(binary, times, seed):
         for i in range(times):
             act = "kill" if i == 0 else draw.choice(["kill", "pause=2500", "pause=11500", "error" if can_fail else "kill"])
             hit = 1 if name in kinds.AT_START | kinds.PROVOKED_BY_GUEST | kinds.PROVOKED_BY_FREEZING | kinds.PROVOKED_BY_STOPPING or \
-                name in kinds.PROVOKED_BY_FAILPOINT else draw.randint(1, 20)
+                name in kinds.PROVOKED_BY_FAILPOINT else draw.randint(1, 8)
             acts.append((name, f"{act}@{hit}"))
     return acts
 

@@ -10,7 +10,7 @@ from worker import run_weir
 
 KAFKA = {"session.timeout.ms": "6000", "heartbeat.interval.ms": "1000", "socket.timeout.ms": "8000", "reconnect.backoff.max.ms": "500"}
 STOP_SECONDS_MAX = 45
-NOBODY_TO_COMMIT_TO = re.compile(r" error .*\((_TIMED_OUT|_TRANSPORT)\)")      # while the broker is away: exit status 1 is right
+NOBODY_TO_COMMIT_TO = re.compile(r" error .*\((_TIMED_OUT|_TRANSPORT|NOT_COORDINATOR|COORDINATOR_\w+)\)")      # while the broker is away: exit status 1 is right
 
 
 class Slot:
@@ -82,7 +82,8 @@ class Slot:
 
 class Fleet:
     def __init__(self, names, pipeline, address, findings, changes=None):
-        self.slots = {name: Slot(name, pipeline, address, findings, changes or {}) for name in names}
+        self.given = pipeline, address, findings, changes or {}
+        self.slots = {name: Slot(name, *self.given) for name in names}
         self.stopping = threading.Event()
         self.warden = threading.Thread(target=self.watch, name="warden", daemon=True)
 
@@ -94,9 +95,16 @@ class Fleet:
             self.slots[name].start()
         self.warden.start()
 
+    def passer_by(self):
+        """A worker that the group has never seen: unlike a guest who was there a moment ago, it makes others give up partitions."""
+        name = f"p{len(self.slots)}"
+        slot = self.slots[name] = Slot(name, *self.given)
+        slot.start()
+        return slot
+
     def watch(self):
         while not self.stopping.wait(0.5):
-            for slot in self.slots.values():
+            for slot in list(self.slots.values()):
                 slot.look_after()
 
     def check_ready(self, seconds):

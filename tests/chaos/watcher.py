@@ -6,10 +6,10 @@ shadows, and the key, which is the entity. They are found from behind: the last 
 
 import threading
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, TopicPartition
 
 import ledger
-from outputs import Message
+from outputs import Message, READ_SECONDS_MAX, end_offsets
 
 OUTPUTS = ("predictions", "shadows", "dead_letters")
 FIELDS_BEHIND = {"predictions": 1, "shadows": 0}               # after the offset: the schema id
@@ -40,17 +40,17 @@ class Watcher:
     """findings gets what is seen; positions[output] are the (partition, offset) of all outputs seen."""
 
     def __init__(self, kafka, outputs, findings):
-        self.findings, self.topics = findings, {outputs[name]: name for name in OUTPUTS}
+        self.kafka, self.findings, self.topics = kafka, findings, {outputs[name]: name for name in OUTPUTS}
         self.positions = {name: {} for name in OUTPUTS}        # of the output -> of the input
         self.places = {name: {} for name in OUTPUTS}           # and back
-        self.last, self.ends, self.failure = {}, {}, None
+        self.last, self.reached, self.failure = {}, {}, None   # reached: where a partition was found to end, or its last record
         self.consumer = Consumer({"bootstrap.servers": kafka.brokers, "group.id": "watcher", "isolation.level": "read_committed",
                                   "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 100,
                                   "reconnect.backoff.max.ms": 500, "log_level": 0})
         partitions = self.consumer.list_topics(timeout=10).topics
         self.assigned = [TopicPartition(topic, p, OFFSET_BEGINNING) for topic in self.topics for p in partitions[topic].partitions]
         self.consumer.assign(self.assigned)
-        self.stopping = threading.Event()
+        self.ends = None                                       # by (topic, partition), once nothing more will come
         self.thread = threading.Thread(target=self.run, name="watcher", daemon=True)
 
     def start(self):
@@ -59,11 +59,8 @@ class Watcher:
 
     def run(self):
         try:
-            idle = 0
-            while not self.stopping.is_set() or idle < 5:      # at the end it reads on until nothing more comes
-                messages = self.consumer.consume(READ_AT_ONCE, timeout=0.2)
-                idle = 0 if any(not m.error() for m in messages) else idle + 1
-                for m in messages:
+            while self.ends is None or any(self.reached.get(place, 0) < end for place, end in self.ends.items()):
+                for m in self.consumer.consume(READ_AT_ONCE, timeout=0.2):
                     self.take(m)
         except Exception as error:                             # noqa: the one who stops the watcher raises it
             self.failure = error
@@ -71,6 +68,8 @@ class Watcher:
             self.consumer.close()
 
     def take(self, m):
+        if not m.error() or m.error().code() == KafkaError._PARTITION_EOF:
+            self.reached[m.topic(), m.partition()] = m.offset()
         if m.error():
             if m.error().code() == KafkaError._PARTITION_EOF or m.error().retriable() or m.error().code() in (KafkaError._ALL_BROKERS_DOWN, KafkaError._TRANSPORT):
                 return
@@ -95,9 +94,11 @@ class Watcher:
         self.places[name][place] = partition, offset
 
     def stop(self):
-        """After the last transaction has settled."""
-        self.stopping.set()
-        self.thread.join(120)
-        assert not self.thread.is_alive(), "the watcher does not come to an end"
+        """After the last transaction has settled: it reads on until it has seen all that is there."""
+        ends = {(topic, p): end for topic in self.topics for p, end in enumerate(end_offsets(self.kafka, topic, IsolationLevel.READ_COMMITTED))}
+        self.ends = ends
+        self.thread.join(READ_SECONDS_MAX)
+        missing = {place: (self.reached.get(place, 0), end) for place, end in ends.items() if self.reached.get(place, 0) < end}
+        assert not self.thread.is_alive(), f"the watcher does not come to the ends of {missing}"
         if self.failure:
             raise self.failure
