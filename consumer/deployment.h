@@ -68,6 +68,8 @@ void deployment_shelf_put(struct deployment_shelf *shelf, const struct deploymen
 struct deployment *deployment_shelf_find(const struct deployment_shelf *shelf, const char *record); /* NULL; borrowed */
 void deployment_shelf_finish(struct deployment_shelf *shelf);
 
+/* False where a record is of another feature file: what it says of vectors is not about these. */
+bool deployment_record_fits(const struct config *config, const char *record);
 /* From a record: what it says, without the models (model NULL); then with them, and put on the shelf.  Models come from the
  * shelf, else from model_cache.h; one that is not at hand is an error. */
 int deployment_outline(const struct config *config, const char *record, struct deployment **out, struct err *err);
@@ -75,11 +77,6 @@ int deployment_equip(struct deployment *outline, const struct config *config, st
 
 struct deployment *deployment_retain(const struct deployment *deployment); /* from any thread */
 void deployment_release(struct deployment *deployment);                    /* NULL is taken */
-
-static inline void deployment_destroy(struct deployment *deployment)
-{
-    deployment_release(deployment);
-}
 
 /* One of its models on its own; the copy is let go with deployed_model_finish. */
 struct deployed_model deployed_model_share(const struct deployed_model *model);

@@ -11,6 +11,13 @@
 
 enum { VERSION = 1, ID_MAX = 200 };
 
+static void feature_hash(const struct config *config, char hex[65])
+{
+    uint8_t digest[32];
+    sha256(config->spec->canonical, strlen(config->spec->canonical), digest);
+    sha256_hex(digest, hex);
+}
+
 /* ---- writing ---- */
 
 static json_t *thresholds_of(struct thresholds t)
@@ -49,9 +56,7 @@ char *deployment_record_write(const struct deployment *d, const struct config *c
 {
     const struct deployment_settings *s = &d->settings;
     char spec[65], rules[17];
-    uint8_t digest[32];
-    sha256(config->spec->canonical, strlen(config->spec->canonical), digest);
-    sha256_hex(digest, spec);
+    feature_hash(config, spec);
     snprintf(rules, sizeof rules, "%016llx", (unsigned long long)rules_hash(config));
     json_t *shadows = json_array();
     for (size_t i = 0; i < d->shadow_count; i++)
@@ -169,14 +174,23 @@ static bool read_settings(const json_t *whole, size_t columns, struct deployment
     return read_ranges(json_object_get(whole, "ranges"), columns, s);
 }
 
+bool deployment_record_fits(const struct config *config, const char *record)
+{
+    char hex[65];
+    json_t *whole = json_loads(record, JSON_REJECT_DUPLICATES, NULL);
+    const char *spec = json_string_value(json_object_get(whole, "feature_spec_sha256"));
+    feature_hash(config, hex);
+    bool fits = !spec || !strcmp(spec, hex); /* what is no record is refused where it is read */
+    json_decref(whole);
+    return fits;
+}
+
 int deployment_record_read(const char *record, const struct config *config, struct deployment *out, struct err *err)
 {
     char hex[65];
-    uint8_t digest[32];
     json_t *whole = json_loads(record, JSON_REJECT_DUPLICATES, NULL);
     const char *spec = json_string_value(json_object_get(whole, "feature_spec_sha256"));
-    sha256(config->spec->canonical, strlen(config->spec->canonical), digest);
-    sha256_hex(digest, hex);
+    feature_hash(config, hex);
     int result = 0;
     if (!spec || json_integer_value(json_object_get(whole, "version")) != VERSION)
         result = err_set(err, "a recorded deployment cannot be read: it is damaged, or of another version of weir");

@@ -21,7 +21,7 @@ struct sink {
     bool (*wanted)(void *context, int64_t time_ms);
     /* May be NULL: the configured deployment has come into force; first_offset is that of the first event it serves, and
      * its outputs come after this call. */
-    int (*deployed)(void *context, int32_t partition, int64_t first_offset, const char *record, struct err *err);
+    int (*deployed)(void *context, int32_t partition, int64_t first_offset, const struct deployment *deployment, struct err *err);
 };
 
 /* State of one input partition: a fold over its records. */

@@ -83,6 +83,22 @@ void process_stop_on_signals(atomic_bool *stop)
     signal(SIGPIPE, SIG_IGN);
 }
 
+static atomic_bool *asked_flag;
+
+static void on_hangup(int number)
+{
+    (void)number;
+    atomic_store(asked_flag, true);
+}
+
+void process_ask_on_hangup(atomic_bool *asked)
+{
+    struct sigaction action = {.sa_handler = on_hangup, .sa_flags = SA_RESTART};
+    asked_flag = asked;
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGHUP, &action, NULL);
+}
+
 struct registry_options registry_options_of(const struct config *config)
 {
     return (struct registry_options){.url = config->input.schemas.url, .dir = config->input.schemas.dir, .user = config->input.schemas.user,

@@ -10,5 +10,8 @@ struct process_metrics process_metrics_read(void);
 /* SIGTERM and SIGINT set *stop; the second one ends the process at once (exit 1).  SIGPIPE is ignored. */
 void process_stop_on_signals(atomic_bool *stop);
 
+/* SIGHUP sets *asked. */
+void process_ask_on_hangup(atomic_bool *asked);
+
 /* The registry that the configuration names. */
 struct registry_options registry_options_of(const struct config *config);

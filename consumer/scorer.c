@@ -230,7 +230,7 @@ static int tell_swap(struct scorer *s, const struct partition_state *state, cons
 {
     FAILPOINT(before_swap);
     s->counts.swaps++;
-    return sink->deployed ? sink->deployed(sink->context, state->id, offset, s->deployment->record, err) : 0;
+    return sink->deployed ? sink->deployed(sink->context, state->id, offset, s->deployment, err) : 0;
 }
 
 int scorer_score(struct scorer *s, struct batch *b, struct partition_state *state, bool suppressed, const struct sink *sink, struct err *err)

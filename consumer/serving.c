@@ -328,6 +328,15 @@ static int read_imported(struct serving *s, const struct serving_turn *turn, str
     return 0;
 }
 
+/* Served by other features than these: nothing that is known here follows from it. */
+static void abandon(struct serving *s)
+{
+    retire(s, s->deployment, s->before);
+    s->deployment = NULL;
+    s->before = (struct deployed_model){0};
+    s->breaker_count = 0;
+}
+
 static int take_scheduled(struct serving *s, const struct serving_turn *turn, int64_t offset, struct err *err)
 {
     while (s->scheduled_done < s->scheduled_count) {
@@ -336,7 +345,11 @@ static int take_scheduled(struct serving *s, const struct serving_turn *turn, in
         if (next->first_offset > offset && !first)
             return 0;
         struct deployment *d;
-        if (next->first_offset > s->since && !(s->deployment && !strcmp(next->record, s->deployment->record))) {
+        if (next->first_offset <= s->since || (s->deployment && !strcmp(next->record, s->deployment->record))) {
+            ; /* in force already */
+        } else if (!s->follows_schedule && !deployment_record_fits(turn->config, next->record)) {
+            abandon(s);
+        } else {
             if (read_record(turn, next->record, &d, err) < 0)
                 return err_prefix(err, "offset %lld", (long long)next->first_offset);
             swap(s, d, next->first_offset);
@@ -423,11 +436,20 @@ struct breaker *serving_shadow_breaker(struct serving *s, size_t i)
     return &s->shadows[i].breaker;
 }
 
-void serving_breakers(const struct serving *s, int64_t now_ms, void (*each)(void *context, const uint8_t sha256[32], enum breaker_state state), void *context)
+static const char *id_of(const struct serving *s, const uint8_t sha[32])
+{
+    const struct deployed_model *models[] = {&s->deployment->champion, &s->deployment->canary, &s->deployment->fallback, &s->before};
+    for (size_t i = 0; i < sizeof models / sizeof *models; i++)
+        if (is(models[i], sha))
+            return models[i]->id;
+    return "";
+}
+
+void serving_breakers(const struct serving *s, int64_t now_ms, void (*each)(void *context, const char *model_id, enum breaker_state state), void *context)
 {
     for (size_t i = 0; s->deployment && i < s->breaker_count; i++) {
         enum breaker_state state = breaker_state(&s->breakers[i].breaker, &s->deployment->settings.breaker, now_ms);
         if (state != BREAKER_CLOSED)
-            each(context, s->breakers[i].sha256, state);
+            each(context, id_of(s, s->breakers[i].sha256), state);
     }
 }

@@ -61,5 +61,5 @@ void serving_settle(struct serving *serving);
 
 /* ---- for /status ---- */
 
-/* Breakers that are not closed at now_ms: calls `each` with the model's hash. */
-void serving_breakers(const struct serving *serving, int64_t now_ms, void (*each)(void *context, const uint8_t sha256[32], enum breaker_state state), void *context);
+/* Breakers that are not closed at now_ms: calls `each` with the model's id. */
+void serving_breakers(const struct serving *serving, int64_t now_ms, void (*each)(void *context, const char *model_id, enum breaker_state state), void *context);

@@ -16,8 +16,9 @@
 #include "consumer/log.h"
 #include "consumer/process.h"
 #include "consumer/reporter.h"
+#include "consumer/watch.h"
 
-enum { STATUS_PARTITIONS_MAX = 4096, SHED_LAG_MS_PRESET = 2000 };
+enum { STATUS_PARTITIONS_MAX = 4096 };
 
 struct lane_thread {
     struct worker *worker;
@@ -34,6 +35,8 @@ struct worker {
     struct registry *registry;
     struct topics topics;
     struct observer *observer;
+    struct deployment_plan *plan; /* of the start; NULL once the lanes have it */
+    _Atomic(struct watch *) watch;
     struct lane **lanes;
     struct lane_thread *threads;
     size_t lane_count;
@@ -68,6 +71,17 @@ static int http_ready(void *context)
     return worker_ready(context);
 }
 
+static void expose_serving(struct worker *w, struct text_buffer *text)
+{
+    struct serving_face face;
+    serving_face_init(&face, w->config->spec->count);
+    for (size_t i = 0; i < w->lane_count; i++)
+        lane_serving(w->lanes[i], &face);
+    serving_face_expose(&face, w->config->spec, text);
+    watch_expose(atomic_load(&w->watch), text);
+    serving_face_finish(&face);
+}
+
 static void http_metrics(void *context, struct text_buffer *text)
 {
     struct worker *w = context;
@@ -83,6 +97,7 @@ static void http_metrics(void *context, struct text_buffer *text)
     process.drift = drift;
     process.now_ms = clock_wall_ms();
     metrics_expose(&total, &process, text);
+    expose_serving(w, text);
     metrics_finish(&total);
     free(drift);
 }
@@ -119,6 +134,41 @@ static void status_partition(struct text_buffer *text, const struct lane_partiti
     text_add(text, "}");
 }
 
+static void status_serving(struct worker *w, struct text_buffer *text)
+{
+    struct serving_face face;
+    serving_face_init(&face, w->config->spec->count);
+    for (size_t i = 0; i < w->lane_count; i++)
+        lane_serving(w->lanes[i], &face);
+    text_add(text, "  ");
+    serving_face_status(&face, text);
+    text_add(text, ",\n  ");
+    watch_status(atomic_load(&w->watch), text);
+    text_add(text, ",");
+    serving_face_finish(&face);
+}
+
+/* Of the first lane: all have the same, but for the moment of a swap. */
+static void status_deployment(struct worker *w, struct text_buffer *text)
+{
+    struct deployment *d = lane_deployment(w->lanes[0]);
+    char hex[65];
+    uint8_t digest[32];
+    sha256(d->record, strlen(d->record), digest);
+    sha256_hex(digest, hex);
+    text_add(text, "\n  \"deployment\": {\"sha256\": \"%s\", \"canary_percent\": %.2f},\n  \"models\": [", hex, d->canary.id ? d->canary.below / 100.0 : 0);
+    status_model(text, "champion", &d->champion, true);
+    if (d->canary.id)
+        status_model(text, "canary", &d->canary, false);
+    if (d->fallback.id)
+        status_model(text, "fallback", &d->fallback, false);
+    for (size_t i = 0; i < d->shadow_count; i++)
+        status_model(text, "shadow", &d->shadows[i], false);
+    text_add(text, "\n  ],\n");
+    deployment_release(d);
+    status_serving(w, text);
+}
+
 static void http_status(void *context, struct text_buffer *text)
 {
     struct worker *w = context;
@@ -130,17 +180,10 @@ static void http_status(void *context, struct text_buffer *text)
     text_add_json_string(text, w->config->app_id);
     text_add(text, ",\n  \"instance\": ");
     text_add_json_string(text, w->instance.name);
-    text_add(text, ",\n  \"ready\": %s,\n  \"delivery\": \"%s\",\n  \"started_ms\": %" PRId64 ",\n  \"features\": {\"columns\": %zu, \"sha256\": \"%s\"},\n  \"models\": [", worker_ready(w) ? "true" : "false",
+    text_add(text, ",\n  \"ready\": %s,\n  \"delivery\": \"%s\",\n  \"started_ms\": %" PRId64 ",\n  \"features\": {\"columns\": %zu, \"sha256\": \"%s\"},", worker_ready(w) ? "true" : "false",
         w->config->delivery == DELIVERY_EXACTLY_ONCE ? "exactly_once" : "at_least_once", w->started_ms, w->config->spec->count, hex);
-    const struct deployment *d = lane_deployment(w->lanes[0]);
-    status_model(text, "champion", &d->champion, true);
-    if (d->canary.id)
-        status_model(text, "canary", &d->canary, false);
-    if (d->fallback.id)
-        status_model(text, "fallback", &d->fallback, false);
-    for (size_t i = 0; i < d->shadow_count; i++)
-        status_model(text, "shadow", &d->shadows[i], false);
-    text_add(text, "\n  ],\n  \"lanes\": [");
+    status_deployment(w, text);
+    text_add(text, "\n  \"lanes\": [");
     struct lane_partition_status *p = calloc(STATUS_PARTITIONS_MAX, sizeof *p);
     assert(p);
     for (size_t i = 0; i < w->lane_count; i++) {
@@ -176,12 +219,16 @@ static int create_lanes(struct worker *w, struct err *err)
     w->lanes = calloc((size_t)w->config->lanes, sizeof(struct lane *));
     w->threads = calloc((size_t)w->config->lanes, sizeof *w->threads);
     assert(w->lanes && w->threads);
+    if (deployment_plan_read(w->config, &w->plan, err) < 0)
+        return -1;
     for (int i = 0; i < w->config->lanes; i++) {
-        struct lane_options options = {w->config, &w->topics, w->registry, w->observer, w->instance.name, i, w->stop};
+        struct lane_options options = {w->config, &w->topics, w->registry, w->observer, w->plan, w->instance.name, i, w->stop};
         if (lane_create(&options, &w->lanes[i], err) < 0)
             return -1;
         w->lane_count++;
     }
+    deployment_plan_destroy(w->plan); /* models may be large */
+    w->plan = NULL;
     return 0;
 }
 
@@ -202,13 +249,6 @@ static int connect_all(struct worker *w, struct err *err)
     return result;
 }
 
-/* Settings that are taken but change nothing yet must not look as if they did. */
-static void warn_of_idle_settings(const struct config *config)
-{
-    if (config->models.shed_lag_ms != SHED_LAG_MS_PRESET)
-        log_warning("%s: models.shed_lag_ms has no effect in this version: shadows are never shed", config->file);
-}
-
 int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err)
 {
     struct worker *w = calloc(1, sizeof *w);
@@ -217,7 +257,6 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     w->stop = stop;
     w->instance.lock_fd = -1;
     w->started_ms = clock_wall_ms();
-    warn_of_idle_settings(config);
     arm_failpoints(config);
     struct registry_options registry = registry_options_of(config);
     struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status};
@@ -240,7 +279,9 @@ bool worker_destroy(struct worker *w)
         return true;
     if (w->http)
         http_server_stop(w->http);
+    watch_stop(atomic_load(&w->watch));
     reporter_stop(w->reporter);
+    deployment_plan_destroy(w->plan);
     bool all_end = true;
     for (size_t i = 0; i < w->lane_count; i++)
         all_end = lane_destroy(w->lanes[i]) && all_end;
@@ -253,6 +294,15 @@ bool worker_destroy(struct worker *w)
     instance_release(&w->instance);
     free(w);
     return true;
+}
+
+int worker_watch(struct worker *w, atomic_bool *asked, struct err *err)
+{
+    struct watch *watch;
+    if (watch_start(w->config, w->lanes, w->lane_count, asked, &watch, err) < 0)
+        return -1;
+    atomic_store(&w->watch, watch);
+    return 0;
 }
 
 static void *run_lane(void *context)

@@ -8,6 +8,8 @@ struct worker;
 int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err);
 /* false: a call to the broker does not return; what the worker uses (the config too) must stay until the process ends. */
 bool worker_destroy(struct worker *worker);
+/* From now on models are reloaded: when their files or the configuration change, and when *asked is set. */
+int worker_watch(struct worker *worker, atomic_bool *asked, struct err *err);
 /* Runs the lanes until *stop is set or one of them fails; then all stop. */
 int worker_run(struct worker *worker, struct err *err);
 

@@ -12,17 +12,21 @@
 
 static const char about[] =
     "Reads transactions, computes features, scores them and writes predictions, shadow predictions and dead letters,\n"
-    "until SIGTERM or SIGINT; a second signal ends it at once. Logs to standard error.\n"
+    "until SIGTERM or SIGINT; a second signal ends it at once. Models are loaded anew when their files or the configuration\n"
+    "change, and on SIGHUP. Logs to standard error.\n"
     "\n"
     "Exit status: 0 stopped by a signal, 1 failed, 2 usage or configuration.";
 
 static int run(const struct config *config)
 {
-    static atomic_bool stop;
+    static atomic_bool stop, reload;
     struct worker *worker = NULL;
     struct err err;
     process_stop_on_signals(&stop);
+    process_ask_on_hangup(&reload);
     int result = worker_create(config, &stop, &worker, &err);
+    if (result == 0)
+        result = worker_watch(worker, &reload, &err);
     if (result == 0)
         result = worker_run(worker, &err);
     bool ended = worker_destroy(worker);

@@ -2,7 +2,13 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <math.h>
 #include <string.h>
+
+#include "consumer/clock.h"
+#include "consumer/hash.h"
+#include "consumer/output.h"
+#include "monitor/report.h"
 
 enum { TRACE_HEADER_MAX = 512 }; /* W3C trace context: what must be passed on of a tracestate */
 
@@ -110,9 +116,32 @@ static int send_rejected(void *context, const struct record *record, const struc
         .timestamp_ms = record->timestamp_ms, .key = record->key, .key_size = key_size, .value = record->value, .value_size = value_size, .headers = headers}, -1, err);
 }
 
+/* In the transaction of the first record that it serves: the deployment into the changelog, and a DEPLOYMENT report, whose
+ * value is that record's offset. */
+static int send_deployed(void *context, int32_t partition, int64_t first_offset, const struct deployment *deployment, struct err *err)
+{
+    struct kafka_outputs *o = context;
+    char subject[280], champion[65], whole[65];
+    uint8_t digest[32];
+    int64_t now_ms = clock_wall_ms();
+    struct report report = {.kind = REPORT_DEPLOYMENT, .window_start_ms = now_ms, .window_end_ms = now_ms, .model_id = deployment->champion.id, .subject = subject,
+        .statistic = "first_offset", .value = (double)first_offset, .threshold = NAN, .p_value = NAN, .count = 1};
+    sha256(deployment->record, strlen(deployment->record), digest);
+    sha256_hex(digest, whole);
+    sha256_hex(deployment->champion.sha256, champion);
+    snprintf(subject, sizeof subject, "%s-%d", o->config->input.topic, partition);
+    snprintf(report.detail, sizeof report.detail, "{\"deployment\": \"%s\", \"champion\": \"%s\"}", whole, champion);
+    if (changelog_put_deployment(o->changelog, partition, first_offset, deployment->record, strlen(deployment->record), err) < 0)
+        return -1;
+    o->report.size = 0;
+    encode_report(&o->report, &report);
+    return writer_add(o->writer, (struct outbox_record){.source = partition, .topic = o->config->outputs.monitoring, .partition = RD_KAFKA_PARTITION_UA, .timestamp_ms = now_ms,
+        .key = subject, .key_size = strlen(subject), .value = o->report.data, .value_size = o->report.size}, o->topics->report_schema_id, err);
+}
+
 struct sink kafka_sink(struct kafka_outputs *outputs)
 {
-    struct sink sink = {.context = outputs, .scored = send_scored, .rejected = send_rejected};
+    struct sink sink = {.context = outputs, .scored = send_scored, .rejected = send_rejected, .deployed = send_deployed};
     for (int i = 0; i < OUTPUT_COUNT; i++)
         sink.max_bytes[i] = topics_room(outputs->topics->outputs[i].max_message_bytes);
     return sink;

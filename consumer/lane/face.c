@@ -11,6 +11,7 @@ void lane_publish_face(struct lane *l)
     int64_t entities = 0, events = 0, bytes = 0;
     bool restoring = false;
     pthread_mutex_lock(&l->lock);
+    serving_face_take(&l->serving, scorer_counts(pipeline_scorer(l->pipeline)));
     l->statuses = realloc(l->statuses, (l->partition_count + 1) * sizeof *l->statuses);
     assert(l->statuses);
     l->status_count = l->partition_count;
@@ -20,6 +21,7 @@ void lane_publish_face(struct lane *l)
         int64_t low, high = -1;
         if (rd_kafka_get_watermark_offsets(l->consumer, l->o.config->input.topic, p->state.id, &low, &high) || high < 0)
             high = -1;
+        serving_face_add_partition(&l->serving, &p->state);
         entities += (int64_t)counts.entities;
         events += (int64_t)counts.events;
         bytes += (int64_t)counts.bytes;
@@ -70,9 +72,4 @@ const char *lane_state(struct lane *l)
     const char *state = l->state;
     pthread_mutex_unlock(&l->lock);
     return state;
-}
-
-const struct deployment *lane_deployment(const struct lane *l)
-{
-    return l->deployment;
 }

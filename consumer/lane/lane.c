@@ -93,7 +93,7 @@ static int lane_turn(struct lane *l, struct err *err)
         hold(l);
     else if (!registry_answers(l))
         lane_poll(l, l->backlog_count ? 50 : 0);
-    else if (hold_no_longer(l), process_backlog(l, err) < 0)
+    else if (hold_no_longer(l), lane_take_deployment(l), process_backlog(l, err) < 0)
         return -1;
     if (lane_restore(l, err) < 0 || (lane_has_room(l) && lane_checkpoint(l, err) < 0))
         return -1;
@@ -148,8 +148,9 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     }
     l->sketch = l->sketches[0];
     assert(metrics_init(&l->metrics, shape) == 0 && metrics_init(&l->published, shape) == 0);
+    serving_face_init(&l->serving, options->config->spec->count);
     struct kafka_consumer_callbacks callbacks = {lane_on_rebalance, lane_on_error, l};
-    if (deployment_create(options->config, &l->deployment, err) < 0 ||
+    if (deployment_load(options->plan, NULL, &l->deployment, err) < 0 ||
         pipeline_create(options->config, l->deployment, options->registry, &l->pipeline, err) < 0 ||
         kafka_group_consumer(options->config, (struct kafka_identity){options->instance, options->index}, &callbacks, &l->consumer, err) < 0)
         goto fail;
@@ -161,7 +162,7 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     l->recovery = recovery_reader_create(options->config, &options->topics->changelog, options->stop);
     if (changelog_init(&l->changelog, options->config, &options->topics->changelog, l->writer, err) < 0)
         goto fail;
-    l->outputs = (struct kafka_outputs){options->config, &l->topics, l->writer};
+    l->outputs = (struct kafka_outputs){.config = options->config, .topics = &l->topics, .writer = l->writer, .changelog = &l->changelog};
     l->sink = kafka_sink(&l->outputs);
     *out = l;
     return 0;
@@ -187,7 +188,10 @@ bool lane_destroy(struct lane *l)
     if (l->consumer)
         rd_kafka_destroy(l->consumer);
     pipeline_destroy(l->pipeline);
-    deployment_destroy(l->deployment);
+    buffer_finish(&l->outputs.report);
+    deployment_release(l->deployment);
+    deployment_release(l->next_deployment);
+    serving_face_finish(&l->serving);
     for (int i = 0; i < 2; i++)
         sketch_destroy(l->sketches[i]);
     metrics_finish(&l->metrics);

@@ -4,12 +4,14 @@
 #include <stdatomic.h>
 #include "consumer/kafka/topics.h"
 #include "consumer/observer.h"
+#include "consumer/serving_face.h"
 
 struct lane_options {
     const struct config *config;
     const struct topics *topics;
     struct registry *registry;
     struct observer *observer;
+    const struct deployment_plan *plan; /* of the deployment at the start */
     const char *instance;
     int index;
     atomic_bool *stop; /* set: commit what is done, leave the group, return */
@@ -38,5 +40,8 @@ void lane_metrics(struct lane *lane, struct metrics *into); /* merges the publis
 size_t lane_partitions(struct lane *lane, struct lane_partition_status *out, size_t max);
 /* The lane's state in words: "joining", "rebuilding", "working", "waiting for the schema registry", "stopped". */
 const char *lane_state(struct lane *lane);
-/* The engines behind the models, for /status. */
-const struct deployment *lane_deployment(const struct lane *lane);
+/* What it is configured with; the caller releases it. */
+struct deployment *lane_deployment(struct lane *lane);
+/* Goes over to this one before the next batch; takes a reference.  One that still waits is forgotten. */
+void lane_deploy(struct lane *lane, const struct deployment *deployment);
+void lane_serving(struct lane *lane, struct serving_face *into); /* merges what was published last */

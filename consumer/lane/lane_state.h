@@ -10,6 +10,7 @@
 #include "consumer/kafka/outputs.h"
 #include "consumer/kafka/restore.h"
 #include "consumer/kafka/writer.h"
+#include "consumer/lane/lag.h"
 #include "consumer/lane/lane.h"
 
 enum {
@@ -28,6 +29,7 @@ struct lane_partition {
     int64_t committed;
     int64_t reads_from; /* where the input was positioned when it came */
     bool reread;        /* the input is to be read from the state's next offset */
+    struct lag lag;
 };
 
 /* A rebalance that the callback noted and the loop has not served yet. */
@@ -43,7 +45,9 @@ struct lane {
     rd_kafka_queue_t *queue;
     struct writer_owner owner;
     struct writer *writer;
-    struct deployment *deployment;
+    struct deployment *deployment; /* changed by the lane alone, under the lock */
+    struct deployment *next_deployment; /* under the lock; NULL: none waits */
+    bool deployment_waits;              /* atomic */
     struct pipeline *pipeline;
     struct kafka_outputs outputs;
     struct sink sink;
@@ -78,6 +82,7 @@ struct lane {
     /* face: what other threads see, under the lock */
     pthread_mutex_t lock;
     struct metrics metrics, published;
+    struct serving_face serving;
     struct lane_partition_status *statuses;
     size_t status_count;
     const char *state;
@@ -113,6 +118,12 @@ void lane_poll(struct lane *lane, int wait_ms);
 int lane_process_backlog(struct lane *lane, struct err *err);
 void lane_pause_all(struct lane *lane, bool pause);
 void lane_pause_restoring(struct lane *lane); /* those that read their changelog */
+
+/* ---- models.c: the deployment ---- */
+/* Goes over to the one that waits, if any. */
+void lane_take_deployment(struct lane *lane);
+/* Shadows are shed while the lane is behind in this partition. */
+void lane_judge_lag(struct lane *lane, struct lane_partition *partition, int64_t last_offset);
 
 /* ---- commit.c: transactions ---- */
 void lane_cover(struct lane *lane, const struct lane_partition *partition);

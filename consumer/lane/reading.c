@@ -121,6 +121,8 @@ static int process(struct lane *l, struct lane_partition *p, struct pipeline *pi
     }
     bool suppressed = b->records[0].offset < p->state.suppress_below;
     struct err away = {0};
+    if (!suppressed)
+        lane_judge_lag(l, p, b->records[count - 1].offset);
     int done = pipeline_process(pipeline, &p->state, &l->sink, &away);
     if (done < 0) {
         *err = away;

@@ -541,7 +541,7 @@ static void finish(struct explanation *x)
     if (x->has_state)
         partition_state_finish(&x->state);
     pipeline_destroy(x->pipeline);
-    deployment_destroy(x->deployment);
+    deployment_release(x->deployment);
     registry_destroy(x->registry);
     if (x->client) {
         rd_kafka_consumer_close(x->client);

@@ -114,6 +114,7 @@ class Pipeline:
                 "shadows": [{"id": "shadow-1", "file": models.shadow, "sample_percent": 50}],
                 "decision": {"review": 0.5, "decline": 0.9},
                 "reasons": {"top": 3, "min_score": 0.5},
+                "shed_lag_ms": 86_400_000,                     # what is not about shedding sheds nothing
             },
             "outputs": self.outputs,
             "monitor": {"window": "1h", "segments": ["mcc", "merchant_country", "channel", "device_id"], "value_field": "amount_minor"},

@@ -89,14 +89,14 @@ struct partition {
     char told_record[4096];
 };
 
-static int note_deployed(void *context, int32_t partition, int64_t first_offset, const char *record, struct err *err)
+static int note_deployed(void *context, int32_t partition, int64_t first_offset, const struct deployment *deployment, struct err *err)
 {
     struct partition *p = context;
     (void)err;
     assert_int_equal(partition, 3);
     p->told++;
     p->told_at = first_offset;
-    snprintf(p->told_record, sizeof p->told_record, "%s", record);
+    snprintf(p->told_record, sizeof p->told_record, "%s", deployment->record);
     return 0;
 }
 
