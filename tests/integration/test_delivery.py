@@ -148,6 +148,32 @@ def test_what_the_broker_refuses_is_sent_again_and_what_it_has_is_not(pipeline, 
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
+def test_a_name_that_two_processes_use_ends_one_of_them(pipeline, small_traffic, small_replayed, kafka, tmp_path):
+    """As from two hosts, whose locks do not meet. Each takes the transactional ids from the other, until one has had enough;
+    not a record is doubled meanwhile."""
+    pipeline.config["input"] |= {"group_protocol": "consumer"}         # static members would be told apart by the group
+    workers = [pipeline.worker("w"), pipeline.worker("w")]
+    workers[1].log = workers[1].process.log = f"{tmp_path}/other.log"
+    records, at = small_traffic.records, 0
+    for i, worker in enumerate(workers):
+        os.mkdir(f"{tmp_path}/host{i}")
+        worker.process.command[:0] = ["env", f"XDG_RUNTIME_DIR={tmp_path}/host{i}"]
+        worker.start().wait_ready()
+    deadline = time.monotonic() + 60
+    while all(worker.process.running() for worker in workers):
+        assert time.monotonic() < deadline, "both live on"
+        produce(kafka.brokers, pipeline.topic, records[at:at + 20])
+        at += 20
+        time.sleep(0.1)
+    ended, living = sorted(workers, key=lambda worker: worker.process.running())
+    assert ended.ends(5) == 1
+    assert re.search(rf"transactional id {pipeline.app_id}-w-0-[ab] was taken away 3 times within a minute.*set `instance`", ended.logged())
+    produce(kafka.brokers, pipeline.topic, records[at:])
+    pipeline.wait_committed([living], small_traffic.ends)
+    living.stop()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
 def test_an_input_that_grows_is_followed(kafka, models, schemas, schema_ids, tmp_path):
     """Outputs and changelog have grown first; the new partitions' records go to the same partitions of the outputs."""
     pipeline = Pipeline(kafka, models, tmp_path, "growing", schemas, partitions=2).create_topics()
