@@ -157,6 +157,7 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     into->input_bytes += from->input_bytes;
     into->commits += from->commits;
     into->aborts += from->aborts;
+    add_integers(into->write_errors, from->write_errors, WRITE_ERROR_COUNT);
     into->rebalances += from->rebalances;
     into->checkpoints += from->checkpoints;
     into->checkpoint_bytes += from->checkpoint_bytes;

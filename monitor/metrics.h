@@ -25,6 +25,9 @@ void histogram_observe(struct histogram *histogram, int64_t ns, int64_t times);
 /* Linear within its bucket; NaN if empty, the last bound beyond it. */
 double histogram_quantile(const struct histogram *histogram, double q);
 
+/* What was done about an error while outputs and offsets were written. */
+enum write_error { WRITE_ERROR_RETRIED, WRITE_ERROR_ABORTED, WRITE_ERROR_REJOINED, WRITE_ERROR_RENEWED, WRITE_ERROR_COUNT };
+
 struct metrics {
     const struct sketch_shape *shape;
     /* Counters, by metrics_add_sketch from committed deltas: */
@@ -38,6 +41,7 @@ struct metrics {
     __int128 *score_sums;                     /* by model, fixed point as in the sketch */
     /* Counters and gauges that the lane sets itself: */
     int64_t input_bytes, commits, aborts, rebalances, checkpoints, checkpoint_bytes;
+    int64_t write_errors[WRITE_ERROR_COUNT];
     int64_t entities, retained_events, state_bytes; /* gauges: summed over lanes */
     struct histogram commit_seconds, latency_seconds, checkpoint_seconds;
     size_t partition_count, partition_capacity;

@@ -72,6 +72,10 @@ static void expose_work(const struct metrics *metrics, struct text_buffer *text)
 {
     counter(text, "weir_commits_total", "Transactions committed.", metrics->commits);
     counter(text, "weir_aborts_total", "Transactions aborted.", metrics->aborts);
+    static const char *const answers[WRITE_ERROR_COUNT] = {"retried", "aborted", "rejoined", "renewed"};
+    exposition_family(text, "weir_write_errors_total", EXPOSITION_COUNTER, "Errors while outputs and offsets were written, by what was done: call again, abort and send again, wait for the group, make the producer anew.");
+    for (int i = 0; i < WRITE_ERROR_COUNT; i++)
+        exposition_sample_integer(text, "weir_write_errors_total", &(struct label){"answer", answers[i]}, 1, metrics->write_errors[i]);
     counter(text, "weir_rebalances_total", "Assignments taken or given up.", metrics->rebalances);
     counter(text, "weir_checkpoints_total", "Checkpoints completed.", metrics->checkpoints);
     counter(text, "weir_checkpoint_bytes_total", "Written to the state's changelog.", metrics->checkpoint_bytes);

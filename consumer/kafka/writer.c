@@ -82,12 +82,12 @@ static bool transactional(const struct writer *w)
 
 /* ---- trouble ---- */
 
-static void note_trouble(struct writer *w, const struct err *err)
+static void note_trouble(struct writer *w, enum kafka_remedy remedy, const struct err *err)
 {
     char cause[sizeof w->last_cause];
     int64_t now = clock_monotonic_ns();
     w->trouble_ns = w->trouble_ns ? w->trouble_ns : now;
-    w->counts.retries++;
+    w->counts.errors[remedy]++;
     w->retry_ns = now + (int64_t)w->backoff_ms * 1000000;
     w->backoff_ms = w->backoff_ms * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : w->backoff_ms * 2;
     snprintf(cause, sizeof cause, "%.*s", (int)sizeof cause - 1, err->msg);
@@ -177,10 +177,10 @@ static void start_repair(struct writer *w)
 
 /* ---- sending ---- */
 
-static void spoil(struct writer *w, struct transaction *t, const struct err *err)
+static void spoil(struct writer *w, struct transaction *t, enum kafka_remedy remedy, const struct err *err)
 {
     t->spoiled = true;
-    note_trouble(w, err);
+    note_trouble(w, remedy, err);
 }
 
 /* As much as the producer takes. */
@@ -191,7 +191,7 @@ static int send_rest(struct writer *w, struct transaction *t, struct err *err)
         if (transactional(w) && !t->begun) {
             t->begun = true;
             if (carrier_begin(t->carrier, &cause) != REMEDY_NONE) {
-                spoil(w, t, &cause);
+                spoil(w, t, REMEDY_RECREATE, &cause);
                 return 0;
             }
         }
@@ -203,7 +203,7 @@ static int send_rest(struct writer *w, struct transaction *t, struct err *err)
         if (remedy == REMEDY_STOP)
             return give_up(&cause, err);
         if (remedy != REMEDY_NONE)
-            spoil(w, t, &cause);
+            spoil(w, t, remedy, &cause);
         else if (++t->sent % 1024 == 0)
             carrier_poll(t->carrier);
     }
@@ -289,7 +289,7 @@ static int flushed(struct writer *w, struct err *err)
         start_flush(w);
         break;
     default:
-        note_trouble(w, &e->err);
+        note_trouble(w, e->remedy, &e->err);
         start_repair(w);
     }
     return 0;
@@ -322,7 +322,7 @@ static void ready(struct writer *w)
         wait_for_membership(w);
     } else if (transactional(w) && !f->begun && carrier_begin(f->carrier, &cause) != REMEDY_NONE) {
         carrier_group_free(group);
-        spoil(w, f, &cause);
+        spoil(w, f, REMEDY_RECREATE, &cause);
     } else {
         f->begun = transactional(w);
         start_commit(w, group);
@@ -343,7 +343,7 @@ static int committed(struct writer *w, struct err *err)
         settle_former(w);
         return 0;
     }
-    note_trouble(w, &e->err);
+    note_trouble(w, e->remedy, &e->err);
     f->in_doubt = e->commit_called;
     if (e->remedy == REMEDY_RETRY || !transactional(w))
         w->stage = READY; /* nothing has happened; the metadata is read anew */
@@ -382,7 +382,7 @@ static int repaired(struct writer *w, struct err *err)
         return give_up(&e->err, err);
     }
     if (e->remedy != REMEDY_NONE) {
-        note_trouble(w, &e->err);
+        note_trouble(w, e->remedy, &e->err);
         drop_ending(e);
         w->stage = READY; /* still spoiled: READY repairs */
         if (f)

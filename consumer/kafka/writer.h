@@ -31,7 +31,8 @@ enum {
 };
 
 struct writer_counts {
-    int64_t commits, aborts, recreated, retries;
+    int64_t commits, aborts, recreated;
+    int64_t errors[REMEDY_STOP]; /* by what was done about them */
 };
 
 struct writer;

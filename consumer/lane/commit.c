@@ -76,6 +76,10 @@ static void take_counts(struct lane *l)
     struct writer_counts counts = writer_count(l->writer);
     l->metrics.commits = counts.commits;
     l->metrics.aborts = counts.aborts;
+    l->metrics.write_errors[WRITE_ERROR_RETRIED] = counts.errors[REMEDY_RETRY];
+    l->metrics.write_errors[WRITE_ERROR_ABORTED] = counts.errors[REMEDY_ABORT];
+    l->metrics.write_errors[WRITE_ERROR_REJOINED] = counts.errors[REMEDY_REFRESH];
+    l->metrics.write_errors[WRITE_ERROR_RENEWED] = counts.errors[REMEDY_RECREATE];
 }
 
 int lane_serve_writer(struct lane *l, struct err *err)
