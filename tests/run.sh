@@ -63,6 +63,7 @@ if $integration; then
     heavy=(-m 'not heavy')
     if $all; then heavy=(); fi
     WEIR_BINARY=$root/build-sanitize/weir run_pytest integration-sanitize "$root/tests/integration" "${heavy[@]}"
+    WEIR_BINARY=$root/build-sanitize/weir run_pytest chaos "$root/tests/chaos" "${heavy[@]}"
     if $all; then WEIR_BINARY=$root/build/weir run_pytest integration-release "$root/tests/integration"; fi
 fi
 

@@ -40,11 +40,14 @@ SETTINGS = {"state": {"checkpoint_interval": "2s"}}
 
 
 class Run:
-    def __init__(self, kafka, registry, models, directory, seed, sizes, changes=None, only=None, log=print, name="chaos"):
+    def __init__(self, kafka, registry, models, directory, seed, sizes, changes=None, only=None, log=print, name="chaos", actions=None,
+                 patience=SETTLE_SECONDS_MAX):
+        """`actions` instead of the schedule's; `patience`: seconds until all must be committed after them."""
         self.kafka, self.proxy, self.directory, self.seed, self.sizes, self.log = kafka, kafka.proxy, str(directory), seed, sizes, log
         self.findings, self.hits, self.done, self.hands = Findings(), Counter(), Counter(), []
         self.began, self.lock, self.broker_lock, self.failure = time.monotonic(), threading.Lock(), threading.Lock(), None
-        self.actions = schedule.make(seed, sizes, failpoints(models.binary, sizes.failpoints, seed))
+        self.patience = patience
+        self.actions = actions or schedule.make(seed, sizes, failpoints(models.binary, sizes.failpoints, seed))
         self.actions = [action for action in self.actions if not only or action.kind in only]
         self.waiting, self.left = list(self.actions), sum(action.seconds for action in self.actions)
         self.pipeline = Pipeline(kafka, models, directory, name, {"url": registry.url}, sizes.partitions, changes=SETTINGS).create_topics()
@@ -109,7 +112,7 @@ class Run:
             self.proxy.tell("calm")
             self.feeder.join()
             self.wait_committed()
-            self.fleet.check_ready(READY_SECONDS_MAX)
+            self.fleet.check_ready(min(self.patience, READY_SECONDS_MAX))
             self.fleet.stop()
         finally:
             self.fleet.kill()
@@ -120,11 +123,11 @@ class Run:
 
     def wait_committed(self):
         ends = [self.ends[p] for p in range(self.sizes.partitions)]
-        deadline, committed = time.monotonic() + SETTLE_SECONDS_MAX, None
+        deadline, committed = time.monotonic() + self.patience, None
         while time.monotonic() < deadline and not (committed and all(map(operator.ge, committed, ends))):
             committed = self.pipeline.committed()
             time.sleep(0.1)
-        self.note("all is committed" if committed == ends else f"after {SETTLE_SECONDS_MAX} s {committed} of {ends} is committed")
+        self.note("all is committed" if committed == ends else f"after {self.patience} s {committed} of {ends} is committed")
 
     def judge(self, watcher):
         settle(self.findings, self.kafka, self.output_topics())

@@ -6,7 +6,7 @@ import types
 
 import fastavro
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 import checker
 from checker import Findings, account, check_offsets, check_seen, settle
@@ -149,6 +149,27 @@ def test_an_offset_that_is_off_by_one(run):
         committed[1] += change
         check_offsets(findings := Findings(), committed, run.ends)
         assert findings.counts() == {"offsets": 1}
+
+
+def test_offsets_of_a_later_transaction_that_were_sent_early(kafka):
+    """The broker orders offsets by when they were sent, not by when they were committed."""
+    topic = kafka.create("early-transactions", 1)
+    group = Consumer({"bootstrap.servers": kafka.brokers, "group.id": "early"})
+    group.subscribe([topic])
+    while not group.assignment():
+        group.poll(0.1)
+    former, later = (Producer({"bootstrap.servers": kafka.brokers, "transactional.id": f"early-{x}"}) for x in "ab")
+    for producer in (former, later):
+        producer.init_transactions(10)
+        producer.begin_transaction()
+    for producer, offset in ((later, 200), (former, 100)):
+        producer.send_offsets_to_transaction([TopicPartition(topic, 0, offset)], group.consumer_group_metadata(), 10)
+    former.commit_transaction(10)
+    later.commit_transaction(10)
+    committed = [p.offset for p in group.committed([TopicPartition(topic, 0)], 10)]
+    group.close()
+    check_offsets(findings := Findings(), committed, [200])
+    assert committed == [100] and findings.counts() == {"offsets": 1}
 
 
 def test_a_transaction_that_stays_open(run):
