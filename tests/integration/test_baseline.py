@@ -222,7 +222,7 @@ def test_a_baseline_is_what_its_description_says(pipeline, traffic, kafka, label
 @pytest.fixture(scope="module")
 def generated(weir, tmp_path_factory):
     path = tmp_path_factory.mktemp("generated") / "past.avro"
-    done = run_weir(weir, "generate", "--output", path, "--events", "20000", "--cards", "300", "--span", "20d")
+    done = run_weir(weir, "generate", "--output", path, "--labels", f"{path}.labels", "--events", "20000", "--cards", "300", "--span", "20d")
     assert done.returncode == 0, done.stderr
     return path
 
@@ -255,3 +255,21 @@ def test_features_alone_need_no_model(pipeline, generated):
 def test_what_cannot_be_is_said(pipeline, generated, options, says):
     stderr = baseline(pipeline, f"{pipeline.directory}/b.json", "--input", generated, *options, status=1)
     assert stderr.startswith("weir baseline: ") and says in stderr
+
+
+def test_train_writes_the_same_features(pipeline, generated):
+    """Of a file whose events all have labels, in order of time. Scores are those of the rows held out alone."""
+    directory, features = pipeline.directory, pipeline.models.features
+    done = run_weir(pipeline.binary, "replay", "-c", pipeline.write_config("rows"), "--input", generated, "--labels", f"{generated}.labels",
+                    "--export", f"{directory}/t.csv")
+    assert done.returncode == 0, done.stderr
+    done = run_weir(pipeline.binary, "train", "--input", f"{directory}/t.csv", "--features", features, "--output", f"{directory}/m.ubj", "--rounds", "20")
+    assert done.returncode == 0, done.stderr
+    with open(f"{directory}/m.ubj.baseline.json") as file:
+        trained = json.load(file)
+    _, whole = baseline(pipeline, f"{directory}/b.json", "--input", generated, "--labels", f"{generated}.labels", "--model", f"{directory}/m.ubj")
+    for ours, theirs in zip(trained["features"], whole["features"], strict=True):
+        near({**ours, "contribution": None}, {**theirs, "contribution": None}, ours["name"])
+        assert ours["contribution"]["count"] > 900
+    assert trained["hour_events"] == whole["hour_events"] and trained["feature_spec_sha256"] == whole["feature_spec_sha256"]
+    assert trained["score"]["count"] == 4000 == trained["outcome"]["calibration"]["labels"] < whole["score"]["count"]
