@@ -304,7 +304,7 @@ static const struct config_option rows[] = {
 
     {"monitor", OPTION_SECTION, .meaning = "What the monitoring topic reports."},
     {"monitor.window", OPTION_DURATION, AT(monitor.window_ms), .preset = "5m", .min = DURATION_S, .max = DURATION_DAY, .meaning = "Length of a report's window, event time."},
-    {"monitor.baseline", OPTION_PATH, AT(monitor.baseline), .meaning = "Reference statistics to compare with."},
+    {"monitor.baseline", OPTION_PATH, AT(monitor.baseline), .meaning = "Reference statistics to compare with: the file that `weir baseline` or `weir train` wrote."},
     {"monitor.segments", OPTION_TEXTS, AT(monitor.segments), .count_at = offsetof(struct config, monitor.segment_count), .most = 32,
      .meaning = "Fields whose values split the reports; they stand as text in each prediction."},
     {"monitor.value_field", OPTION_TEXT, AT(monitor.value_field), .meaning = "Field of the amount at stake, in minor units; it stands in each prediction."},
