@@ -1,6 +1,7 @@
 #include "consumer/observer.h"
 
 #include <assert.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,9 +14,15 @@
 
 struct observer {
     pthread_mutex_t lock; /* of aggregate and reports */
+    bool alone;
+    const char *topic;
     const char **features, **fields;
     struct sketch_model models[4 + SHADOWS_MAX];
-    size_t series; /* features + models */
+    struct sketch_segment segments[SKETCH_SEGMENTS_MAX];
+    size_t width_count;
+    int64_t widths_ms[AGGREGATE_WIDTHS_MAX];
+    size_t series; /* features + model slots */
+    double *drift; /* told by the aggregator */
     struct baseline *baseline;
     struct sketch_shape *shape;
     struct aggregate *aggregate;
@@ -38,6 +45,25 @@ static size_t name_models(struct observer *o, const struct config *config)
     return count;
 }
 
+/* The fields of monitor.segments by value, the entity by number alone. */
+static size_t name_segments(struct observer *o, const struct config *config)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < config->monitor.segment_count && count + 1 < SKETCH_SEGMENTS_MAX; i++)
+        o->segments[count++] = (struct sketch_segment){(size_t)config->segment_slots[i], true};
+    o->segments[count++] = (struct sketch_segment){FIELD_ENTITY, false};
+    return count;
+}
+
+/* An hour and a day beside monitor.window, where they are whole numbers of it. */
+static void choose_widths(struct observer *o, int64_t window_ms)
+{
+    static const int64_t longer[] = {3600000, 86400000};
+    for (size_t i = 0; i < sizeof longer / sizeof *longer; i++)
+        if (longer[i] > window_ms && longer[i] % window_ms == 0)
+            o->widths_ms[o->width_count++] = longer[i];
+}
+
 static int load_baseline(struct observer *o, const struct config *config, struct err *err)
 {
     if (!config->monitor.baseline)
@@ -51,7 +77,7 @@ static int load_baseline(struct observer *o, const struct config *config, struct
     return 0;
 }
 
-int observer_create(const struct config *config, int64_t now_ms, struct observer **out, struct err *err)
+int observer_create(const struct config *config, bool alone, int64_t now_ms, struct observer **out, struct err *err)
 {
     struct observer *o = calloc(1, sizeof *o);
     assert(o);
@@ -63,23 +89,31 @@ int observer_create(const struct config *config, int64_t now_ms, struct observer
         o->features[i] = config->spec->features[i].name;
     for (size_t i = 0; i < config->fields.count; i++)
         o->fields[i] = config->fields.fields[i].name;
-    size_t models = name_models(o, config);
-    o->series = config->spec->count + models;
+    size_t models = name_models(o, config), segments = name_segments(o, config);
+    o->alone = alone;
+    o->topic = config->input.topic;
+    choose_widths(o, config->monitor.window_ms);
     if (load_baseline(o, config, err) < 0)
         goto fail;
     struct sketch_shape_options shape = {.window_ms = config->monitor.window_ms,
+        .lateness_ms = config->spec->lateness_ms,
         .feature_count = config->spec->count,
         .features = o->features,
         .model_count = models,
         .models = o->models,
         .field_count = config->fields.count,
         .fields = o->fields,
+        .segment_count = segments,
+        .segments = o->segments,
         .baseline = o->baseline,
-        .bins = BASELINE_COARSE};
+        .bins = BASELINE_FINE};
     o->shape = sketch_shape_create(&shape);
     assert(o->shape);
-    o->aggregate = aggregate_create(&(struct aggregate_options){o->shape, config->spec->lateness_ms, config->input.topic}, now_ms);
-    assert(o->aggregate);
+    o->series = config->spec->count + sketch_models_max(o->shape);
+    o->aggregate = observer_aggregate(o, now_ms);
+    o->drift = calloc(o->series + 1, sizeof *o->drift);
+    assert(o->drift);
+    observer_set_drift(o, NULL);
     *out = o;
     return 0;
 fail:
@@ -95,6 +129,7 @@ void observer_destroy(struct observer *o)
     aggregate_destroy(o->aggregate);
     sketch_shape_destroy(o->shape);
     baseline_destroy(o->baseline);
+    free(o->drift);
     free(o->features);
     free(o->fields);
     pthread_mutex_destroy(&o->lock);
@@ -106,8 +141,23 @@ const struct sketch_shape *observer_shape(const struct observer *o)
     return o->shape;
 }
 
+bool observer_is_alone(const struct observer *o)
+{
+    return o->alone;
+}
+
+struct aggregate *observer_aggregate(const struct observer *o, int64_t now_ms)
+{
+    struct aggregate_options options = {.shape = o->shape, .topic = o->topic, .width_count = o->width_count, .widths_ms = o->widths_ms};
+    struct aggregate *aggregate = aggregate_create(&options, now_ms);
+    assert(aggregate);
+    return aggregate;
+}
+
 void observer_merge(struct observer *o, struct sketch *delta, int64_t now_ms)
 {
+    if (!o->alone)
+        return;
     pthread_mutex_lock(&o->lock);
     aggregate_merge(o->aggregate, delta, now_ms, &o->reports);
     pthread_mutex_unlock(&o->lock);
@@ -115,6 +165,8 @@ void observer_merge(struct observer *o, struct sketch *delta, int64_t now_ms)
 
 void observer_forget(struct observer *o, int32_t partition)
 {
+    if (!o->alone)
+        return;
     pthread_mutex_lock(&o->lock);
     aggregate_forget(o->aggregate, partition, &o->reports);
     pthread_mutex_unlock(&o->lock);
@@ -123,7 +175,9 @@ void observer_forget(struct observer *o, int32_t partition)
 void observer_health(struct observer *o, const struct partition_health *partitions, size_t count, int64_t now_ms)
 {
     pthread_mutex_lock(&o->lock);
-    aggregate_health(o->aggregate, partitions, count, now_ms, &o->reports);
+    aggregate_partition_health(o->aggregate, partitions, count, now_ms, &o->reports);
+    if (o->alone)
+        aggregate_field_health(o->aggregate, now_ms, &o->reports);
     pthread_mutex_unlock(&o->lock);
 }
 
@@ -148,6 +202,14 @@ void observer_take(struct observer *o, void (*each)(void *context, const struct 
 void observer_drift(struct observer *o, double *drift)
 {
     pthread_mutex_lock(&o->lock);
-    memcpy(drift, aggregate_drift(o->aggregate), o->series * sizeof *drift);
+    memcpy(drift, o->alone ? aggregate_drift(o->aggregate) : o->drift, o->series * sizeof *drift);
+    pthread_mutex_unlock(&o->lock);
+}
+
+void observer_set_drift(struct observer *o, const double *drift)
+{
+    pthread_mutex_lock(&o->lock);
+    for (size_t i = 0; i < o->series; i++)
+        o->drift[i] = drift ? drift[i] : (double)NAN;
     pthread_mutex_unlock(&o->lock);
 }

@@ -27,10 +27,22 @@ struct plan_entry {
     uint64_t batch; /* the latest that used it: values and verdicts of that batch point into it */
 };
 
+/* Slots in the sketch of the models that a batch has met. */
+enum { MODEL_SLOTS = 32 };
+struct model_slots {
+    size_t count;
+    struct model_slot {
+        const struct deployed_model *model; /* NULL: the fixed fallback score */
+        bool shadow;
+        size_t slot;
+    } of[MODEL_SLOTS];
+};
+
 struct pipeline {
     const struct config *config;
     struct scorer *scorer;
     bool scores; /* else features only */
+    int64_t fallbacks[FALLBACK_REASONS]; /* of the scorer, observed so far */
     struct registry *registry;
     struct avro_schema *reader;
     struct avro_schema *plain_schema;
@@ -459,30 +471,43 @@ static int emit(struct pipeline *p, const struct sink *sink, struct err *err)
 
 /* ---- observe ---- */
 
-/* The sketch's model of that id; SKETCH_MODELS_MAX: none. */
-static size_t sketch_model_of(const struct pipeline *p, const char *id)
+/* Events of one cell that follow each other: their rows are added together. */
+struct cell_run {
+    struct sketch_cell *cell;
+    size_t count;
+    const float *rows[BATCH_MAX];
+};
+
+static void end_run(struct pipeline *p, struct cell_run *run)
 {
-    const struct sketch_shape_options *shape = sketch_shape_of(sketch_shape(p->sketch));
-    for (size_t m = 0; m < shape->model_count; m++)
-        if (!strcmp(shape->models[m].id, id))
-            return m;
-    return SKETCH_MODELS_MAX;
+    sketch_add_rows(p->sketch, run->cell, run->rows, run->count);
+    run->count = 0;
 }
 
-static void observe_shadow(struct pipeline *p, struct sketch_cell *cell, size_t e, size_t shadow)
+/* Its slot in the sketch, remembered for the models of a batch. */
+static size_t slot_of_model(struct pipeline *p, struct model_slots *known, const struct deployed_model *model, bool shadow)
+{
+    for (size_t i = 0; i < known->count; i++)
+        if (known->of[i].model == model && known->of[i].shadow == shadow)
+            return known->of[i].slot;
+    size_t slot = sketch_model_slot(sketch_shape(p->sketch), model ? model->id : "fallback", shadow);
+    if (known->count < MODEL_SLOTS)
+        known->of[known->count++] = (struct model_slot){model, shadow, slot};
+    return slot;
+}
+
+static void observe_shadow(struct pipeline *p, struct sketch_cell *cell, struct model_slots *known, size_t e, size_t shadow)
 {
     const struct batch *b = &p->batch;
     const struct deployed_model *model = &b->deployments[e]->shadows[shadow];
-    size_t m = sketch_model_of(p, model->id), at = shadow * BATCH_MAX + e;
-    if (m == SKETCH_MODELS_MAX)
-        return;
+    size_t at = shadow * BATCH_MAX + e;
     if (b->shadow_shed[at])
-        sketch_add_shed(p->sketch, cell, m);
+        sketch_add_shed(p->sketch, cell, slot_of_model(p, known, model, true));
     else if (b->shadow_sampled[at])
-        sketch_add_score(p->sketch, cell, m, b->shadow_scores[at], decide(model->thresholds, b->shadow_scores[at]));
+        sketch_add_score(p->sketch, cell, slot_of_model(p, known, model, true), b->shadow_scores[at], decide(model->thresholds, b->shadow_scores[at]));
 }
 
-static void observe_event(struct pipeline *p, const struct partition_state *state, size_t e)
+static void observe_event(struct pipeline *p, const struct partition_state *state, struct model_slots *known, struct cell_run *run, size_t e)
 {
     struct batch *b = &p->batch;
     struct sketch_event seen = {.partition = state->id,
@@ -490,18 +515,46 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
         .time_ms = b->events[e].time_ms,
         .late_ms = b->outcomes[e].late_ms,
         .window_complete = b->outcomes[e].window_complete,
-        .row = b->rows + e * p->config->spec->count,
+        .schema_id = b->schema_ids[b->record_of[e]],
         .values = b->events[e].values};
     struct sketch_cell *cell = sketch_add(p->sketch, &seen);
+    if (cell != run->cell)
+        end_run(p, run);
+    run->cell = cell;
+    run->rows[run->count++] = b->rows + e * p->config->spec->count;
     if (!p->scores)
         return;
-    size_t m = b->answered[e] ? sketch_model_of(p, b->answered[e]->id) : SKETCH_MODELS_MAX;
-    if (m == SKETCH_MODELS_MAX && b->served[e].role == ROLE_FALLBACK)
-        m = sketch_model_of(p, "fallback");
-    if (m < SKETCH_MODELS_MAX)
-        sketch_add_score(p->sketch, cell, m, b->served[e].score, b->served[e].decision);
+    sketch_add_score(p->sketch, cell, slot_of_model(p, known, b->answered[e], false), b->served[e].score, b->served[e].decision);
     for (size_t s = 0; s < b->deployments[e]->shadow_count; s++)
-        observe_shadow(p, cell, e, s);
+        observe_shadow(p, cell, known, e, s);
+}
+
+/* Those of the batch count in its last event's window. */
+static void observe_fallbacks(struct pipeline *p, struct sketch_cell *cell)
+{
+    const int64_t *fallbacks = scorer_counts(p->scorer)->fallbacks;
+    for (size_t i = 0; i < FALLBACK_REASONS; i++) {
+        if (fallbacks[i] != p->fallbacks[i])
+            sketch_add_fallbacks(p->sketch, cell, i, fallbacks[i] - p->fallbacks[i]);
+        p->fallbacks[i] = fallbacks[i];
+    }
+}
+
+static int slot_of_field(const struct pipeline *p, const char *field)
+{
+    const struct field_set *fields = &p->config->fields;
+    for (size_t i = 0; field && i < fields->count; i++)
+        if (!strcmp(fields->fields[i].name, field))
+            return (int)i;
+    return -1;
+}
+
+static void observe_reject(struct pipeline *p, const struct partition_state *state, int64_t stream_time, size_t i)
+{
+    const struct record *record = &p->batch.records[i];
+    const struct verdict *verdict = &p->batch.verdicts[i];
+    int64_t time_ms = stream_time == TIME_UNKNOWN ? record->timestamp_ms : stream_time;
+    sketch_add_reject(p->sketch, state->id, record->offset, time_ms, verdict->reason, slot_of_field(p, verdict->field));
 }
 
 /* Folds what came of the batch into the lane's sketch, in record order.  `from` and stream_time: the
@@ -509,6 +562,8 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
 static void observe(struct pipeline *p, const struct partition_state *state, int64_t from, int64_t stream_time, const struct sink *sink)
 {
     struct batch *b = &p->batch;
+    struct model_slots known = {.count = 0};
+    struct cell_run run = {.cell = NULL};
     if (!p->sketch || !b->count)
         return;
     size_t e = 0;
@@ -517,13 +572,16 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
         if (sink->wanted && !sink->wanted(sink->context, time_of(p, i)))
             ;
         else if (b->verdicts[i].reason)
-            sketch_add_reject(p->sketch, state->id, b->records[i].offset, stream_time == TIME_UNKNOWN ? b->records[i].timestamp_ms : stream_time, b->verdicts[i].reason);
+            observe_reject(p, state, stream_time, i);
         else
-            observe_event(p, state, e);
+            observe_event(p, state, &known, &run, e);
         if (is_event)
             stream_time = b->events[e].time_ms + b->outcomes[e].late_ms;
         e += is_event;
     }
+    end_run(p, &run);
+    if (p->scores)
+        observe_fallbacks(p, run.cell);
     sketch_cover(p->sketch, state->id, from, state->next_offset, stream_time);
 }
 

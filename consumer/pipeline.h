@@ -49,8 +49,8 @@ int pipeline_set_plain_schema(struct pipeline *pipeline, const char *schema_text
 int pipeline_set_plain_timestamps(struct pipeline *pipeline, int slot, struct err *err);
 /* Size of the first plain value at data; SIZE_MAX if it is damaged. */
 size_t pipeline_plain_size(struct pipeline *pipeline, const void *data, size_t size, struct err *err);
-/* Where scored events and rejects are counted; NULL: nowhere.  Scores count under the sketch's model of the same id, those
- * of a fallback model that it does not know under `fallback`. */
+/* Where scored events and rejects are counted; NULL: nowhere.  Its shape:
+ * observer_shape; models join it as they come. */
 void pipeline_set_sketch(struct pipeline *pipeline, struct sketch *sketch);
 
 /* Who scores: scorer.h.  Between batches. */

@@ -88,7 +88,7 @@ static void http_metrics(void *context, struct text_buffer *text)
     const struct sketch_shape *shape = observer_shape(w->observer);
     const struct sketch_shape_options *options = sketch_shape_of(shape);
     struct metrics total;
-    double *drift = calloc(options->feature_count + options->model_count + 1, sizeof *drift);
+    double *drift = calloc(options->feature_count + sketch_models_max(shape) + 1, sizeof *drift);
     assert(drift && metrics_init(&total, shape) == 0);
     worker_metrics(w, &total);
     observer_drift(w->observer, drift);
@@ -261,7 +261,7 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     struct registry_options registry = registry_options_of(config);
     struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status};
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||
-        observer_create(config, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
+        observer_create(config, true, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
         (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0)) {
         worker_destroy(w);

@@ -1,9 +1,9 @@
 /* Which windows there are, which are closed, and when their rows are written.
  *
- * Invariants: windows are in order of start; every window that ends at or before `frontier` is closed, and the
- * frontier only rises; there are never fewer windows than before, so once the oldest was forgotten there is room
- * for none that starts before the oldest that is left.  Cost of a delta: its cells, and on a
- * close the rows of the window plus one look at the field times of the windows before. */
+ * Invariants, for each width: windows are in order of start; every window that ends at or before the frontier is
+ * closed, and the frontier only rises; there are never fewer windows than before, so once the oldest was forgotten
+ * there is room for none that starts before the oldest that is left.  Cost of a delta: its cells, once a width, and on
+ * a close the rows of the window plus one look at the field times of the windows before. */
 #include "monitor/aggregate.h"
 
 #include <assert.h>
@@ -14,69 +14,60 @@
 
 #include "monitor/aggregate_windows.h"
 
-struct partition {
-    int32_t id;
-    bool here;            /* has data and was not given up */
-    bool covered;         /* `to` is known */
-    int64_t to;           /* offset after the last delta */
-    int64_t stream_time_ms;
-    char *subject;        /* <topic>-<partition> */
-};
-
-struct aggregate {
-    const struct sketch_shape *shape;
-    int64_t window_ms, lateness_ms;
-    char *topic;
-    size_t window_count, windows_max;
-    struct window_state *windows;
-    int64_t frontier_ms;           /* INT64_MIN at first */
-    int64_t largest_ms;            /* T over all partitions, also those given up */
-    int64_t first_ms;              /* start of the earliest window ever */
-    int64_t beyond;                /* not yet published */
-    size_t partition_count, partition_capacity;
-    struct partition *partitions;
-    int64_t *forgotten_seen_ms;    /* by field, in forgotten windows */
-    int64_t *seen_ms;              /* room for one window's last_seen_ms */
-    int64_t *heard_ms;             /* by field: wall time at which a delta last had a value of it */
-    int64_t started_ms;
-    double *drift;
-    int64_t drift_of_ms;           /* the window that `drift` is of */
-    struct aggregate_counts counts;
-};
-
 size_t aggregate_windows_max(const struct sketch_shape *shape)
 {
     size_t fit = ((size_t)64 << 20) / sketch_cell_bytes(shape);
     return fit < 4 ? 4 : fit > 288 ? 288 : fit;
 }
 
+size_t aggregate_bytes_max(const struct sketch_shape *shape, size_t width_count)
+{
+    return (aggregate_windows_max(shape) + width_count * AGGREGATE_LONG_WINDOWS_MAX) * sketch_cell_bytes(shape);
+}
+
+static int64_t *times(size_t fields)
+{
+    int64_t *list = calloc(fields + 1, sizeof *list);
+    for (size_t i = 0; list && i < fields; i++)
+        list[i] = TIME_UNKNOWN;
+    return list;
+}
+
+static bool list_init(struct window_list *list, int64_t width_ms, size_t max, size_t fields)
+{
+    *list = (struct window_list){.width_ms = width_ms, .max = max, .frontier_ms = INT64_MIN};
+    list->of = calloc(max, sizeof *list->of);
+    list->seen_ms = times(fields);
+    return list->of && list->seen_ms;
+}
+
 struct aggregate *aggregate_create(const struct aggregate_options *options, int64_t now_ms)
 {
     const struct sketch_shape_options *shape = sketch_shape_of(options->shape);
+    assert(options->width_count <= AGGREGATE_WIDTHS_MAX);
     struct aggregate *a = calloc(1, sizeof *a);
     if (!a)
         return NULL;
     a->shape = options->shape;
     a->window_ms = shape->window_ms;
-    a->lateness_ms = options->lateness_ms;
-    a->windows_max = aggregate_windows_max(options->shape);
-    a->frontier_ms = a->drift_of_ms = INT64_MIN;
+    a->lateness_ms = shape->lateness_ms;
+    a->drift_of_ms = INT64_MIN;
     a->largest_ms = TIME_UNKNOWN;
     a->first_ms = INT64_MAX;
     a->started_ms = now_ms;
-    size_t fields = shape->field_count + 1, statistics = shape->feature_count + shape->model_count + 1;
+    size_t statistics = shape->feature_count + sketch_models_max(options->shape) + 1;
     a->topic = strdup(options->topic);
-    a->windows = calloc(a->windows_max, sizeof *a->windows);
-    a->forgotten_seen_ms = calloc(fields, sizeof(int64_t));
-    a->seen_ms = calloc(fields, sizeof(int64_t));
-    a->heard_ms = calloc(fields, sizeof(int64_t));
+    a->seen_ms = times(shape->field_count);
+    a->heard_ms = times(shape->field_count);
     a->drift = calloc(statistics, sizeof(double));
-    if (!a->topic || !a->windows || !a->forgotten_seen_ms || !a->seen_ms || !a->heard_ms || !a->drift) {
+    bool all = a->topic && a->seen_ms && a->heard_ms && a->drift;
+    for (size_t i = 0; all && i <= options->width_count; i++, a->list_count++)
+        all = list_init(&a->lists[i], i ? options->widths_ms[i - 1] : a->window_ms, i ? AGGREGATE_LONG_WINDOWS_MAX : aggregate_windows_max(options->shape),
+            shape->field_count);
+    if (!all) {
         aggregate_destroy(a);
         return NULL;
     }
-    for (size_t i = 0; i < fields; i++)
-        a->forgotten_seen_ms[i] = a->heard_ms[i] = TIME_UNKNOWN;
     for (size_t i = 0; i < statistics; i++)
         a->drift[i] = NAN;
     return a;
@@ -86,14 +77,16 @@ void aggregate_destroy(struct aggregate *a)
 {
     if (!a)
         return;
-    for (size_t i = 0; i < a->window_count; i++)
-        sketch_cell_destroy(a->windows[i].cell);
+    for (size_t i = 0; i < sizeof a->lists / sizeof *a->lists; i++) {
+        for (size_t k = 0; k < a->lists[i].count; k++)
+            sketch_cell_destroy(a->lists[i].of[k].cell);
+        free(a->lists[i].of);
+        free(a->lists[i].seen_ms);
+    }
     for (size_t i = 0; i < a->partition_count; i++)
         free(a->partitions[i].subject);
     free(a->partitions);
-    free(a->windows);
     free(a->topic);
-    free(a->forgotten_seen_ms);
     free(a->seen_ms);
     free(a->heard_ms);
     free(a->drift);
@@ -110,40 +103,63 @@ struct aggregate_counts aggregate_count(const struct aggregate *a)
     return a->counts;
 }
 
-/* Partitions */
+/* ---- partitions ---- */
 
-static struct partition *partition_of(struct aggregate *a, int32_t id)
+struct aggregate_position *aggregate_position_of(struct aggregate *a, int32_t id)
 {
-    for (size_t i = 0; i < a->partition_count; i++)
-        if (a->partitions[i].id == id)
-            return &a->partitions[i];
+    size_t i = 0;
+    while (i < a->partition_count && a->partitions[i].at.id < id)
+        i++;
+    if (i < a->partition_count && a->partitions[i].at.id == id)
+        return &a->partitions[i];
     if (a->partition_count == a->partition_capacity) {
         a->partition_capacity = 2 * a->partition_capacity + 8;
         a->partitions = reallocarray(a->partitions, a->partition_capacity, sizeof *a->partitions);
         assert(a->partitions && "memory is short");
     }
-    struct partition *partition = &a->partitions[a->partition_count++];
-    *partition = (struct partition){.id = id, .stream_time_ms = TIME_UNKNOWN};
-    int size = asprintf(&partition->subject, "%s-%d", a->topic, id);
+    memmove(a->partitions + i + 1, a->partitions + i, (a->partition_count++ - i) * sizeof *a->partitions);
+    a->partitions[i] = (struct aggregate_position){.at = {.id = id, .to = -1, .stream_time_ms = TIME_UNKNOWN}};
+    int size = asprintf(&a->partitions[i].subject, "%s-%d", a->topic, id);
     assert(size > 0 && "memory is short");
-    return partition;
+    return &a->partitions[i];
 }
 
-static void take_position(struct aggregate *a, const struct sketch_position *position)
+/* Whether the ranges join; false: the partition's part is a repetition. */
+static bool join(struct aggregate *a, struct aggregate_partition *known, const struct sketch_position *position)
 {
-    struct partition *partition = partition_of(a, position->partition);
-    if (partition->covered) {
-        a->counts.offset_gaps += position->from > partition->to;
-        a->counts.overlaps += position->from < partition->to;
+    if (known->to < 0 || position->from == position->to || position->from == known->to)
+        return true;
+    if (position->from > known->to) {
+        a->losses.gaps++;
+        a->losses.missed += position->from - known->to;
+        a->counts.offset_gaps++;
+        a->counts.missed += (uint64_t)(position->from - known->to);
+        return true;
     }
-    partition->here = partition->covered = true;
-    partition->to = position->to;
-    if (position->stream_time_ms > partition->stream_time_ms)
-        partition->stream_time_ms = position->stream_time_ms;
+    if (position->stream_time_ms > known->stream_time_ms && position->to <= known->to)
+        return true; /* another topic of that name */
+    int64_t repeated = (position->to < known->to ? position->to : known->to) - position->from;
+    a->losses.repeated += repeated;
+    a->counts.repeated += (uint64_t)repeated;
+    return position->to > known->to;
+}
+
+/* False: what the delta says of the partition is known already. */
+static bool take_position(struct aggregate *a, const struct sketch_position *position)
+{
+    struct aggregate_partition *known = &aggregate_position_of(a, position->partition)->at;
+    if (!join(a, known, position))
+        return false;
+    known->here = true;
+    if (position->from <= position->to)
+        known->to = position->to;
+    if (position->stream_time_ms > known->stream_time_ms)
+        known->stream_time_ms = position->stream_time_ms;
     if (position->stream_time_ms > a->largest_ms)
         a->largest_ms = position->stream_time_ms;
-    a->beyond += position->beyond;
+    a->losses.beyond += position->beyond;
     a->counts.beyond += (uint64_t)position->beyond;
+    return true;
 }
 
 /* The smallest T of the partitions with data; TIME_UNKNOWN: there is none. */
@@ -151,14 +167,14 @@ static int64_t smallest_stream_time(const struct aggregate *a)
 {
     int64_t smallest = INT64_MAX;
     for (size_t i = 0; i < a->partition_count; i++) {
-        const struct partition *p = &a->partitions[i];
+        const struct aggregate_partition *p = &a->partitions[i].at;
         if (p->here && p->stream_time_ms != TIME_UNKNOWN && p->stream_time_ms < smallest)
             smallest = p->stream_time_ms;
     }
     return smallest == INT64_MAX ? TIME_UNKNOWN : smallest;
 }
 
-/* Publication */
+/* ---- publication ---- */
 
 static void later_of(int64_t *into, const int64_t *from, size_t n)
 {
@@ -168,38 +184,40 @@ static void later_of(int64_t *into, const int64_t *from, size_t n)
 }
 
 /* Writes the rows of window i. */
-static void publish(struct aggregate *a, size_t i, int revision, struct report_list *reports)
+static void publish(struct aggregate *a, struct window_list *list, size_t i, int revision, struct report_list *reports)
 {
-    struct window_state *window = &a->windows[i];
+    struct window_state *window = &list->of[i];
     size_t fields = sketch_shape_of(a->shape)->field_count;
-    memcpy(a->seen_ms, a->forgotten_seen_ms, fields * sizeof *a->seen_ms);
+    bool own = list == a->lists, newest = own && window->start_ms >= a->drift_of_ms;
+    memcpy(a->seen_ms, list->seen_ms, fields * sizeof *a->seen_ms);
     for (size_t k = 0; k <= i; k++)
-        later_of(a->seen_ms, a->windows[k].cell->last_seen_ms, fields);
-    bool newest = window->start_ms >= a->drift_of_ms;
+        later_of(a->seen_ms, list->of[k].cell->last_seen_ms, fields);
     if (newest)
         a->drift_of_ms = window->start_ms;
-    window_rows_write(&(struct window_rows){.shape = a->shape, .cell = window->cell, .topic = a->topic, .revision = revision,
-                          .last_seen_ms = a->seen_ms, .first_ms = a->first_ms, .beyond = a->beyond,
-                          .drift = newest ? a->drift : NULL}, reports);
-    a->beyond = 0;
+    window_rows_write(&(struct window_rows){.shape = a->shape, .cell = window->cell, .width_ms = list->width_ms, .topic = a->topic,
+                          .revision = revision, .last_seen_ms = a->seen_ms, .first_ms = a->first_ms,
+                          .losses = own ? &a->losses : NULL, .drift = newest ? a->drift : NULL}, reports);
+    if (own)
+        a->losses = (struct window_losses){0};
     window->dirty = false;
+    window->changed = true;
     window->revisions = revision;
     window->published_at_ms = a->largest_ms;
 }
 
-static void close_window(struct aggregate *a, size_t i, struct report_list *reports)
+static void close_window(struct aggregate *a, struct window_list *list, size_t i, struct report_list *reports)
 {
-    int64_t end = a->windows[i].start_ms + a->window_ms;
-    publish(a, i, 0, reports);
-    a->windows[i].closed = true;
-    if (end > a->frontier_ms)
-        a->frontier_ms = end;
+    int64_t end = list->of[i].start_ms + list->width_ms;
+    publish(a, list, i, 0, reports);
+    list->of[i].closed = true;
+    if (end > list->frontier_ms)
+        list->frontier_ms = end;
     a->counts.windows_closed++;
 }
 
-static void revise_window(struct aggregate *a, size_t i, struct report_list *reports)
+static void revise_window(struct aggregate *a, struct window_list *list, size_t i, struct report_list *reports)
 {
-    publish(a, i, a->windows[i].revisions + 1, reports);
+    publish(a, list, i, list->of[i].revisions + 1, reports);
     a->counts.revisions++;
 }
 
@@ -220,147 +238,165 @@ static int64_t closing_time(const struct aggregate *a)
     return (smallest > by_first ? smallest : by_first) - a->lateness_ms;
 }
 
+static void close_and_revise_list(struct aggregate *a, struct window_list *list, int64_t over, struct report_list *reports)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct window_state *window = &list->of[i];
+        if (!window->closed && window->start_ms + list->width_ms <= over)
+            close_window(a, list, i, reports);
+        else if (window->closed && revision_is_due(a, window))
+            revise_window(a, list, i, reports);
+    }
+    if (over != INT64_MIN) { /* also where no window was: what comes for it is late */
+        int64_t whole = over - ((over % list->width_ms) + list->width_ms) % list->width_ms;
+        if (whole > list->frontier_ms)
+            list->frontier_ms = whole;
+    }
+}
+
 static void close_and_revise(struct aggregate *a, struct report_list *reports)
 {
     int64_t over = closing_time(a);
-    for (size_t i = 0; i < a->window_count; i++) {
-        struct window_state *window = &a->windows[i];
-        if (!window->closed && window->start_ms + a->window_ms <= over)
-            close_window(a, i, reports);
-        else if (window->closed && revision_is_due(a, window))
-            revise_window(a, i, reports);
-    }
-    if (over != INT64_MIN) { /* also where no window was: what comes for it is late */
-        int64_t whole = over - ((over % a->window_ms) + a->window_ms) % a->window_ms;
-        if (whole > a->frontier_ms)
-            a->frontier_ms = whole;
-    }
+    for (size_t i = 0; i < a->list_count; i++)
+        close_and_revise_list(a, &a->lists[i], over, reports);
 }
 
-/* Windows */
+/* ---- windows ---- */
 
-static void forget_oldest(struct aggregate *a, struct report_list *reports)
+static void forget_oldest(struct aggregate *a, struct window_list *list, struct report_list *reports)
 {
-    struct window_state *oldest = &a->windows[0];
+    struct window_state *oldest = &list->of[0];
     if (!oldest->closed)
-        close_window(a, 0, reports);
+        close_window(a, list, 0, reports);
     else if (oldest->dirty)
-        revise_window(a, 0, reports);
-    later_of(a->forgotten_seen_ms, oldest->cell->last_seen_ms, sketch_shape_of(a->shape)->field_count);
+        revise_window(a, list, 0, reports);
+    later_of(list->seen_ms, oldest->cell->last_seen_ms, sketch_shape_of(a->shape)->field_count);
     sketch_cell_destroy(oldest->cell);
-    memmove(a->windows, a->windows + 1, --a->window_count * sizeof *a->windows);
+    memmove(list->of, list->of + 1, --list->count * sizeof *list->of);
 }
 
-static size_t place_of(const struct aggregate *a, int64_t start_ms)
+static size_t place_of(const struct window_list *list, int64_t start_ms)
 {
-    size_t i = a->window_count;
-    while (i > 0 && a->windows[i - 1].start_ms >= start_ms)
+    size_t i = list->count;
+    while (i > 0 && list->of[i - 1].start_ms >= start_ms)
         i--;
     return i;
 }
 
-static bool is_at(const struct aggregate *a, size_t i, int64_t start_ms)
+static bool is_at(const struct window_list *list, size_t i, int64_t start_ms)
 {
-    return i < a->window_count && a->windows[i].start_ms == start_ms;
+    return i < list->count && list->of[i].start_ms == start_ms;
+}
+
+static struct window_state *insert(struct aggregate *a, struct window_list *list, size_t i, int64_t start_ms)
+{
+    struct sketch_cell *cell = sketch_cell_create(a->shape, -1, start_ms);
+    assert(cell && "memory is short");
+    memmove(list->of + i + 1, list->of + i, (list->count++ - i) * sizeof *list->of);
+    list->of[i] = (struct window_state){.start_ms = start_ms, .cell = cell, .closed = start_ms + list->width_ms <= list->frontier_ms,
+        .published_at_ms = a->largest_ms, .changed = true, .saved = -1};
+    return &list->of[i];
 }
 
 /* The window of that start; NULL: older than all that there is room for. */
-static struct window_state *window_of(struct aggregate *a, int64_t start_ms, struct report_list *reports)
+static struct window_state *window_of(struct aggregate *a, struct window_list *list, int64_t start_ms, struct report_list *reports)
 {
-    size_t i = place_of(a, start_ms);
-    if (is_at(a, i, start_ms))
-        return &a->windows[i];
-    bool full = a->window_count == a->windows_max;
+    size_t i = place_of(list, start_ms);
+    if (is_at(list, i, start_ms))
+        return &list->of[i];
+    bool full = list->count == list->max;
     if (full && i == 0)
         return NULL;
     if (full) {
-        forget_oldest(a, reports);
+        forget_oldest(a, list, reports);
         i--;
     }
-    struct sketch_cell *cell = sketch_cell_create(a->shape, -1, start_ms);
-    assert(cell && "memory is short");
-    memmove(a->windows + i + 1, a->windows + i, (a->window_count++ - i) * sizeof *a->windows);
-    a->windows[i] = (struct window_state){.start_ms = start_ms, .cell = cell, .closed = start_ms + a->window_ms <= a->frontier_ms,
-                                          .published_at_ms = a->largest_ms};
-    if (start_ms < a->first_ms)
+    if (list == a->lists && start_ms < a->first_ms)
         a->first_ms = start_ms;
-    return &a->windows[i];
+    return insert(a, list, i, start_ms);
 }
 
-static void take_cell(struct aggregate *a, const struct sketch_cell *cell, int64_t now_ms, struct report_list *reports)
+/* Latencies alone open no window and revise none: they are no records. */
+static void take_latencies(struct aggregate *a, struct window_list *list, const struct sketch_cell *cell, int64_t start_ms)
 {
-    for (size_t i = 0; i < sketch_shape_of(a->shape)->field_count; i++)
-        if (cell->last_seen_ms[i] != TIME_UNKNOWN)
-            a->heard_ms[i] = now_ms;
-    struct window_state *window = window_of(a, cell->window_start_ms, reports);
+    size_t i = place_of(list, start_ms);
+    if (!is_at(list, i, start_ms))
+        return;
+    sketch_cell_merge(a->shape, list->of[i].cell, cell);
+    list->of[i].changed = true;
+}
+
+static void take_cell(struct aggregate *a, struct window_list *list, const struct sketch_cell *cell, struct report_list *reports)
+{
+    int64_t records = sketch_cell_records(cell), start_ms = cell->window_start_ms - cell->window_start_ms % list->width_ms;
+    if (!records) {
+        take_latencies(a, list, cell, start_ms);
+        return;
+    }
+    struct window_state *window = window_of(a, list, start_ms, reports);
     if (!window) {
-        int64_t records = sketch_cell_records(cell);
-        a->beyond += records;
-        a->counts.beyond += (uint64_t)records;
+        if (list == a->lists) {
+            a->losses.beyond += records;
+            a->counts.beyond += (uint64_t)records;
+        }
         return;
     }
     sketch_cell_merge(a->shape, window->cell, cell);
     window->dirty = window->closed;
+    window->changed = true;
+}
+
+static void hear(struct aggregate *a, const struct sketch_cell *cell, int64_t now_ms)
+{
+    for (size_t i = 0; i < sketch_shape_of(a->shape)->field_count; i++)
+        if (cell->last_seen_ms[i] != TIME_UNKNOWN)
+            a->heard_ms[i] = now_ms;
 }
 
 void aggregate_merge(struct aggregate *a, struct sketch *delta, int64_t now_ms, struct report_list *reports)
 {
     assert(sketch_shape(delta) == a->shape);
     a->counts.deltas++;
-    for (size_t i = 0; i < sketch_position_count(delta); i++)
-        take_position(a, sketch_position(delta, i));
-    for (size_t i = 0; i < sketch_cell_count(delta); i++)
-        take_cell(a, sketch_cell(delta, i), now_ms, reports);
+    for (size_t i = sketch_position_count(delta); i-- > 0;) {
+        int32_t partition = sketch_position(delta, i)->partition;
+        if (!take_position(a, sketch_position(delta, i)))
+            sketch_drop(delta, partition);
+    }
+    for (size_t i = 0; i < sketch_cell_count(delta); i++) {
+        const struct sketch_cell *cell = sketch_cell(delta, i);
+        hear(a, cell, now_ms);
+        for (size_t k = 0; k < a->list_count; k++)
+            take_cell(a, &a->lists[k], cell, reports);
+    }
+    close_and_revise(a, reports);
+}
+
+void aggregate_pass(struct aggregate *a, const struct sketch_position *position, struct report_list *reports)
+{
+    if (!take_position(a, position))
+        return;
+    a->losses.unlike += position->to - position->from;
+    a->counts.unlike += (uint64_t)(position->to - position->from);
     close_and_revise(a, reports);
 }
 
 void aggregate_flush(struct aggregate *a, bool all, struct report_list *reports)
 {
-    for (size_t i = 0; i < a->window_count; i++)
-        if (a->windows[i].dirty)
-            revise_window(a, i, reports);
-        else if (all && !a->windows[i].closed)
-            close_window(a, i, reports);
+    for (size_t k = 0; k < a->list_count; k++) {
+        struct window_list *list = &a->lists[k];
+        for (size_t i = 0; i < list->count; i++)
+            if (list->of[i].dirty)
+                revise_window(a, list, i, reports);
+            else if (all && !list->of[i].closed)
+                close_window(a, list, i, reports);
+    }
 }
 
 void aggregate_forget(struct aggregate *a, int32_t partition, struct report_list *reports)
 {
-    struct partition *gone = partition_of(a, partition);
-    gone->here = gone->covered = false;
+    struct aggregate_partition *gone = &aggregate_position_of(a, partition)->at;
+    gone->here = false;
+    gone->to = -1;
     gone->stream_time_ms = TIME_UNKNOWN;
     close_and_revise(a, reports);
-}
-
-/* Health */
-
-static struct report *health_row(const char *subject, const char *statistic, double value, int64_t now_ms, struct report_list *reports)
-{
-    struct report *report = report_add(reports);
-    report->kind = REPORT_FRESHNESS;
-    report->window_start_ms = report->window_end_ms = now_ms;
-    report->subject = subject;
-    report->statistic = statistic;
-    report->value = value;
-    return report;
-}
-
-static void partition_health_rows(struct aggregate *a, const struct partition_health *health, int64_t now_ms, struct report_list *reports)
-{
-    const char *subject = partition_of(a, health->partition)->subject;
-    double seconds = freshness_stream_lag_seconds(now_ms, health->stream_time_ms);
-    int64_t records = freshness_consumer_lag(health->end_offset, health->position);
-    if (!isnan(seconds))
-        health_row(subject, "stream_lag_seconds", seconds, now_ms, reports);
-    if (records >= 0)
-        health_row(subject, "consumer_lag_records", (double)records, now_ms, reports)->count = records;
-}
-
-void aggregate_health(struct aggregate *a, const struct partition_health *partitions, size_t count, int64_t now_ms,
-                      struct report_list *reports)
-{
-    for (size_t i = 0; i < count; i++)
-        partition_health_rows(a, &partitions[i], now_ms, reports);
-    const struct sketch_shape_options *o = sketch_shape_of(a->shape);
-    for (size_t i = 0; i < o->field_count; i++)
-        health_row(o->fields[i], "wall_age_seconds", freshness_age_seconds(now_ms, a->heard_ms[i], a->started_ms), now_ms, reports);
 }

@@ -1,223 +1,294 @@
-/* The rows of one window: aggregate.h lists them. */
+/* The rows of one window, in this order.  Each of them every time, but for a statistic over no values (the psi of a
+ * feature that was always missing), which is not evaluated.
+ *
+ *   DRIFT       aggregate_drift.c lists them
+ *   PREDICTION  each model in order: count, mean, p50, p95, p99, share_approve, share_review, share_decline,
+ *               positive_share (not APPROVE: the score is at or over the review threshold), uncertain_share, invalid,
+ *               shed; subject `score`
+ *   FRESHNESS   each field in order: age_seconds: from its last value to the window's end, in event time (of a field
+ *               never seen from the start of the first window); then schema_ids of the input topic: how many there
+ *               were, their counts in the detail
+ *   LATENCY     p50_seconds, p95_seconds, p99_seconds of the input topic: from a record's timestamp to its commit.
+ *               The one kind here that no replay gives again.
+ *   QUALITY     records, events against the baseline's rate, late (beyond the lateness), incomplete_windows, rejects,
+ *               reject_share, rejects_<reason> each, fallbacks_<reason> where there were some; subject the input topic;
+ *               value is the number, count the records of the window.  Then rejects_<reason> of each field at fault,
+ *               subject the field.  Of the shape's own width also what was lost to monitoring since the window before:
+ *               beyond (no window for it), offset_gaps, missed, repeated, unlike (records of another shape).
+ *
+ * Severities: statistics.h.  Where nothing could be judged (too few values in the window or the baseline) severity is OK
+ * and the detail says {"judged": false, ...}; so it is with scores of any model but the baseline's own, since another
+ * model may well have another distribution. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "monitor/aggregate_windows.h"
 #include "monitor/text_buffer.h"
+#include "monitor/window_rows.h"
 
-struct rows {
-    const struct window_rows *window;
-    const struct sketch_shape_options *options;
-    struct report_list *reports;
-};
-
-static struct report *row(struct rows *rows, enum report_kind kind, const char *subject, const char *statistic, double value, int64_t count)
+struct report *row_add(struct rows *rows, enum report_kind kind, const char *subject, const char *statistic, double value, int64_t count)
 {
     struct report *report = report_add(rows->reports);
     report->kind = kind;
     report->window_start_ms = rows->window->cell->window_start_ms;
-    report->window_end_ms = report->window_start_ms + rows->options->window_ms;
+    report->window_end_ms = report->window_start_ms + rows->window->width_ms;
     report->subject = subject;
     report->statistic = statistic;
     report->value = value;
     report->count = count;
+    report->judged = true;
     if (rows->window->revision)
         snprintf(report->detail, sizeof report->detail, "{\"revision\": %d}", rows->window->revision);
     return report;
 }
 
-static struct report *model_row(struct rows *rows, enum report_kind kind, size_t m, const char *statistic, double value, int64_t count)
+struct report *row_add_model(struct rows *rows, enum report_kind kind, size_t m, const char *statistic, double value, int64_t count)
 {
-    struct report *report = row(rows, kind, "score", statistic, value, count);
-    report->model_id = rows->options->models[m].id;
+    struct report *report = row_add(rows, kind, "score", statistic, value, count);
+    report->model_id = sketch_model_of(rows->window->shape, m).id;
     return report;
 }
 
-/* Adds members to the detail's object; left out as a whole if they do not fit. */
-static void detail(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void detail(struct report *report, const char *format, ...)
+static void add_members(struct report *report, const char *members)
+{
+    size_t used = strlen(report->detail), start = used ? used - 1 : 0; /* in place of the closing brace */
+    struct text_buffer text;
+    text_init(&text, report->detail + start, sizeof report->detail - start);
+    text_add(&text, "%s%s}", used ? ", " : "{", members);
+    if (text.full)
+        strcpy(report->detail + start, used ? "}" : "");
+}
+
+void row_detail(struct report *report, const char *format, ...)
 {
     char members[sizeof report->detail];
     va_list args;
     va_start(args, format);
     vsnprintf(members, sizeof members, format, args); /* one that is cut does not fit below either */
     va_end(args);
-    size_t used = strlen(report->detail), start = used ? used - 1 : 0; /* in place of the closing brace */
+    add_members(report, members);
+}
+
+void row_detail_text(struct report *report, const char *name, const char *value, size_t size)
+{
+    char copy[SKETCH_MODEL_ID_MAX + 1], members[sizeof report->detail];
     struct text_buffer text;
-    text_init(&text, report->detail + start, sizeof report->detail - start);
-    text_add(&text, "%s%s}", used ? ", " : "{", members);
-    if (text.full && used)
-        strcpy(report->detail + start, "}");
+    snprintf(copy, sizeof copy, "%.*s", (int)(size < sizeof copy ? size : sizeof copy - 1), value);
+    text_init(&text, members, sizeof members);
+    text_add(&text, "\"%s\": ", name);
+    text_add_json_string(&text, copy);
+    if (!text.full)
+        add_members(report, members);
 }
 
-static void judge(struct report *report, double psi, int64_t observed, int64_t expected)
+void row_judge(struct report *report, const struct statistic *statistic)
 {
-    report->severity = drift_severity(psi, observed, expected);
-    report->threshold = drift_threshold(report->severity);
-    if (observed < DRIFT_SAMPLES_MIN || expected < DRIFT_SAMPLES_MIN)
-        detail(report, "\"judged\": false, \"samples\": %lld, \"baseline_samples\": %lld, \"samples_min\": %d", (long long)observed,
-               (long long)expected, DRIFT_SAMPLES_MIN);
+    report->p_value = statistic->p_value;
+    report->threshold = statistic->threshold;
+    report->severity = statistic->severity;
+    report->judged = statistic->judged;
+    if (!isnan(statistic->effect) && (isnan(statistic->value) || statistic->effect < statistic->value || statistic->effect > statistic->value))
+        row_detail(report, "\"effect\": %.9g", statistic->effect);
+    if (!statistic->judged)
+        row_detail(report, "\"judged\": false");
 }
 
-static void set_drift(struct rows *rows, size_t i, double psi)
-{
-    if (rows->window->drift)
-        rows->window->drift[i] = psi;
-}
+/* ---- predictions ---- */
 
-/* Drift */
-
-static void feature_psi(struct rows *rows, size_t f, const struct sketch_feature_counts *counts, int64_t there)
-{
-    const struct baseline_column *reference = &rows->options->baseline->features[f];
-    const int64_t *expected;
-    size_t bins = sketch_shape_bins(rows->window->shape, f, &expected);
-    double psi = drift_psi(counts->bins, expected, bins);
-    const char *name = rows->options->features[f];
-    judge(row(rows, REPORT_DRIFT, name, "psi", psi, there), psi, there, reference->count);
-    row(rows, REPORT_DRIFT, name, "out_of_range_share", (double)(counts->below + counts->above) / (double)there, there);
-    set_drift(rows, f, psi);
-}
-
-static void feature_missing(struct rows *rows, size_t f, const struct sketch_feature_counts *counts, int64_t there)
-{
-    int64_t events = rows->window->cell->events;
-    double rate = (double)counts->missing / (double)events;
-    struct report *report = row(rows, REPORT_DRIFT, rows->options->features[f], "missing_rate", rate, events);
-    if (!rows->options->baseline)
-        return;
-    const struct baseline_column *reference = &rows->options->baseline->features[f];
-    int64_t expected[] = {reference->missing, reference->count}, observed[] = {counts->missing, there};
-    int64_t all = reference->missing + reference->count;
-    double psi = drift_psi(observed, expected, 2);
-    detail(report, "\"baseline\": %.9g, \"psi\": %.9g", all ? (double)reference->missing / (double)all : 0, psi);
-    judge(report, psi, events, all);
-}
-
-static void feature_rows(struct rows *rows)
-{
-    const struct window_rows *w = rows->window;
-    for (size_t f = 0; f < rows->options->feature_count; f++) {
-        const struct sketch_feature_counts *counts = sketch_feature(w->shape, w->cell, f);
-        int64_t there = w->cell->events - counts->missing;
-        set_drift(rows, f, NAN);
-        if (there > 0 && rows->options->baseline)
-            feature_psi(rows, f, counts, there);
-        if (w->cell->events > 0)
-            feature_missing(rows, f, counts, there);
-        if (there > 0)
-            row(rows, REPORT_DRIFT, rows->options->features[f], "mean", sketch_feature_mean(w->shape, w->cell, f), there);
-    }
-}
-
-static void score_psi(struct rows *rows, size_t m, int64_t scores)
+/* The baseline speaks of one model's scores. */
+static bool is_baselines(const struct rows *rows, size_t m)
 {
     const struct baseline *baseline = rows->options->baseline;
-    const int64_t *expected;
-    size_t bins = sketch_shape_bins(rows->window->shape, rows->options->feature_count, &expected);
-    double psi = drift_psi(sketch_model(rows->window->shape, rows->window->cell, m)->bins, expected, bins);
-    struct report *report = model_row(rows, REPORT_DRIFT, m, "psi", psi, scores);
-    set_drift(rows, rows->options->feature_count + m, psi);
-    if (baseline->model_id && !strcmp(baseline->model_id, rows->options->models[m].id)) {
-        judge(report, psi, scores, baseline->score.count);
-        return;
-    }
-    char text[160];
-    struct text_buffer id;
-    text_init(&id, text, sizeof text);
-    text_add_json_string(&id, baseline->model_id ? baseline->model_id : "");
-    detail(report, "\"judged\": false, \"baseline_model\": %s", baseline->model_id && !id.full ? text : "null");
+    return baseline && baseline->has_score && baseline->model_id && !strcmp(baseline->model_id, sketch_model_of(rows->window->shape, m).id);
 }
-
-static void score_drift_rows(struct rows *rows)
-{
-    for (size_t m = 0; m < rows->options->model_count; m++) {
-        int64_t scores = sketch_score_count(rows->window->shape, rows->window->cell, m);
-        set_drift(rows, rows->options->feature_count + m, NAN);
-        if (scores > 0 && rows->options->baseline && rows->options->baseline->has_score)
-            score_psi(rows, m, scores);
-    }
-}
-
-/* Predictions */
 
 static void distribution_rows(struct rows *rows, size_t m, int64_t scores)
 {
     const struct sketch_shape *shape = rows->window->shape;
     const struct sketch_cell *cell = rows->window->cell;
-    model_row(rows, REPORT_PREDICTION, m, "mean", sketch_score_mean(shape, cell, m), scores);
-    model_row(rows, REPORT_PREDICTION, m, "p50", sketch_score_quantile(shape, cell, m, 0.5), scores);
-    model_row(rows, REPORT_PREDICTION, m, "p95", sketch_score_quantile(shape, cell, m, 0.95), scores);
-    model_row(rows, REPORT_PREDICTION, m, "p99", sketch_score_quantile(shape, cell, m, 0.99), scores);
+    row_add_model(rows, REPORT_PREDICTION, m, "mean", sketch_score_mean(shape, cell, m), scores);
+    row_add_model(rows, REPORT_PREDICTION, m, "p50", sketch_score_quantile(shape, cell, m, 0.5), scores);
+    row_add_model(rows, REPORT_PREDICTION, m, "p95", sketch_score_quantile(shape, cell, m, 0.95), scores);
+    row_add_model(rows, REPORT_PREDICTION, m, "p99", sketch_score_quantile(shape, cell, m, 0.99), scores);
 }
 
-static void decision_rows(struct rows *rows, size_t m, const int64_t *decisions, int64_t n)
+static void positive_row(struct rows *rows, size_t m, const int64_t *decisions, int64_t n)
+{
+    int64_t positives = n - decisions[DECISION_APPROVE];
+    struct report *report = row_add_model(rows, REPORT_PREDICTION, m, "positive_share", (double)positives / (double)n, n);
+    if (!is_baselines(rows, m))
+        return;
+    int64_t expected[DECISION_COUNT], all = 0;
+    baseline_expected_decisions(&rows->options->baseline->outcome, rows->hours, expected);
+    for (size_t d = 0; d < DECISION_COUNT; d++)
+        all += expected[d];
+    if (!all)
+        return;
+    struct statistic share = statistic_positive_share(positives, n, all - expected[DECISION_APPROVE], all, NULL);
+    row_detail(report, "\"baseline\": %.9g", (double)(all - expected[DECISION_APPROVE]) / (double)all);
+    row_judge(report, &share);
+}
+
+static void decision_rows(struct rows *rows, size_t m, const struct sketch_model_counts *counts, int64_t scores, int64_t n)
 {
     static const char *const shares[DECISION_COUNT] = {"share_approve", "share_review", "share_decline"};
     for (size_t d = 0; d < DECISION_COUNT; d++)
-        model_row(rows, REPORT_PREDICTION, m, shares[d], (double)decisions[d] / (double)n, n);
-    model_row(rows, REPORT_PREDICTION, m, "positive_share", (double)(n - decisions[DECISION_APPROVE]) / (double)n, n);
+        row_add_model(rows, REPORT_PREDICTION, m, shares[d], (double)counts->decisions[d] / (double)n, n);
+    positive_row(rows, m, counts->decisions, n);
+    if (scores == 0)
+        return;
+    struct statistic uncertain = statistic_uncertain_share(counts->uncertain, scores, NULL);
+    row_judge(row_add_model(rows, REPORT_PREDICTION, m, "uncertain_share", uncertain.value, scores), &uncertain);
 }
 
 static void prediction_rows(struct rows *rows)
 {
     const struct window_rows *w = rows->window;
-    for (size_t m = 0; m < rows->options->model_count; m++) {
+    for (size_t m = 0; m < sketch_models(w->shape); m++) {
         const struct sketch_model_counts *counts = sketch_model(w->shape, w->cell, m);
         int64_t scores = sketch_score_count(w->shape, w->cell, m), decided = scores + counts->invalid;
-        model_row(rows, REPORT_PREDICTION, m, "count", (double)decided, decided);
+        row_add_model(rows, REPORT_PREDICTION, m, "count", (double)decided, decided);
         if (scores > 0)
             distribution_rows(rows, m, scores);
         if (decided > 0)
-            decision_rows(rows, m, counts->decisions, decided);
-        model_row(rows, REPORT_PREDICTION, m, "invalid", (double)counts->invalid, decided);
-        model_row(rows, REPORT_PREDICTION, m, "shed", (double)counts->shed, decided + counts->shed);
+            decision_rows(rows, m, counts, scores, decided);
+        row_add_model(rows, REPORT_PREDICTION, m, "invalid", (double)counts->invalid, decided);
+        row_add_model(rows, REPORT_PREDICTION, m, "shed", (double)counts->shed, decided + counts->shed);
     }
 }
 
-/* Freshness and quality */
+/* ---- freshness and latency ---- */
+
+static void schema_row(struct rows *rows)
+{
+    const struct sketch_values *ids = &rows->window->cell->values[rows->options->segment_count];
+    struct report *report = row_add(rows, REPORT_FRESHNESS, rows->window->topic, "schema_ids", (double)ids->count, rows->window->cell->events);
+    for (size_t i = 0; i < ids->count; i++)
+        row_detail(report, "\"%.*s\": %" PRId64, ids->of[i].size, ids->of[i].text, ids->of[i].count);
+}
 
 static void freshness_rows(struct rows *rows)
 {
     const struct window_rows *w = rows->window;
-    int64_t end = w->cell->window_start_ms + rows->options->window_ms;
+    int64_t end = w->cell->window_start_ms + w->width_ms;
     for (size_t i = 0; i < rows->options->field_count; i++) {
         double age = freshness_age_seconds(end, w->last_seen_ms[i], w->first_ms);
-        struct report *report = row(rows, REPORT_FRESHNESS, rows->options->fields[i], "age_seconds", age, w->cell->events);
+        struct report *report = row_add(rows, REPORT_FRESHNESS, rows->options->fields[i], "age_seconds", age, w->cell->events);
         if (w->last_seen_ms[i] == TIME_UNKNOWN)
-            detail(report, "\"seen\": false");
+            row_detail(report, "\"seen\": false");
+    }
+    schema_row(rows);
+}
+
+static void latency_rows(struct rows *rows)
+{
+    static const struct {
+        const char *name;
+        double q;
+    } quantiles[] = {{"p50_seconds", 0.5}, {"p95_seconds", 0.95}, {"p99_seconds", 0.99}};
+    const int64_t *bins = sketch_latencies(rows->window->shape, rows->window->cell);
+    int64_t n = 0;
+    for (size_t i = 0; i < LATENCY_BINS; i++)
+        n += bins[i];
+    for (size_t i = 0; n && i < sizeof quantiles / sizeof *quantiles; i++)
+        row_add(rows, REPORT_LATENCY, rows->window->topic, quantiles[i].name, latency_quantile(bins, quantiles[i].q) / 1000, n);
+}
+
+/* ---- quality ---- */
+
+static const char *const reject_rows[REJECT_REASON_COUNT] = {
+    [REJECT_NOT_AVRO] = "rejects_not_avro", [REJECT_UNKNOWN_SCHEMA] = "rejects_unknown_schema",
+    [REJECT_DECODE_ERROR] = "rejects_decode_error", [REJECT_TRAILING_BYTES] = "rejects_trailing_bytes",
+    [REJECT_TOO_LARGE] = "rejects_too_large", [REJECT_MISSING_FIELD] = "rejects_missing_field",
+    [REJECT_NULL_FIELD] = "rejects_null_field", [REJECT_TYPE] = "rejects_type", [REJECT_RANGE] = "rejects_range",
+    [REJECT_RULE] = "rejects_rule", [REJECT_STALE] = "rejects_stale", [REJECT_FUTURE] = "rejects_future",
+    [REJECT_DUPLICATE] = "rejects_duplicate", [REJECT_OUTPUT_TOO_LARGE] = "rejects_output_too_large"};
+static const char *const fallback_rows[SKETCH_FALLBACKS_MAX] = {"fallbacks_circuit_open", "fallbacks_invalid_output", "fallbacks_2", "fallbacks_3",
+    "fallbacks_4", "fallbacks_5", "fallbacks_6", "fallbacks_7"};
+
+static void rate_row(struct rows *rows, int64_t records)
+{
+    const struct sketch_cell *cell = rows->window->cell;
+    struct report *report = row_add(rows, REPORT_QUALITY, rows->window->topic, "events", (double)cell->events, records);
+    if (!rows->options->baseline)
+        return;
+    double expected = baseline_expected_events(rows->options->baseline, cell->window_start_ms, cell->window_start_ms + rows->window->width_ms);
+    struct statistic rate = statistic_rate(cell->events, expected, NULL);
+    if (isnan(rate.value))
+        return;
+    report = row_add(rows, REPORT_QUALITY, rows->window->topic, "rate", rate.value, cell->events);
+    row_detail(report, "\"expected\": %.9g", expected);
+    row_judge(report, &rate);
+}
+
+static void reject_share_row(struct rows *rows, int64_t rejects, int64_t records)
+{
+    if (!records)
+        return;
+    struct report *report = row_add(rows, REPORT_QUALITY, rows->window->topic, "reject_share", (double)rejects / (double)records, records);
+    const struct baseline *baseline = rows->options->baseline;
+    if (!baseline || baseline->records <= 0)
+        return;
+    struct statistic share = statistic_reject_share(rejects, records, baseline->records - baseline->events, baseline->records, NULL);
+    row_judge(report, &share);
+}
+
+static void field_reject_rows(struct rows *rows, int64_t records)
+{
+    for (size_t i = 0; i < rows->options->field_count; i++) {
+        const int64_t *rejects = sketch_field_rejects(rows->window->shape, rows->window->cell, i);
+        for (size_t reason = REJECT_NONE + 1; reason < REJECT_REASON_COUNT; reason++)
+            if (rejects[reason])
+                row_add(rows, REPORT_QUALITY, rows->options->fields[i], reject_rows[reason], (double)rejects[reason], records);
+    }
+}
+
+static void loss_rows(struct rows *rows, int64_t records)
+{
+    const struct window_losses *l = rows->window->losses;
+    if (!l)
+        return;
+    const struct {
+        const char *name;
+        int64_t n;
+    } losses[] = {{"beyond", l->beyond}, {"offset_gaps", l->gaps}, {"missed", l->missed}, {"repeated", l->repeated}, {"unlike", l->unlike}};
+    for (size_t i = 0; i < sizeof losses / sizeof *losses; i++) {
+        struct report *report = row_add(rows, REPORT_QUALITY, rows->window->topic, losses[i].name, (double)losses[i].n, records);
+        report->severity = losses[i].n ? SEVERITY_WARNING : SEVERITY_OK;
     }
 }
 
 static void quality_rows(struct rows *rows)
 {
-    static const char *const names[REJECT_REASON_COUNT] = {
-        [REJECT_NOT_AVRO] = "rejects_not_avro", [REJECT_UNKNOWN_SCHEMA] = "rejects_unknown_schema",
-        [REJECT_DECODE_ERROR] = "rejects_decode_error", [REJECT_TRAILING_BYTES] = "rejects_trailing_bytes",
-        [REJECT_TOO_LARGE] = "rejects_too_large", [REJECT_MISSING_FIELD] = "rejects_missing_field",
-        [REJECT_NULL_FIELD] = "rejects_null_field", [REJECT_TYPE] = "rejects_type", [REJECT_RANGE] = "rejects_range",
-        [REJECT_RULE] = "rejects_rule", [REJECT_STALE] = "rejects_stale", [REJECT_FUTURE] = "rejects_future",
-        [REJECT_DUPLICATE] = "rejects_duplicate", [REJECT_OUTPUT_TOO_LARGE] = "rejects_output_too_large"};
     const struct sketch_cell *cell = rows->window->cell;
     const char *topic = rows->window->topic;
+    const int64_t *fallbacks = sketch_fallbacks(rows->window->shape, cell);
     int64_t records = sketch_cell_records(cell);
-    row(rows, REPORT_QUALITY, topic, "records", (double)records, records);
-    row(rows, REPORT_QUALITY, topic, "late", (double)cell->late, records);
-    row(rows, REPORT_QUALITY, topic, "incomplete_windows", (double)cell->incomplete, records);
-    row(rows, REPORT_QUALITY, topic, "rejects", (double)(records - cell->events), records);
+    row_add(rows, REPORT_QUALITY, topic, "records", (double)records, records);
+    rate_row(rows, records);
+    row_add(rows, REPORT_QUALITY, topic, "late", (double)cell->overdue, records);
+    row_add(rows, REPORT_QUALITY, topic, "incomplete_windows", (double)cell->incomplete, records);
+    row_add(rows, REPORT_QUALITY, topic, "rejects", (double)(records - cell->events), records);
+    reject_share_row(rows, records - cell->events, records);
     for (size_t i = REJECT_NONE + 1; i < REJECT_REASON_COUNT; i++)
-        row(rows, REPORT_QUALITY, topic, names[i], (double)cell->rejects[i], records);
-    row(rows, REPORT_QUALITY, topic, "beyond", (double)rows->window->beyond, records);
+        row_add(rows, REPORT_QUALITY, topic, reject_rows[i], (double)cell->rejects[i], records);
+    for (size_t i = 0; i < SKETCH_FALLBACKS_MAX; i++)
+        if (fallbacks[i])
+            row_add(rows, REPORT_QUALITY, topic, fallback_rows[i], (double)fallbacks[i], records);
+    field_reject_rows(rows, records);
+    loss_rows(rows, records);
 }
 
 void window_rows_write(const struct window_rows *window, struct report_list *reports)
 {
     struct rows rows = {.window = window, .options = sketch_shape_of(window->shape), .reports = reports};
-    feature_rows(&rows);
-    score_drift_rows(&rows);
+    if (baseline_hours_of(window->cell->window_start_ms, window->cell->window_start_ms + window->width_ms, &rows.hour_set))
+        rows.hours = &rows.hour_set;
+    drift_rows_write(&rows);
     prediction_rows(&rows);
     freshness_rows(&rows);
+    latency_rows(&rows);
     quality_rows(&rows);
 }

@@ -46,7 +46,7 @@ static void histogram_merge(struct histogram *into, const struct histogram *from
 int metrics_init(struct metrics *metrics, const struct sketch_shape *shape)
 {
     const struct sketch_shape_options *o = sketch_shape_of(shape);
-    size_t models = o->model_count ? o->model_count : 1;
+    size_t models = sketch_models_max(shape) ? sketch_models_max(shape) : 1;
     *metrics = (struct metrics){.shape = shape};
     metrics->feature_missing = calloc(o->feature_count ? o->feature_count : 1, sizeof(int64_t));
     metrics->decisions = calloc(models * DECISION_COUNT, sizeof(int64_t));
@@ -82,7 +82,7 @@ static void add_cell(struct metrics *metrics, const struct sketch_cell *cell)
         metrics->dead_letters[i] += cell->rejects[i];
     for (size_t f = 0; f < o->feature_count; f++)
         metrics->feature_missing[f] += sketch_feature(metrics->shape, cell, f)->missing;
-    for (size_t m = 0; m < o->model_count; m++) {
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++) {
         const struct sketch_model_counts *counts = sketch_model(metrics->shape, cell, m);
         for (size_t d = 0; d < DECISION_COUNT; d++)
             metrics->decisions[m * DECISION_COUNT + d] += counts->decisions[d];
@@ -148,11 +148,12 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     into->beyond += from->beyond;
     add_integers(into->dead_letters, from->dead_letters, REJECT_REASON_COUNT);
     add_integers(into->feature_missing, from->feature_missing, o->feature_count);
-    add_integers(into->decisions, from->decisions, o->model_count * DECISION_COUNT);
-    add_integers(into->invalid, from->invalid, o->model_count);
-    add_integers(into->shed, from->shed, o->model_count);
-    add_integers(into->score_bins, from->score_bins, o->model_count * SCORE_EQUAL_BINS);
-    for (size_t m = 0; m < o->model_count; m++)
+    size_t models = sketch_models_max(into->shape);
+    add_integers(into->decisions, from->decisions, models * DECISION_COUNT);
+    add_integers(into->invalid, from->invalid, models);
+    add_integers(into->shed, from->shed, models);
+    add_integers(into->score_bins, from->score_bins, models * SCORE_EQUAL_BINS);
+    for (size_t m = 0; m < models; m++)
         into->score_sums[m] += from->score_sums[m];
     into->input_bytes += from->input_bytes;
     into->commits += from->commits;
@@ -181,11 +182,12 @@ static void metrics_clear(struct metrics *metrics)
                            .partition_capacity = metrics->partition_capacity};
     *metrics = kept;
     memset(metrics->feature_missing, 0, o->feature_count * sizeof(int64_t));
-    memset(metrics->decisions, 0, o->model_count * DECISION_COUNT * sizeof(int64_t));
-    memset(metrics->invalid, 0, o->model_count * sizeof(int64_t));
-    memset(metrics->shed, 0, o->model_count * sizeof(int64_t));
-    memset(metrics->score_bins, 0, o->model_count * SCORE_EQUAL_BINS * sizeof(int64_t));
-    memset(metrics->score_sums, 0, o->model_count * sizeof(__int128));
+    size_t models = sketch_models_max(metrics->shape);
+    memset(metrics->decisions, 0, models * DECISION_COUNT * sizeof(int64_t));
+    memset(metrics->invalid, 0, models * sizeof(int64_t));
+    memset(metrics->shed, 0, models * sizeof(int64_t));
+    memset(metrics->score_bins, 0, models * SCORE_EQUAL_BINS * sizeof(int64_t));
+    memset(metrics->score_sums, 0, models * sizeof(__int128));
 }
 
 void metrics_copy(struct metrics *to, const struct metrics *from)

@@ -23,6 +23,14 @@ static void gauge(struct text_buffer *text, const char *name, const char *help, 
     plain(text, name, EXPOSITION_GAUGE, help, value);
 }
 
+/* A model that was shadow before it served has two slots. */
+static void model_labels(const struct metrics *metrics, size_t m, struct label labels[2])
+{
+    struct sketch_model model = sketch_model_of(metrics->shape, m);
+    labels[0] = (struct label){"model_version", model.id};
+    labels[1] = (struct label){"role", model.shadow ? "shadow" : "served"};
+}
+
 static int64_t decided(const struct metrics *metrics, size_t m)
 {
     int64_t n = 0;
@@ -33,10 +41,9 @@ static int64_t decided(const struct metrics *metrics, size_t m)
 
 static void expose_flow(const struct metrics *metrics, struct text_buffer *text)
 {
-    const struct sketch_shape_options *o = sketch_shape_of(metrics->shape);
     int64_t served = 0;
-    for (size_t m = 0; m < o->model_count; m++)
-        served += o->models[m].shadow ? 0 : decided(metrics, m);
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++)
+        served += sketch_model_of(metrics->shape, m).shadow ? 0 : decided(metrics, m);
     counter(text, "weir_records_total", "Input records committed: predictions and dead letters.", metrics->records + metrics->beyond);
     counter(text, "weir_input_bytes_total", "Bytes of values read from the input topic.", metrics->input_bytes);
     counter(text, "weir_predictions_total", "Served predictions committed.", served);
@@ -52,20 +59,22 @@ static void expose_flow(const struct metrics *metrics, struct text_buffer *text)
 
 static void expose_shadows(const struct metrics *metrics, struct text_buffer *text)
 {
-    const struct sketch_shape_options *o = sketch_shape_of(metrics->shape);
     exposition_family(text, "weir_shadow_predictions_total", EXPOSITION_COUNTER, "Scores of shadow models.");
-    for (size_t m = 0; m < o->model_count; m++)
-        for (size_t d = 0; o->models[m].shadow && d < DECISION_COUNT; d++) {
-            struct label labels[] = {{"model_version", o->models[m].id}, {"outcome", decision_name((enum decision)d)}};
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++)
+        for (size_t d = 0; sketch_model_of(metrics->shape, m).shadow && d < DECISION_COUNT; d++) {
+            struct label labels[] = {{"model_version", sketch_model_of(metrics->shape, m).id}, {"outcome", decision_name((enum decision)d)}};
             exposition_sample_integer(text, "weir_shadow_predictions_total", labels, 2, metrics->decisions[m * DECISION_COUNT + d]);
         }
     exposition_family(text, "weir_shadow_shed_total", EXPOSITION_COUNTER, "Shadow scores given up to protect serving.");
-    for (size_t m = 0; m < o->model_count; m++)
-        if (o->models[m].shadow)
-            exposition_sample_integer(text, "weir_shadow_shed_total", &(struct label){"model_version", o->models[m].id}, 1, metrics->shed[m]);
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++)
+        if (sketch_model_of(metrics->shape, m).shadow)
+            exposition_sample_integer(text, "weir_shadow_shed_total", &(struct label){"model_version", sketch_model_of(metrics->shape, m).id}, 1, metrics->shed[m]);
     exposition_family(text, "weir_invalid_scores_total", EXPOSITION_COUNTER, "Scores that were not a number.");
-    for (size_t m = 0; m < o->model_count; m++)
-        exposition_sample_integer(text, "weir_invalid_scores_total", &(struct label){"model_version", o->models[m].id}, 1, metrics->invalid[m]);
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++) {
+        struct label labels[2];
+        model_labels(metrics, m, labels);
+        exposition_sample_integer(text, "weir_invalid_scores_total", labels, 2, metrics->invalid[m]);
+    }
 }
 
 static void expose_work(const struct metrics *metrics, struct text_buffer *text)
@@ -129,16 +138,17 @@ static void expose_partitions_in_order(const struct metrics *metrics, int64_t no
 
 static void expose_score_values(const struct metrics *metrics, struct text_buffer *text)
 {
-    const struct sketch_shape_options *o = sketch_shape_of(metrics->shape);
     double bounds[SCORE_EQUAL_BINS];
     for (size_t i = 0; i < SCORE_EQUAL_BINS; i++)
         bounds[i] = (double)(i + 1) / SCORE_EQUAL_BINS;
     exposition_family(text, "ml_prediction_value", EXPOSITION_HISTOGRAM, "Scores, of served and shadow models.");
-    for (size_t m = 0; m < o->model_count; m++) {
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++) {
         int64_t buckets[SCORE_EQUAL_BINS + 1] = {0};
         for (size_t i = 0; i < SCORE_EQUAL_BINS; i++)
             buckets[i] = metrics->score_bins[m * SCORE_EQUAL_BINS + i];
-        exposition_histogram(text, "ml_prediction_value", &(struct label){"model_version", o->models[m].id}, 1, bounds, SCORE_EQUAL_BINS,
+        struct label labels[2];
+        model_labels(metrics, m, labels);
+        exposition_histogram(text, "ml_prediction_value", labels, 2, bounds, SCORE_EQUAL_BINS,
                              buckets, ldexp((double)metrics->score_sums[m], -SCORE_SUM_BITS));
     }
 }
@@ -147,9 +157,9 @@ static void expose_models(const struct metrics *metrics, struct text_buffer *tex
 {
     const struct sketch_shape_options *o = sketch_shape_of(metrics->shape);
     exposition_family(text, "ml_predictions_total", EXPOSITION_COUNTER, "Served predictions by model and decision.");
-    for (size_t m = 0; m < o->model_count; m++)
-        for (size_t d = 0; !o->models[m].shadow && d < DECISION_COUNT; d++) {
-            struct label labels[] = {{"model_version", o->models[m].id}, {"outcome", decision_name((enum decision)d)}};
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++)
+        for (size_t d = 0; !sketch_model_of(metrics->shape, m).shadow && d < DECISION_COUNT; d++) {
+            struct label labels[] = {{"model_version", sketch_model_of(metrics->shape, m).id}, {"outcome", decision_name((enum decision)d)}};
             exposition_sample_integer(text, "ml_predictions_total", labels, 2, metrics->decisions[m * DECISION_COUNT + d]);
         }
     exposition_family(text, "ml_prediction_latency_seconds", EXPOSITION_HISTOGRAM, "From the record's read to its prediction's commit.");
@@ -169,9 +179,12 @@ static void expose_drift(const struct metrics *metrics, const double *drift, str
         if (!isnan(drift[f]))
             exposition_sample(text, "ml_drift_score", &(struct label){"feature_name", o->features[f]}, 1, drift[f]);
     exposition_family(text, "weir_score_drift", EXPOSITION_GAUGE, "Population stability index of a model's scores, last closed window.");
-    for (size_t m = 0; drift && m < o->model_count; m++)
-        if (!isnan(drift[o->feature_count + m]))
-            exposition_sample(text, "weir_score_drift", &(struct label){"model_version", o->models[m].id}, 1, drift[o->feature_count + m]);
+    for (size_t m = 0; drift && m < sketch_models(metrics->shape); m++)
+        if (!isnan(drift[o->feature_count + m])) {
+            struct label labels[2];
+            model_labels(metrics, m, labels);
+            exposition_sample(text, "weir_score_drift", labels, 2, drift[o->feature_count + m]);
+        }
 }
 
 static void known_gauge(struct text_buffer *text, const char *name, const char *help, int64_t value)

@@ -14,7 +14,7 @@ struct report *report_add(struct report_list *list)
         list->capacity = capacity;
     }
     struct report *row = &list->rows[list->count++];
-    *row = (struct report){.threshold = NAN, .p_value = NAN};
+    *row = (struct report){.threshold = NAN, .p_value = NAN, .importance = NAN};
     return row;
 }
 

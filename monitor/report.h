@@ -1,5 +1,6 @@
 /* A report: one evaluated statistic, as the monitoring topic carries it (schemas/report.avsc, same order). */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,9 @@ struct report {
     int64_t count;
     enum severity severity;
     char detail[256]; /* JSON object; empty: null */
+    /* Not published: for whoever raises alerts. */
+    bool judged;       /* there were enough values to hold it against a limit */
+    double importance; /* of the feature, a share of all gain; NaN: unknown */
 };
 
 /* Rows in order.  Their texts belong to the aggregate (or the shape) and live as long as it. */
@@ -26,7 +30,7 @@ struct report_list {
     size_t count, capacity;
     struct report *rows;
 };
-struct report *report_add(struct report_list *list); /* a zeroed row, threshold and p_value NaN; memory short aborts */
+struct report *report_add(struct report_list *list); /* a zeroed row, threshold, p_value and importance NaN; memory short aborts */
 void report_list_finish(struct report_list *list);
 
 const char *report_kind_name(enum report_kind kind); /* "DRIFT" ... */

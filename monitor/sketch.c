@@ -77,7 +77,8 @@ const struct sketch_shape *sketch_shape(const struct sketch *sketch)
 
 bool sketch_has_room(const struct sketch *sketch, size_t events)
 {
-    return sketch->most - sketch->count >= events;
+    size_t wanted = events < sketch->most / 2 ? events : sketch->most / 2;
+    return sketch->most - sketch->count >= wanted;
 }
 
 /* Positions */
@@ -162,9 +163,6 @@ static struct sketch_cell *cell_append(struct sketch *sketch, int32_t partition,
 
 static struct sketch_cell *cell_of(struct sketch *sketch, int32_t partition, int64_t window_start_ms)
 {
-    struct sketch_cell *last = sketch->last;
-    if (last && last->window_start_ms == window_start_ms && last->partition == partition)
-        return last;
     size_t slot = slot_of(sketch, partition, window_start_ms);
     if (!sketch->slots[slot]) {
         if (!cell_append(sketch, partition, window_start_ms))
@@ -177,6 +175,9 @@ static struct sketch_cell *cell_of(struct sketch *sketch, int32_t partition, int
 static struct sketch_cell *cell_at(struct sketch *sketch, int32_t partition, int64_t time_ms)
 {
     int64_t t = time_ms < 0 ? 0 : time_ms > TIME_LATEST ? TIME_LATEST : time_ms;
+    struct sketch_cell *last = sketch->last;
+    if (last && last->partition == partition && t >= last->window_start_ms && t - last->window_start_ms < sketch->shape->options.window_ms)
+        return last;
     return cell_of(sketch, partition, t - t % sketch->shape->options.window_ms);
 }
 
@@ -216,11 +217,23 @@ struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event 
     }
     cell->events++;
     cell->late += event->late_ms > 0;
+    cell->overdue += event->late_ms > sketch->shape->options.lateness_ms;
     cell->incomplete += !event->window_complete;
-    sketch_cell_add_row(sketch->shape, cell, event->row);
-    if (event->values)
+    if (event->row)
+        sketch_cell_add_rows(sketch->shape, cell, &event->row, 1);
+    if (event->schema_id >= 0)
+        sketch_cell_add_schema(sketch->shape, cell, event->schema_id);
+    if (event->values) {
         sketch_cell_add_fields(sketch->shape, cell, event->values, event->time_ms);
+        sketch_cell_add_segments(sketch->shape, cell, event->values);
+    }
     return cell;
+}
+
+void sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n)
+{
+    if (cell)
+        sketch_cell_add_rows(sketch->shape, cell, rows, n);
 }
 
 void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision)
@@ -235,15 +248,37 @@ void sketch_add_shed(struct sketch *sketch, struct sketch_cell *cell, size_t m)
         sketch_cell_model(sketch->shape, cell, m)->shed++;
 }
 
-void sketch_add_reject(struct sketch *sketch, int32_t partition, int64_t offset, int64_t time_ms, enum reject_reason reason)
+void sketch_add_fallbacks(struct sketch *sketch, struct sketch_cell *cell, size_t reason, int64_t times)
 {
-    assert(reason > REJECT_NONE && reason < REJECT_REASON_COUNT);
+    assert(reason < SKETCH_FALLBACKS_MAX);
+    if (cell)
+        cell->counts[sketch->shape->fallbacks_at + reason] += times;
+}
+
+void sketch_add_reject(struct sketch *sketch, int32_t partition, int64_t offset, int64_t time_ms, enum reject_reason reason, int field)
+{
+    assert(reason > REJECT_NONE && reason < REJECT_REASON_COUNT && field < (int)sketch->shape->options.field_count);
     sketch_cover(sketch, partition, offset, offset + 1, TIME_UNKNOWN);
     struct sketch_cell *cell = cell_at(sketch, partition, time_ms);
-    if (cell)
-        cell->rejects[reason]++;
-    else
+    if (!cell) {
         position_of(sketch, partition)->beyond++;
+        return;
+    }
+    cell->rejects[reason]++;
+    if (field >= 0)
+        cell->counts[sketch->shape->rejects_at + (size_t)field * REJECT_REASON_COUNT + reason]++;
+}
+
+void sketch_add_latency(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, int64_t ms, int64_t n)
+{
+    struct sketch_cell *cell = stream_time_ms == TIME_UNKNOWN ? NULL : cell_at(sketch, partition, stream_time_ms);
+    if (cell)
+        cell->counts[sketch->shape->latencies_at + latency_bin(ms)] += n;
+}
+
+struct sketch_cell *sketch_cell_open(struct sketch *sketch, int32_t partition, int64_t window_start_ms)
+{
+    return cell_of(sketch, partition, window_start_ms);
 }
 
 /* Drop and merge */
@@ -269,14 +304,6 @@ void sketch_drop(struct sketch *sketch, int32_t partition)
             memmove(sketch->positions + i, sketch->positions + i + 1, (--sketch->position_count - i) * sizeof *sketch->positions);
             break;
         }
-}
-
-int64_t sketch_cell_records(const struct sketch_cell *cell)
-{
-    int64_t n = cell->events;
-    for (size_t i = 0; i < REJECT_REASON_COUNT; i++)
-        n += cell->rejects[i];
-    return n;
 }
 
 void sketch_merge(struct sketch *into, struct sketch *from)

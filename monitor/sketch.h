@@ -9,7 +9,8 @@
  * A rejected record has no trustworthy time: the lane passes the partition's stream time T, and before the first
  * accepted event the record's timestamp.
  *
- * Cost: O(1) an event and feature (five comparisons for 20 bins), no allocation once the cells of a window exist.
+ * Cost: O(1) an event and feature (at most eight comparisons without a branch), no allocation once the cells of a
+ * window exist.
  * Bounded: sketch_cells_max(shape) cells; an event that would need one more is counted as `beyond` of its partition
  * and nowhere else (so it is where memory is short).  A lane that asks sketch_has_room(sketch, n) before a batch of n, and hands on or commits where
  * there is none, never gets there. */
@@ -19,15 +20,23 @@
 #include <stdint.h>
 
 #include "monitor/baseline.h"
+#include "monitor/cardinality.h"
+#include "monitor/sketch_values.h"
 #include "scoring/decision.h"
 #include "scoring/features.h"
 #include "scoring/reject.h"
 #include "scoring/value.h"
 
+
 enum {
     SCORE_EQUAL_BINS = 20, /* (0.05 i, 0.05 (i+1)]: the published histogram; the first has 0 and what is below too */
     SCORE_LOG_BINS = 321,  /* 16 an octave from 2^-20 to 1, and what is below: quantiles within 6.25 % */
-    SKETCH_MODELS_MAX = 64
+    SKETCH_MODELS_MAX = 64,
+    SKETCH_MODELS_SPARE = 8, /* beside those known at the start; one more than all goes to the last, "others" */
+    SKETCH_MODEL_ID_MAX = 249,
+    SKETCH_SEGMENTS_MAX = 40,
+    SKETCH_FALLBACKS_MAX = 8, /* reasons for which a model did not answer */
+    LATENCY_BINS = 177        /* 8 an octave of milliseconds: latency_bin */
 };
 
 struct sketch_model {
@@ -35,26 +44,45 @@ struct sketch_model {
     bool shadow; /* false: its scores are served */
 };
 
+/* An input field whose values are counted: how many different ones, and, where `valued`, how often each. */
+struct sketch_segment {
+    size_t slot; /* of the field */
+    bool valued;
+};
+
 /* What a sketch counts.  All texts and the baseline are borrowed and must outlive every sketch of the shape. */
 struct sketch_shape_options {
-    int64_t window_ms;
+    int64_t window_ms, lateness_ms;
     size_t feature_count;
     const char *const *features;
-    size_t model_count; /* champion first; then fallback, shadows: any order; at most SKETCH_MODELS_MAX */
+    size_t model_count; /* at the start: champion first; then fallback, shadows: any order */
     const struct sketch_model *models;
     size_t field_count; /* input fields by slot */
     const char *const *fields;
+    size_t segment_count;
+    const struct sketch_segment *segments;
     const struct baseline *baseline; /* NULL: none; else with these very features */
     size_t bins;                     /* BASELINE_COARSE (0 too) or BASELINE_FINE */
 };
 
-/* Immutable after creation: lanes and the aggregator share one. */
+/* Immutable after creation but for its models, which can join from any thread: lanes and the aggregator share one. */
 struct sketch_shape;
 struct sketch_shape *sketch_shape_create(const struct sketch_shape_options *options); /* NULL if memory is short */
 void sketch_shape_destroy(struct sketch_shape *shape);
 const struct sketch_shape_options *sketch_shape_of(const struct sketch_shape *shape);
 /* The baseline's bins of feature f, or of the score (f = feature_count): how many, and its counts; 0 bins: none. */
 size_t sketch_shape_bins(const struct sketch_shape *shape, size_t f, const int64_t **expected);
+/* The 20 quantile bins that those of feature f (or the score) unite to: how many there are without ties, and the one
+ * that each bin is part of. */
+size_t sketch_shape_coarse(const struct sketch_shape *shape, size_t f, const uint8_t **coarse_of);
+/* What decides the meaning of a cell's counts, hashed: deltas of one fingerprint can be added. */
+uint64_t sketch_shape_fingerprint(const struct sketch_shape *shape);
+/* Models by slot: those known at the start, then whoever came since.  The slot of an id is found or taken here; where
+ * none is free it is the last one, whose id is "others".  Slots are never given back. */
+size_t sketch_models(const struct sketch_shape *shape); /* slots taken so far */
+size_t sketch_models_max(const struct sketch_shape *shape);
+size_t sketch_model_slot(const struct sketch_shape *shape, const char *id, bool shadow);
+struct sketch_model sketch_model_of(const struct sketch_shape *shape, size_t m);
 size_t sketch_cell_bytes(const struct sketch_shape *shape);
 size_t sketch_cells_max(const struct sketch_shape *shape); /* at most 4096, and 32 MiB where 16 cells do not need more */
 
@@ -64,28 +92,43 @@ struct sketch_cell {
     int64_t window_start_ms;
     int64_t events;     /* scored */
     int64_t late;       /* of them with late_ms > 0 */
+    int64_t overdue;    /* of them later than the lateness */
     int64_t incomplete; /* of them with an incomplete window */
     int64_t rejects[REJECT_REASON_COUNT];
     /* Arrays, by the functions below: */
     __int128 *sums;       /* by feature, then by model: fixed point */
-    int64_t *counts;      /* features, then models */
+    int64_t *counts;      /* features, latencies, fallbacks, rejects by field, segments, then models */
     int64_t *last_seen_ms; /* by field: the largest event time at which it was not null; TIME_UNKNOWN: never */
+    struct cardinality *distinct;   /* by segment */
+    struct sketch_values *values;   /* by segment: those that the baseline does not name; the last of all: schema ids */
 };
 
 struct sketch_feature_counts {
     int64_t missing, below, above; /* below the baseline's least value, above its greatest: also in the bins */
+    int64_t far;                   /* more than SKETCH_FAR_SIGMAS baseline deviations from its mean */
     int64_t bins[];                /* sketch_shape_bins of them; none without a baseline */
 };
 struct sketch_model_counts {
     int64_t decisions[DECISION_COUNT];
     int64_t invalid; /* NaN scores: in no bin */
     int64_t shed;    /* shadow scores that were not computed */
+    int64_t uncertain; /* in [0.4, 0.6] */
     int64_t equal[SCORE_EQUAL_BINS];
     int64_t log[SCORE_LOG_BINS];
     int64_t bins[]; /* of the baseline's score */
 };
+struct sketch_segment_counts {
+    int64_t nulls;
+    int64_t categories[]; /* that the baseline names, then one more for all others: sketch_segment_categories */
+};
+#define SKETCH_FAR_SIGMAS 8
 const struct sketch_feature_counts *sketch_feature(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f);
 const struct sketch_model_counts *sketch_model(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m);
+const struct sketch_segment_counts *sketch_segment_of(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t segment);
+size_t sketch_segment_categories(const struct sketch_shape *shape, size_t segment); /* at least 1 */
+const int64_t *sketch_latencies(const struct sketch_shape *shape, const struct sketch_cell *cell);      /* LATENCY_BINS */
+const int64_t *sketch_fallbacks(const struct sketch_shape *shape, const struct sketch_cell *cell);      /* SKETCH_FALLBACKS_MAX */
+const int64_t *sketch_field_rejects(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t field); /* by reason */
 /* Means over what is there; NaN where nothing is.  A value counts to within 2^-21 (feature, up to 2^60) or 2^-41 (score,
  * held to [0, 1]). */
 double sketch_feature_mean(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f);
@@ -111,24 +154,32 @@ struct sketch *sketch_create(const struct sketch_shape *shape); /* NULL if memor
 void sketch_destroy(struct sketch *sketch);
 void sketch_reset(struct sketch *sketch); /* empty again; its memory is kept */
 const struct sketch_shape *sketch_shape(const struct sketch *sketch);
-bool sketch_has_room(const struct sketch *sketch, size_t events); /* even if every one opens a window */
+bool sketch_has_room(const struct sketch *sketch, size_t events); /* even if every one opens a window; of very many: half of all cells */
 
 /* One scored event. */
 struct sketch_event {
     int32_t partition;
     int64_t offset, time_ms, late_ms;
     bool window_complete;
-    const float *row;           /* feature_count */
+    const float *row;           /* feature_count; NULL: comes with sketch_add_rows */
+    int32_t schema_id;          /* of its writer; -1: none */
     const struct value *values; /* by slot, field_count; NULL: not looked at */
 };
 /* Folds it and advances the partition's position (T = time_ms + late_ms).  Returns its cell, to which the scores of
  * the same event go (NULL: beyond; then they are not counted either).  The cell lives until reset. */
 struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event *event);
+/* Rows of n events that have this cell, at once: several searches go side by side. */
+void sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n);
 /* A score of model m for the event whose cell this is (NULL is taken and does nothing). */
 void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision);
 void sketch_add_shed(struct sketch *sketch, struct sketch_cell *cell, size_t m);
-/* A dead letter.  time_ms: see above; held to the years 1970..9999. */
-void sketch_add_reject(struct sketch *sketch, int32_t partition, int64_t offset, int64_t time_ms, enum reject_reason reason);
+/* A model did not answer; reason: of the chain (enum fallback_reason). */
+void sketch_add_fallbacks(struct sketch *sketch, struct sketch_cell *cell, size_t reason, int64_t times);
+/* A dead letter.  time_ms: see above; held to the years 1970..9999.  field: its slot, or -1. */
+void sketch_add_reject(struct sketch *sketch, int32_t partition, int64_t offset, int64_t time_ms, enum reject_reason reason, int field);
+/* n events of the partition became visible `ms` after their record's timestamp.  Counted in the window of the stream
+ * time; health of the process, no function of the log. */
+void sketch_add_latency(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, int64_t ms, int64_t n);
 /* The offsets [from, to) that the delta covers in a partition, and T: what the lane commits.  Widens what events and
  * rejects have said themselves (they know of no records that only the log has: transaction markers). */
 void sketch_cover(struct sketch *sketch, int32_t partition, int64_t from, int64_t to, int64_t stream_time_ms);
@@ -144,7 +195,17 @@ const struct sketch_cell *sketch_cell(struct sketch *sketch, size_t i); /* puts 
 size_t sketch_position_count(const struct sketch *sketch);
 const struct sketch_position *sketch_position(struct sketch *sketch, size_t i);
 
+/* The cell of a window, made if need be, for whoever reads deltas; NULL: no room. */
+struct sketch_cell *sketch_cell_open(struct sketch *sketch, int32_t partition, int64_t window_start_ms);
+
 /* A cell on its own, for whoever keeps windows: the aggregate. */
 struct sketch_cell *sketch_cell_create(const struct sketch_shape *shape, int32_t partition, int64_t window_start_ms);
 void sketch_cell_destroy(struct sketch_cell *cell);
 void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *into, const struct sketch_cell *from);
+void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cell); /* all but partition and window */
+/* Where a model's counts begin in cell->counts, and how many there are; models begin where the head ends. */
+size_t sketch_head_counts(const struct sketch_shape *shape);
+size_t sketch_model_counts_size(const struct sketch_shape *shape);
+/* Quantile of a latency histogram in milliseconds, linear within its bin; NaN if it is empty. */
+double latency_quantile(const int64_t *bins, double q);
+size_t latency_bin(int64_t ms);

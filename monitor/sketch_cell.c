@@ -1,104 +1,36 @@
-/* One cell of a sketch: which counts it has, how a value gets into them, what can be read off.
+/* One cell of a sketch: how a value gets into its counts, how two are added.
  *
  * Everything is an integer, so addition is exact and the order of events cannot show.  A sum is kept in fixed
  * point: llrint(x * 2^20) for a feature, 2^40 for a score, in 128 bits; a feature beyond 2^60 counts as 2^60 in its
- * mean (and in its own bin all the same). */
+ * mean (and in its own bin all the same).
+ *
+ * Rows come in blocks of eight: the eight searches of a column have no branch and do not wait for one another. */
 #include "monitor/sketch_shape.h"
 
 #include <assert.h>
 #include <float.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Shape */
-
-static void cut_column(struct sketch_shape *shape, size_t column, const struct baseline_column *reference)
-{
-    float edges[BASELINE_FINE];
-    size_t bins = baseline_cut(reference, shape->options.bins, edges, shape->expected + column * shape->options.bins);
-    memcpy(shape->edges + column * shape->span, edges, (bins - 1) * sizeof *edges);
-    shape->bin_counts[column] = bins;
-}
-
-static void cut_baseline(struct sketch_shape *shape, const struct baseline *baseline)
-{
-    for (size_t f = 0; f < baseline->count; f++) {
-        cut_column(shape, f, &baseline->features[f]);
-        bool any = baseline->features[f].count > 0;
-        shape->least[f] = any ? (float)baseline->features[f].min : -INFINITY;
-        shape->greatest[f] = any ? (float)baseline->features[f].max : INFINITY;
-    }
-    if (baseline->has_score)
-        cut_column(shape, baseline->count, &baseline->score);
-}
-
-struct sketch_shape *sketch_shape_create(const struct sketch_shape_options *options)
-{
-    assert(options->window_ms > 0 && options->model_count <= SKETCH_MODELS_MAX);
-    assert(!options->baseline || options->baseline->count == options->feature_count);
-    assert(options->bins == 0 || options->bins == BASELINE_COARSE || options->bins == BASELINE_FINE);
-    struct sketch_shape *shape = calloc(1, sizeof *shape);
-    if (!shape)
-        return NULL;
-    shape->options = *options;
-    size_t bins = shape->options.bins = options->bins ? options->bins : BASELINE_COARSE;
-    size_t columns = options->feature_count + 1;
-    shape->span = bins == BASELINE_COARSE ? 32 : 256;
-    size_t kept = options->baseline ? bins : 0;
-    shape->feature_stride = sizeof(struct sketch_feature_counts) / sizeof(int64_t) + kept;
-    shape->model_stride = sizeof(struct sketch_model_counts) / sizeof(int64_t) + kept;
-    shape->counts = options->feature_count * shape->feature_stride + options->model_count * shape->model_stride;
-    shape->edges = calloc(columns * shape->span, sizeof *shape->edges);
-    shape->bin_counts = calloc(columns, sizeof *shape->bin_counts);
-    shape->expected = calloc(columns * bins, sizeof *shape->expected);
-    shape->least = calloc(columns, sizeof *shape->least);
-    shape->greatest = calloc(columns, sizeof *shape->greatest);
-    if (!shape->edges || !shape->bin_counts || !shape->expected || !shape->least || !shape->greatest) {
-        sketch_shape_destroy(shape);
-        return NULL;
-    }
-    for (size_t i = 0; i < columns * shape->span; i++)
-        shape->edges[i] = INFINITY;
-    if (options->baseline)
-        cut_baseline(shape, options->baseline);
-    return shape;
-}
-
-void sketch_shape_destroy(struct sketch_shape *shape)
-{
-    if (!shape)
-        return;
-    free(shape->edges);
-    free(shape->bin_counts);
-    free(shape->expected);
-    free(shape->least);
-    free(shape->greatest);
-    free(shape);
-}
-
-const struct sketch_shape_options *sketch_shape_of(const struct sketch_shape *shape)
-{
-    return &shape->options;
-}
-
-size_t sketch_shape_bins(const struct sketch_shape *shape, size_t f, const int64_t **expected)
-{
-    assert(f <= shape->options.feature_count);
-    if (expected)
-        *expected = shape->expected + f * shape->options.bins;
-    return shape->bin_counts[f];
-}
+enum { BLOCK = 8, NUMBER_TEXT = 32 };
 
 static size_t sums_of(const struct sketch_shape *shape)
 {
-    return shape->options.feature_count + shape->options.model_count;
+    return shape->options.feature_count + shape->models_max;
+}
+
+static size_t head_bytes(void)
+{
+    return (sizeof(struct sketch_cell) + 15) / 16 * 16;
 }
 
 size_t sketch_cell_bytes(const struct sketch_shape *shape)
 {
-    return sizeof(struct sketch_cell) + sums_of(shape) * sizeof(__int128) +
-           (shape->counts + shape->options.field_count) * sizeof(int64_t) + 16;
+    const struct sketch_shape_options *o = &shape->options;
+    return head_bytes() + sums_of(shape) * sizeof(__int128) + (shape->counts + o->field_count) * sizeof(int64_t) +
+           o->segment_count * sizeof(struct cardinality) + (o->segment_count + 1) * sizeof(struct sketch_values);
 }
 
 size_t sketch_cells_max(const struct sketch_shape *shape)
@@ -107,18 +39,18 @@ size_t sketch_cells_max(const struct sketch_shape *shape)
     return fit < 16 ? 16 : fit > 4096 ? 4096 : fit;
 }
 
-/* Cells */
-
 struct sketch_cell *sketch_cell_create(const struct sketch_shape *shape, int32_t partition, int64_t window_start_ms)
 {
-    size_t head = (sizeof(struct sketch_cell) + 15) / 16 * 16;
+    const struct sketch_shape_options *o = &shape->options;
     struct sketch_cell *cell = malloc(sketch_cell_bytes(shape));
     if (!cell)
         return NULL;
     *cell = (struct sketch_cell){.partition = partition, .window_start_ms = window_start_ms};
-    cell->sums = (void *)((char *)cell + head);
+    cell->sums = (void *)((char *)cell + head_bytes());
     cell->counts = (void *)(cell->sums + sums_of(shape));
     cell->last_seen_ms = cell->counts + shape->counts;
+    cell->values = (void *)(cell->last_seen_ms + o->field_count);
+    cell->distinct = (void *)(cell->values + o->segment_count + 1);
     sketch_cell_clear(shape, cell);
     return cell;
 }
@@ -130,18 +62,24 @@ void sketch_cell_destroy(struct sketch_cell *cell)
 
 void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cell)
 {
-    cell->events = cell->late = cell->incomplete = 0;
+    const struct sketch_shape_options *o = &shape->options;
+    cell->events = cell->late = cell->overdue = cell->incomplete = 0;
     memset(cell->rejects, 0, sizeof cell->rejects);
     memset(cell->sums, 0, sums_of(shape) * sizeof *cell->sums);
     memset(cell->counts, 0, shape->counts * sizeof *cell->counts);
-    for (size_t i = 0; i < shape->options.field_count; i++)
+    for (size_t i = 0; i < o->field_count; i++)
         cell->last_seen_ms[i] = TIME_UNKNOWN;
+    memset(cell->distinct, 0, o->segment_count * sizeof *cell->distinct);
+    for (size_t i = 0; i <= o->segment_count; i++)
+        cell->values[i].count = 0;
 }
 
 void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *into, const struct sketch_cell *from)
 {
+    const struct sketch_shape_options *o = &shape->options;
     into->events += from->events;
     into->late += from->late;
+    into->overdue += from->overdue;
     into->incomplete += from->incomplete;
     for (size_t i = 0; i < REJECT_REASON_COUNT; i++)
         into->rejects[i] += from->rejects[i];
@@ -149,23 +87,21 @@ void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *int
         into->sums[i] += from->sums[i];
     for (size_t i = 0; i < shape->counts; i++)
         into->counts[i] += from->counts[i];
-    for (size_t i = 0; i < shape->options.field_count; i++)
+    for (size_t i = 0; i < o->field_count; i++)
         if (from->last_seen_ms[i] > into->last_seen_ms[i])
             into->last_seen_ms[i] = from->last_seen_ms[i];
+    for (size_t i = 0; i < o->segment_count; i++)
+        cardinality_merge(&into->distinct[i], &from->distinct[i]);
+    for (size_t i = 0; i <= o->segment_count; i++)
+        sketch_values_merge(&into->values[i], &from->values[i]);
 }
+
+/* ---- rows ---- */
 
 static struct sketch_feature_counts *feature_counts(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f)
 {
     return (void *)(cell->counts + f * shape->feature_stride);
 }
-
-struct sketch_model_counts *sketch_cell_model(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m)
-{
-    assert(m < shape->options.model_count);
-    return (void *)(cell->counts + shape->options.feature_count * shape->feature_stride + m * shape->model_stride);
-}
-
-/* What goes in */
 
 static __int128 fixed_point(float x)
 {
@@ -176,24 +112,93 @@ static __int128 fixed_point(float x)
     return (__int128)(scaled > limit ? limit : scaled < -limit ? -limit : scaled); /* whole already: above 2^53 */
 }
 
-void sketch_cell_add_row(const struct sketch_shape *shape, struct sketch_cell *cell, const float *row)
+static void add_value(const struct sketch_shape *shape, struct sketch_cell *cell, size_t f, float value)
 {
-    for (size_t f = 0; f < shape->options.feature_count; f++) {
-        struct sketch_feature_counts *counts = feature_counts(shape, cell, f);
-        float x = row[f];
-        if (isnan(x)) {
-            counts->missing++;
-            continue;
-        }
-        x = x > FLT_MAX ? FLT_MAX : x < -FLT_MAX ? -FLT_MAX : x;
-        cell->sums[f] += fixed_point(x);
-        if (shape->bin_counts[f]) {
-            counts->bins[sketch_bin(shape, f, x)]++;
-            counts->below += x < shape->least[f];
-            counts->above += x > shape->greatest[f];
-        }
+    struct sketch_feature_counts *counts = feature_counts(shape, cell, f);
+    const struct sketch_column *column = &shape->columns[f];
+    if (isnan(value)) {
+        counts->missing++;
+        return;
+    }
+    float x = value > FLT_MAX ? FLT_MAX : value < -FLT_MAX ? -FLT_MAX : value;
+    cell->sums[f] += fixed_point(x);
+    if (!column->bins)
+        return;
+    counts->bins[sketch_bin(column, x)]++;
+    counts->below += x < column->least;
+    counts->above += x > column->greatest;
+    counts->far += x < column->far_below || x > column->far_above;
+}
+
+/* The nearest integer, ties to even, of |x| < 2^51: adding 1.5 * 2^52 leaves it in the lower mantissa bits. */
+static int64_t nearest(double x)
+{
+    double shifted = x + 0x1.8p52;
+    int64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return bits - 0x4338000000000000;
+}
+
+/* Eight values that are there and small enough that their sum fits 64 bits. */
+static void add_block(const struct sketch_shape *shape, struct sketch_cell *cell, size_t f, const float x[BLOCK])
+{
+    struct sketch_feature_counts *counts = feature_counts(shape, cell, f);
+    const struct sketch_column *column = &shape->columns[f];
+    const float *edges = column->edges;
+    uint32_t bin[BLOCK] = {0};
+    int64_t sum = 0, outside = 0;
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++)
+        sum += nearest((double)x[i] * (double)(1 << FEATURE_SUM_BITS));
+    cell->sums[f] += sum;
+    if (!column->bins)
+        return;
+    for (uint32_t step = (uint32_t)column->span / 2; step; step /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < BLOCK; i++)
+            bin[i] += step & -(uint32_t)(edges[bin[i] + step - 1] < x[i]); /* a mask: a jump would be mispredicted */
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++)
+        counts->bins[bin[i]]++;
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++)
+        outside += (x[i] < column->least) | (x[i] > column->greatest) | (x[i] < column->far_below) | (x[i] > column->far_above);
+    for (int i = 0; outside && i < BLOCK; i++) {
+        counts->below += x[i] < column->least;
+        counts->above += x[i] > column->greatest;
+        counts->far += x[i] < column->far_below || x[i] > column->far_above;
     }
 }
+
+static void add_rows_block(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows)
+{
+    for (size_t f = 0; f < shape->options.feature_count; f++) {
+        float x[BLOCK];
+        int small = 0;
+#pragma GCC unroll 8
+        for (int i = 0; i < BLOCK; i++) {
+            x[i] = rows[i][f];
+            small += fabsf(x[i]) < 0x1p30f; /* no NaN is */
+        }
+        if (small == BLOCK)
+            add_block(shape, cell, f, x);
+        else
+            for (int i = 0; i < BLOCK; i++)
+                add_value(shape, cell, f, x[i]);
+    }
+}
+
+void sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n)
+{
+    size_t i = 0;
+    for (; i + BLOCK <= n; i += BLOCK)
+        add_rows_block(shape, cell, rows + i);
+    for (; i < n; i++)
+        for (size_t f = 0; f < shape->options.feature_count; f++)
+            add_value(shape, cell, f, rows[i][f]);
+}
+
+/* ---- fields ---- */
 
 void sketch_cell_add_fields(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values, int64_t time_ms)
 {
@@ -202,50 +207,86 @@ void sketch_cell_add_fields(const struct sketch_shape *shape, struct sketch_cell
             cell->last_seen_ms[i] = time_ms;
 }
 
-static uint32_t bits_of(float x)
+static uint64_t hash_of(const struct value *value)
 {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof bits);
-    return bits;
+    int64_t bits;
+    switch (value->type) {
+    case VALUE_TEXT:
+        return cardinality_hash(value->text, value->size);
+    case VALUE_DOUBLE:
+        memcpy(&bits, &value->real, sizeof bits);
+        return cardinality_hash_integer(bits);
+    default:
+        return cardinality_hash_integer(value->integer);
+    }
 }
 
-static float float_of(uint32_t bits)
+static void name_value(struct sketch_value *named, const struct value *value)
 {
-    float x;
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    char text[NUMBER_TEXT];
+    if (value->type == VALUE_TEXT)
+        sketch_value_name(named, value->text, value->size);
+    else if (value->type == VALUE_DOUBLE)
+        sketch_value_name(named, text, (size_t)snprintf(text, sizeof text, "%.17g", value->real));
+    else if (value->type == VALUE_BOOL)
+        sketch_value_name(named, value->integer ? "true" : "false", value->integer ? 4 : 5);
+    else
+        sketch_value_name(named, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value->integer));
 }
 
-/* A float's exponent and upper four mantissa bits, counted from 2^-20: 16 bins an octave, [least, next). */
-enum { LOG_SHIFT = 19 };
-static const float log_least = 0x1p-20f;
-
-static size_t log_bin(float score)
+static size_t category_of(const struct segment_shape *segment, uint64_t hash)
 {
-    if (score < log_least)
-        return 0;
-    if (score >= 1)
-        return SCORE_LOG_BINS - 1;
-    return 1 + (bits_of(score) >> LOG_SHIFT) - (bits_of(log_least) >> LOG_SHIFT);
+    for (size_t i = hash & segment->mask; segment->table && segment->table[i].category; i = (i + 1) & segment->mask)
+        if (segment->table[i].hash == hash)
+            return segment->table[i].category - 1;
+    return segment->categories - 1;
 }
 
-static double log_bin_least(size_t bin)
+void sketch_cell_add_segments(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values)
 {
-    return bin == 0 ? 0 : (double)float_of(bits_of(log_least) + ((uint32_t)(bin - 1) << LOG_SHIFT));
+    for (size_t s = 0; s < shape->options.segment_count; s++) {
+        const struct segment_shape *segment = &shape->segments[s];
+        const struct value *value = &values[shape->options.segments[s].slot];
+        struct sketch_segment_counts *counts = (void *)(cell->counts + segment->at);
+        if (value_is_null(value) || value->type == VALUE_OTHER) {
+            counts->nulls++;
+            continue;
+        }
+        uint64_t hash = hash_of(value);
+        cardinality_add(&cell->distinct[s], hash);
+        if (!shape->options.segments[s].valued)
+            continue;
+        size_t category = category_of(segment, hash);
+        counts->categories[category]++;
+        if (category + 1 < segment->categories)
+            continue;
+        int fresh;
+        struct sketch_value *named = sketch_values_add(&cell->values[s], hash, 1, &fresh);
+        if (named && fresh)
+            name_value(named, value);
+    }
 }
 
-static size_t equal_bin(float score)
+void sketch_cell_add_schema(const struct sketch_shape *shape, struct sketch_cell *cell, int32_t schema_id)
 {
-    if (score <= 0)
-        return 0;
-    if (score >= 1)
-        return SCORE_EQUAL_BINS - 1;
-    return (size_t)ceil((double)score * SCORE_EQUAL_BINS) - 1;
+    int fresh;
+    struct sketch_value *named = sketch_values_add(&cell->values[shape->options.segment_count], cardinality_hash_integer(schema_id), 1, &fresh);
+    if (named && fresh)
+        name_value(named, &(struct value){.type = VALUE_INT, .integer = schema_id});
+}
+
+/* ---- scores ---- */
+
+struct sketch_model_counts *sketch_cell_model(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m)
+{
+    assert(m < shape->models_max);
+    return (void *)(cell->counts + shape->models_at + m * shape->model_stride);
 }
 
 void sketch_cell_add_score(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m, float score, enum decision decision)
 {
     struct sketch_model_counts *counts = sketch_cell_model(shape, cell, m);
+    const struct sketch_column *column = &shape->columns[shape->options.feature_count];
     counts->decisions[decision]++;
     if (isnan(score)) {
         counts->invalid++;
@@ -253,64 +294,9 @@ void sketch_cell_add_score(const struct sketch_shape *shape, struct sketch_cell 
     }
     float bounded = score < 0 ? 0 : score > 1 ? 1 : score;
     cell->sums[shape->options.feature_count + m] += llrint((double)bounded * 0x1p40);
-    counts->equal[equal_bin(score)]++;
-    counts->log[log_bin(score)]++;
-    if (shape->bin_counts[shape->options.feature_count])
-        counts->bins[sketch_bin(shape, shape->options.feature_count, score)]++;
-}
-
-/* What can be read off */
-
-const struct sketch_feature_counts *sketch_feature(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f)
-{
-    assert(f < shape->options.feature_count);
-    return feature_counts(shape, cell, f);
-}
-
-const struct sketch_model_counts *sketch_model(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m)
-{
-    assert(m < shape->options.model_count);
-    return (const void *)(cell->counts + shape->options.feature_count * shape->feature_stride + m * shape->model_stride);
-}
-
-__int128 sketch_score_sum(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m)
-{
-    assert(m < shape->options.model_count);
-    return cell->sums[shape->options.feature_count + m];
-}
-
-double sketch_feature_mean(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f)
-{
-    int64_t n = cell->events - sketch_feature(shape, cell, f)->missing;
-    return n > 0 ? ldexp((double)cell->sums[f], -FEATURE_SUM_BITS) / (double)n : NAN;
-}
-
-int64_t sketch_score_count(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m)
-{
-    const struct sketch_model_counts *counts = sketch_model(shape, cell, m);
-    int64_t n = 0;
-    for (size_t i = 0; i < SCORE_EQUAL_BINS; i++)
-        n += counts->equal[i];
-    return n;
-}
-
-double sketch_score_mean(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m)
-{
-    int64_t n = sketch_score_count(shape, cell, m);
-    return n > 0 ? ldexp((double)sketch_score_sum(shape, cell, m), -SCORE_SUM_BITS) / (double)n : NAN;
-}
-
-double sketch_score_quantile(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m, double q)
-{
-    const struct sketch_model_counts *counts = sketch_model(shape, cell, m);
-    double rank = q * (double)sketch_score_count(shape, cell, m);
-    int64_t before = 0;
-    for (size_t i = 0; i < SCORE_LOG_BINS; i++) {
-        if (counts->log[i] > 0 && (double)(before + counts->log[i]) >= rank) {
-            double least = log_bin_least(i), next = i == SCORE_LOG_BINS - 1 ? 1 : log_bin_least(i + 1);
-            return least + (next - least) * (rank - (double)before) / (double)counts->log[i];
-        }
-        before += counts->log[i];
-    }
-    return NAN;
+    counts->equal[score_equal_bin(score)]++;
+    counts->log[score_log_bin(score)]++;
+    counts->uncertain += (double)score >= 0.4 && (double)score <= 0.6;
+    if (column->bins)
+        counts->bins[sketch_bin(column, score)]++;
 }

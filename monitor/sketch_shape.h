@@ -1,30 +1,66 @@
-/* The layout of a cell's arrays and the edges that it bins by: for sketch_cell.c and sketch.c alone. */
+/* The layout of a cell's arrays and the edges that it bins by: for the sketch's own files alone. */
 #pragma once
 #include "monitor/sketch.h"
 
+/* Edges of a column in a run of a power of two, padded with +infinity, so that the search has no branch. */
+struct sketch_column {
+    size_t span;   /* a power of two; 1: no edge */
+    float *edges;  /* span - 1 of them are looked at */
+    size_t bins;   /* 0: no bins */
+    size_t coarse; /* bins of the 20, without ties */
+    uint8_t coarse_of[BASELINE_FINE];
+    float least, greatest;     /* the baseline's range */
+    float far_below, far_above;
+};
+
+struct category_slot { /* of an open-addressing table over hashes; 0: empty */
+    uint64_t hash;
+    uint32_t category; /* + 1 */
+};
+
+struct segment_shape {
+    size_t categories; /* named ones + 1 */
+    size_t at;         /* in a cell's counts */
+    size_t mask;       /* of table; its size - 1 */
+    struct category_slot *table; /* NULL: none is named */
+};
+
+/* Slots only ever join behind the count, which readers load first. */
+struct model_table {
+    bool adding;  /* both by the compiler's atomic operations: models join from any thread */
+    size_t count;
+    struct sketch_model of[];
+};
+
 struct sketch_shape {
     struct sketch_shape_options options;
-    size_t span;          /* edges a column: a power of two, padded with +infinity, so that the search has no branch */
-    float *edges;         /* columns x span; the last column is the score */
-    size_t *bin_counts;   /* by column; 0: no bins */
+    struct sketch_column *columns; /* by feature, then the score */
+    float *edges;
     int64_t *expected;    /* columns x options.bins: the baseline's counts */
-    float *least, *greatest; /* by feature: the baseline's range */
     size_t feature_stride, model_stride; /* in counts */
+    size_t latencies_at, fallbacks_at, rejects_at, models_at;
     size_t counts;        /* of a cell */
+    struct segment_shape *segments;
+    uint64_t fingerprint;
+    size_t models_max;
+    struct model_table *models; /* the one thing that still grows */
 };
 
 /* The bin of x, no NaN, in a column: the number of edges below x.  (+infinity is below no edge but the padding.) */
-static inline size_t sketch_bin(const struct sketch_shape *shape, size_t column, float x)
+static inline size_t sketch_bin(const struct sketch_column *column, float x)
 {
-    const float *edges = shape->edges + column * shape->span;
+    const float *edges = column->edges;
     size_t bin = 0;
-    for (size_t step = shape->span / 2; step; step /= 2)
+    for (size_t step = column->span / 2; step; step /= 2)
         bin += edges[bin + step - 1] < x ? step : 0;
     return bin;
 }
 
-void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cell); /* all but partition and window */
-void sketch_cell_add_row(const struct sketch_shape *shape, struct sketch_cell *cell, const float *row);
+void sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n);
 void sketch_cell_add_fields(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values, int64_t time_ms);
+void sketch_cell_add_segments(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values);
+void sketch_cell_add_schema(const struct sketch_shape *shape, struct sketch_cell *cell, int32_t schema_id);
 void sketch_cell_add_score(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m, float score, enum decision decision);
 struct sketch_model_counts *sketch_cell_model(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m);
+size_t score_log_bin(float score);
+size_t score_equal_bin(float score);

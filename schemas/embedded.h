@@ -3,3 +3,4 @@
 
 extern const char schema_prediction[], schema_shadow[], schema_report[], schema_dead_letter[], schema_transaction[], schema_label[],
     schema_changelog[];
+extern const char schema_sketch[];

@@ -59,6 +59,31 @@ void outbox_add(struct outbox *outbox, struct outbox_record record, int32_t sche
     outbox->records[outbox->count++] = record;
 }
 
+static uint8_t *append(uint8_t *to, const void *data, size_t size)
+{
+    if (size)
+        memcpy(to, data, size);
+    return to + size;
+}
+
+size_t outbox_next(struct outbox *outbox, size_t i, struct outbox_record *record)
+{
+    *record = outbox->records[i];
+    const struct outbox_joint *joint = record->joint;
+    if (!joint)
+        return 1;
+    size_t n = 0, size = joint->head_size + joint->tail_size;
+    while (i + n < outbox->count && outbox->records[i + n].joint == joint && (n == 0 || size + outbox->records[i + n].value_size <= joint->size_max))
+        size += outbox->records[i + n++].value_size;
+    uint8_t *value = take(outbox, size), *at = append(value, joint->head, joint->head_size);
+    for (size_t k = i; k < i + n; k++)
+        at = append(at, outbox->records[k].value, outbox->records[k].value_size);
+    append(at, joint->tail, joint->tail_size);
+    record->value = value;
+    record->value_size = size;
+    return n;
+}
+
 static void finish_record(struct outbox_record *record)
 {
     if (record->headers)

@@ -177,7 +177,7 @@ static int set_up(struct replay *r, struct err *err)
     if (r->o->output && config->models.given && deployment_create(config, &r->deployment, err) < 0)
         return -1;
     if (add_timestamps(r, err) < 0 || pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0 ||
-        observer_create(config, 0, &r->observer, err) < 0)
+        observer_create(config, true, 0, &r->observer, err) < 0)
         return -1;
     r->sketch = sketch_create(observer_shape(r->observer));
     assert(r->sketch);

@@ -77,9 +77,9 @@ def test_a_worker_tells_what_it_did(pipeline, traffic, kafka, models):
     assert metrics.by_label("ml_feature_missing_total", "feature") == {
         name: sum(math.isnan(p["features"][i]) for p in predictions) for i, name in enumerate(models.names)}
     assert metrics.value("ml_prediction_latency_seconds_count") == len(traffic.records)
-    assert metrics.value("ml_prediction_value_count", model_version="champion-1") == len(predictions)
-    assert metrics.value("ml_prediction_value_sum", model_version="champion-1") == pytest.approx(sum(p["score"] for p in predictions))
-    assert metrics.value("ml_prediction_value_bucket", model_version="champion-1", le="0.5") == sum(p["score"] <= 0.5 for p in predictions)
+    assert metrics.value("ml_prediction_value_count", model_version="champion-1", role="served") == len(predictions)
+    assert metrics.value("ml_prediction_value_sum", model_version="champion-1", role="served") == pytest.approx(sum(p["score"] for p in predictions))
+    assert metrics.value("ml_prediction_value_bucket", model_version="champion-1", role="served", le="0.5") == sum(p["score"] <= 0.5 for p in predictions)
     assert set(metrics.by_label("weir_consumer_lag_records", "partition").values()) == {0}
     assert metrics.value("weir_ready") == 1
     assert metrics.types["weir_records_total"] == "counter" and metrics.types["ml_prediction_latency_seconds"] == "histogram"
@@ -140,11 +140,12 @@ def test_quality_reports_count_every_record(pipeline, traffic, kafka):
     directory = pipeline.replay(f"{pipeline.directory}/replayed")
     last = {}
     for r, _ in read_container(f"{directory}/reports.avro"):
-        if r["kind"] == "QUALITY":
-            last[r["window_start"], r["statistic"]] = r["value"]
+        if r["kind"] == "QUALITY" and r["subject"] == pipeline.topic:
+            last[r["window_start"], r["window_end"] - r["window_start"], r["statistic"]] = r["value"]
+    shortest = min(width for _, width, _ in last)
     total = Counter()
-    for (_, statistic), value in last.items():
-        total[statistic] += value
+    for (_, width, statistic), value in last.items():
+        total[statistic] += value if width == shortest else 0
     assert total["records"] + total["beyond"] == len(traffic.records)
     for reason, count in ledger.reasons(traffic).items():
         assert total[f"rejects_{reason}"] == count

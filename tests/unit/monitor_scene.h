@@ -12,10 +12,12 @@
 #include "monitor/sketch.h"
 #include "tests/unit/assert_near.h"
 
-enum { SCENE_WINDOW = 60000, SCENE_FEATURES = 2, SCENE_MODELS = 2, SCENE_FIELDS = 3 };
+enum { SCENE_WINDOW = 60000, SCENE_LATENESS = 10000, SCENE_FEATURES = 2, SCENE_MODELS = 2, SCENE_FIELDS = 3 };
 static const char *const scene_features[] = {"amount", "flag"};
 static const char *const scene_fields[] = {"id", "amount_minor", "device"};
 static const struct sketch_model scene_models[] = {{"champion", false}, {"shadow", true}};
+
+static const struct sketch_segment scene_segments[] = {{2, true}, {0, false}};
 
 static inline uint64_t scene_random(uint64_t *state)
 {
@@ -44,8 +46,8 @@ static inline struct baseline *scene_baseline(void)
 static inline struct sketch_shape *scene_shape(const struct baseline *baseline, size_t bins)
 {
     struct sketch_shape *shape = sketch_shape_create(&(struct sketch_shape_options){
-        .window_ms = SCENE_WINDOW, .feature_count = SCENE_FEATURES, .features = scene_features, .model_count = SCENE_MODELS,
-        .models = scene_models, .field_count = SCENE_FIELDS, .fields = scene_fields, .baseline = baseline, .bins = bins});
+        .window_ms = SCENE_WINDOW, .lateness_ms = SCENE_LATENESS, .feature_count = SCENE_FEATURES, .features = scene_features, .model_count = SCENE_MODELS,
+        .models = scene_models, .field_count = SCENE_FIELDS, .fields = scene_fields, .segment_count = 2, .segments = scene_segments, .baseline = baseline, .bins = bins});
     assert_non_null(shape);
     return shape;
 }
@@ -53,6 +55,7 @@ static inline struct sketch_shape *scene_shape(const struct baseline *baseline, 
 struct scene_event {
     int32_t partition;
     int64_t offset, time_ms, late_ms;
+    int32_t schema_id;
     float amount, flag, score;
     bool device; /* the field `device` is not null */
 };
@@ -60,8 +63,8 @@ struct scene_event {
 static inline void scene_add(struct sketch *sketch, struct scene_event e)
 {
     float row[] = {e.amount, e.flag};
-    struct value values[] = {{.type = VALUE_INT}, {.type = VALUE_INT}, {.type = e.device ? VALUE_INT : VALUE_NULL}};
+    struct value values[] = {{.type = VALUE_INT, .integer = e.offset}, {.type = VALUE_INT}, {.type = e.device ? VALUE_INT : VALUE_NULL}};
     struct sketch_cell *cell = sketch_add(sketch, &(struct sketch_event){.partition = e.partition, .offset = e.offset,
-        .time_ms = e.time_ms, .late_ms = e.late_ms, .window_complete = true, .row = row, .values = values});
+        .time_ms = e.time_ms, .late_ms = e.late_ms, .schema_id = e.schema_id, .window_complete = true, .row = row, .values = values});
     sketch_add_score(sketch, cell, 0, e.score, decide((struct thresholds){0.5, 0.9}, e.score));
 }

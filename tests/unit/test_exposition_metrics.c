@@ -55,7 +55,7 @@ static void committed_deltas_become_counters(void **state)
     sketch_add_score(f->delta, cell, 0, 0.6f, DECISION_REVIEW);
     sketch_add_score(f->delta, cell, 1, 0.7f, DECISION_REVIEW);
     sketch_add_shed(f->delta, cell, 1);
-    sketch_add_reject(f->delta, 1, 1, 70000, REJECT_DUPLICATE);
+    sketch_add_reject(f->delta, 1, 1, 70000, REJECT_DUPLICATE, -1);
     metrics_add_sketch(&f->lanes[0], f->delta);
     metrics_add_sketch(&f->lanes[1], f->delta);
     metrics_merge(&f->total, &f->lanes[0]);
@@ -73,9 +73,9 @@ static void committed_deltas_become_counters(void **state)
     assert_near(parsed_value(p, "weir_shadow_shed_total", "model_version=shadow"), 2, 0);
     assert_near(parsed_value(p, "weir_incomplete_windows_total", ""), 2, 0);
     assert_near(parsed_value(p, "ml_feature_missing_total", "feature=amount"), 2, 0);
-    assert_near(parsed_value(p, "ml_prediction_value_count", "model_version=champion"), 6, 0);
-    assert_near(parsed_value(p, "ml_prediction_value_sum", "model_version=champion"), 3.6, 1e-6);
-    assert_near(parsed_bucket(p, "ml_prediction_value_bucket", "model_version=champion", 0.25), 2, 0);
+    assert_near(parsed_value(p, "ml_prediction_value_count", "model_version=champion,role=served"), 6, 0);
+    assert_near(parsed_value(p, "ml_prediction_value_sum", "model_version=champion,role=served"), 3.6, 1e-6);
+    assert_near(parsed_bucket(p, "ml_prediction_value_bucket", "model_version=champion,role=served", 0.25), 2, 0);
     free(p);
 }
 
@@ -110,7 +110,7 @@ static void what_a_lane_sets_is_shown(void **state)
     assert_null(strstr(f->text.data, "partition=\"3\"")); /* nothing is known of it yet */
     assert_near(parsed_value(p, "ml_drift_score", "feature_name=amount"), 0.25, 0);
     assert_null(strstr(f->text.data, "feature_name=\"flag\""));
-    assert_near(parsed_value(p, "weir_score_drift", "model_version=champion"), 0.5, 0);
+    assert_near(parsed_value(p, "weir_score_drift", "model_version=champion,role=served"), 0.5, 0);
     assert_near(parsed_value(p, "process_resident_memory_bytes", ""), 4096, 0);
     assert_null(strstr(f->text.data, "process_virtual_memory_bytes"));
     assert_near(parsed_value(p, "weir_build_info", "version=9.9"), 1, 0);

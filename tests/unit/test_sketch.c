@@ -85,8 +85,8 @@ static void merge_is_exact(void **state)
         scene_add(f->sketch, e);
         scene_add(part, e);
         if (i % 50 == 0) {
-            sketch_add_reject(f->sketch, e.partition, i, e.time_ms, REJECT_DUPLICATE);
-            sketch_add_reject(part, e.partition, i, e.time_ms, REJECT_DUPLICATE);
+            sketch_add_reject(f->sketch, e.partition, i, e.time_ms, REJECT_DUPLICATE, -1);
+            sketch_add_reject(part, e.partition, i, e.time_ms, REJECT_DUPLICATE, -1);
         }
     }
     assert_true(sketch_cell_count(f->sketch) > 100);
@@ -298,7 +298,7 @@ static void positions_follow_events_and_the_lane(void **state)
     struct fixture *f = *state;
     scene_add(f->sketch, (struct scene_event){.partition = 7, .offset = 10, .time_ms = 5000});
     scene_add(f->sketch, (struct scene_event){.partition = 7, .offset = 11, .time_ms = 4000, .late_ms = 1000});
-    sketch_add_reject(f->sketch, 3, 99, 5000, REJECT_NOT_AVRO);
+    sketch_add_reject(f->sketch, 3, 99, 5000, REJECT_NOT_AVRO, -1);
     assert_int_equal(sketch_position_count(f->sketch), 2);
     assert_int_equal(sketch_position(f->sketch, 0)->partition, 3);
     assert_true(sketch_position(f->sketch, 0)->stream_time_ms == TIME_UNKNOWN);
@@ -355,7 +355,7 @@ static void a_full_sketch_counts_what_it_cannot_hold(void **state)
         scene_add(f->sketch, (struct scene_event){.offset = (int64_t)i, .time_ms = (int64_t)i * SCENE_WINDOW});
     assert_false(sketch_has_room(f->sketch, 1));
     scene_add(f->sketch, (struct scene_event){.offset = (int64_t)most, .time_ms = (int64_t)most * SCENE_WINDOW});
-    sketch_add_reject(f->sketch, 0, (int64_t)most + 1, (int64_t)most * SCENE_WINDOW, REJECT_TYPE);
+    sketch_add_reject(f->sketch, 0, (int64_t)most + 1, (int64_t)most * SCENE_WINDOW, REJECT_TYPE, -1);
     scene_add(f->sketch, (struct scene_event){.offset = (int64_t)most + 2, .time_ms = 0});
     assert_int_equal(sketch_cell_count(f->sketch), most);
     assert_int_equal(sketch_position(f->sketch, 0)->beyond, 2);
@@ -370,8 +370,8 @@ static void a_full_sketch_counts_what_it_cannot_hold(void **state)
 static void hostile_times_of_rejects_are_held_to_the_calendar(void **state)
 {
     struct fixture *f = *state;
-    sketch_add_reject(f->sketch, 0, 0, INT64_MIN, REJECT_NOT_AVRO);
-    sketch_add_reject(f->sketch, 0, 1, INT64_MAX, REJECT_NOT_AVRO);
+    sketch_add_reject(f->sketch, 0, 0, INT64_MIN, REJECT_NOT_AVRO, -1);
+    sketch_add_reject(f->sketch, 0, 1, INT64_MAX, REJECT_NOT_AVRO, -1);
     assert_int_equal(sketch_cell(f->sketch, 0)->window_start_ms, 0);
     assert_int_equal(sketch_cell(f->sketch, 1)->window_start_ms, 253402300740000);
 }

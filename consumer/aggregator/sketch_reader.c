@@ -1,0 +1,452 @@
+/* Reading.  Every number is held against what it can be before it is used; the first that cannot be ends it. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer/aggregator/sketch_record.h"
+
+enum { PARTITION_MAX = 1 << 20, CELLS_MAX = 1 << 20, TEXT_MAX = 1 << 12, WINDOWS_MAX = 4096, MARK_SIZE = 9 };
+#define COUNT_MAX ((int64_t)1 << 56)
+#define TIME_MAX ((int64_t)1 << 52)
+#define LOW_BITS 62
+
+static int damaged(struct err *err, const char *what)
+{
+    return err_set(err, "damaged: %s", what);
+}
+
+/* ---- Avro ---- */
+
+static bool get(struct sketch_reader *r, int64_t *v)
+{
+    uint64_t bits = 0;
+    for (int shift = 0; shift < 70; shift += 7) {
+        if (r->at == r->end)
+            return false;
+        uint8_t byte = *r->at++;
+        if (shift == 63 && byte > 1)
+            return false;
+        bits |= (uint64_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80)) {
+            *v = (int64_t)(bits >> 1) ^ -(int64_t)(bits & 1);
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool get_within(struct sketch_reader *r, int64_t *v, int64_t least, int64_t most)
+{
+    return get(r, v) && *v >= least && *v <= most;
+}
+
+static bool get_bool(struct sketch_reader *r, bool *v)
+{
+    if (r->at == r->end || *r->at > 1)
+        return false;
+    *v = *r->at++;
+    return true;
+}
+
+static bool get_bytes(struct sketch_reader *r, const char **data, size_t *size, size_t most)
+{
+    int64_t n;
+    if (!get_within(r, &n, 0, (int64_t)most) || n > r->end - r->at)
+        return false;
+    *data = (const char *)r->at;
+    *size = (size_t)n;
+    r->at += n;
+    return true;
+}
+
+/* The next block of an array: how many items; 0: its end.  An item takes a byte at least. */
+static bool get_block(struct sketch_reader *r, int64_t *items)
+{
+    int64_t bytes;
+    if (!get(r, items))
+        return false;
+    if (*items < 0) {
+        if (*items == INT64_MIN || !get(r, &bytes))
+            return false;
+        *items = -*items;
+    }
+    return *items <= r->end - r->at;
+}
+
+/* ---- arrays of numbers; `into` NULL: passed over ---- */
+
+static bool get_sparse(struct sketch_reader *r, int64_t *into, size_t n)
+{
+    int64_t items, before, count;
+    size_t at = 0;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        if (items % 2)
+            return false;
+        for (int64_t i = 0; i < items; i += 2) {
+            if (!get_within(r, &before, 0, COUNT_MAX) || !get_within(r, &count, 1, COUNT_MAX))
+                return false;
+            if (!into)
+                continue;
+            if ((uint64_t)before >= n - at)
+                return false;
+            at += (size_t)before;
+            if (into[at] > COUNT_MAX)
+                return false;
+            into[at++] += count;
+        }
+    }
+}
+
+static bool get_sum(struct sketch_reader *r, __int128 *into)
+{
+    int64_t high, low;
+    const int64_t most = (int64_t)1 << 40;
+    if (!get_within(r, &high, -most, most) || !get_within(r, &low, 0, ((int64_t)1 << LOW_BITS) - 1))
+        return false;
+    __int128 sum = ((__int128)high * ((__int128)1 << LOW_BITS)) + low;
+    if (into)
+        *into += sum;
+    return true;
+}
+
+static bool get_sums(struct sketch_reader *r, __int128 *into, size_t n)
+{
+    int64_t items, before;
+    size_t at = 0;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        if (items % 3)
+            return false;
+        for (int64_t i = 0; i < items; i += 3) {
+            if (!get_within(r, &before, 0, COUNT_MAX) || (into && (uint64_t)before >= n - at))
+                return false;
+            at += (size_t)before;
+            if (!get_sum(r, into ? &into[at] : NULL))
+                return false;
+            at++;
+        }
+    }
+}
+
+static bool get_registers(struct sketch_reader *r, struct cardinality *into)
+{
+    int64_t items, before, rank;
+    size_t at = 0;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        if (items % 2)
+            return false;
+        for (int64_t i = 0; i < items; i += 2) {
+            if (!get_within(r, &before, 0, CARDINALITY_REGISTERS) || !get_within(r, &rank, 1, 64) || (size_t)before >= CARDINALITY_REGISTERS - at)
+                return false;
+            at += (size_t)before;
+            if (into && (uint8_t)rank > into->registers[at])
+                into->registers[at] = (uint8_t)rank;
+            at++;
+        }
+    }
+}
+
+static bool get_last_seen(struct sketch_reader *r, int64_t start_ms, int64_t *into, size_t fields)
+{
+    int64_t items, since;
+    size_t at = 0;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        for (int64_t i = 0; i < items; i++, at++) {
+            if (!get_within(r, &since, 0, TIME_MAX) || (into && at >= fields))
+                return false;
+            if (into && since && start_ms + since - 1 > into[at])
+                into[at] = start_ms + since - 1;
+        }
+    }
+}
+
+/* ---- cells ---- */
+
+static bool get_values(struct sketch_reader *r, struct sketch_values *into)
+{
+    int64_t items, hash, count;
+    const char *text;
+    size_t size;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        for (int64_t i = 0; i < items; i++) {
+            int fresh = 0;
+            if (!get(r, &hash) || !get_bytes(r, &text, &size, TEXT_MAX) || !get_within(r, &count, 1, COUNT_MAX))
+                return false;
+            struct sketch_value *value = into ? sketch_values_add(into, (uint64_t)hash, count, &fresh) : NULL;
+            if (value && fresh)
+                sketch_value_name(value, text, size);
+            if (value && value->count > COUNT_MAX)
+                return false;
+        }
+    }
+}
+
+static bool get_segments(struct sketch_reader *r, struct sketch_cell *into, size_t segments)
+{
+    int64_t items;
+    size_t at = 0;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        for (int64_t i = 0; i < items; i++, at++) {
+            if (into && at > segments)
+                return false;
+            if (!get_registers(r, into && at < segments ? &into->distinct[at] : NULL) || !get_values(r, into ? &into->values[at] : NULL))
+                return false;
+        }
+    }
+}
+
+static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+{
+    const char *id;
+    size_t size;
+    bool shadow;
+    char name[SKETCH_MODEL_ID_MAX + 1];
+    if (!get_bytes(r, &id, &size, SKETCH_MODEL_ID_MAX) || size == 0 || memchr(id, 0, size) || !get_bool(r, &shadow))
+        return false;
+    if (!into || !sketch_models_max(shape))
+        return get_sum(r, NULL) && get_sparse(r, NULL, 0);
+    memcpy(name, id, size);
+    name[size] = 0;
+    size_t m = sketch_model_slot(shape, name, shadow), counts = sketch_model_counts_size(shape);
+    return get_sum(r, &into->sums[sketch_shape_of(shape)->feature_count + m]) && get_sparse(r, into->counts + sketch_head_counts(shape) + m * counts, counts);
+}
+
+static bool get_models(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+{
+    int64_t items;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        for (int64_t i = 0; i < items; i++)
+            if (!get_model(r, shape, into))
+                return false;
+    }
+}
+
+static bool get_numbers(struct sketch_reader *r, struct sketch_cell *into)
+{
+    int64_t n[4];
+    for (int i = 0; i < 4; i++)
+        if (!get_within(r, &n[i], 0, COUNT_MAX))
+            return false;
+    if (!into)
+        return true;
+    into->events += n[0];
+    into->late += n[1];
+    into->overdue += n[2];
+    into->incomplete += n[3];
+    return into->events <= COUNT_MAX;
+}
+
+/* The rest of a cell whose start was read. */
+static bool get_cell(struct sketch_reader *r, int64_t start_ms, const struct sketch_shape *shape, struct sketch_cell *into)
+{
+    const struct sketch_shape_options *o = shape ? sketch_shape_of(shape) : NULL;
+    return get_numbers(r, into) && get_sparse(r, into ? into->rejects : NULL, REJECT_REASON_COUNT) &&
+           get_sums(r, into ? into->sums : NULL, into ? o->feature_count : 0) &&
+           get_sparse(r, into ? into->counts : NULL, into ? sketch_head_counts(shape) : 0) &&
+           get_last_seen(r, start_ms, into ? into->last_seen_ms : NULL, into ? o->field_count : 0) &&
+           get_segments(r, into, into ? o->segment_count : 0) && get_models(r, shape, into);
+}
+
+/* Cells of a part, each to where `place` says; the part's first block was opened by sketch_reader_part. */
+struct placing {
+    const struct sketch_shape *shape;
+    struct sketch *sketch;
+    struct sketch_cell *into, *spare;
+    int32_t partition;
+};
+
+static int get_cells(struct sketch_reader *r, const struct sketch_part *part, struct placing *p, struct err *err)
+{
+    int64_t items = part->cells, start;
+    while (items) {
+        for (int64_t i = 0; i < items; i++) {
+            if (!get_within(r, &start, 0, TIME_MAX) || (p->shape && !p->into && start % sketch_shape_of(p->shape)->window_ms))
+                return damaged(err, "the start of a window");
+            struct sketch_cell *into = p->into ? p->into : p->sketch ? sketch_cell_open(p->sketch, p->partition, start) : NULL;
+            if (p->sketch && !into)
+                return damaged(err, "more windows than any delta has");
+            if (!get_cell(r, start, p->shape, into))
+                return damaged(err, "a cell");
+        }
+        if (!get_block(r, &items))
+            return damaged(err, "the cells of a part");
+    }
+    return 0;
+}
+
+int sketch_reader_cells(struct sketch_reader *r, const struct sketch_part *part, struct sketch *sketch, struct err *err)
+{
+    const struct sketch_shape *shape = sketch_shape(sketch);
+    return get_cells(r, part, &(struct placing){.shape = shape, .sketch = sketch, .partition = part->position.partition}, err);
+}
+
+int sketch_reader_cell_into(struct sketch_reader *r, const struct sketch_part *part, const struct sketch_shape *shape, struct sketch_cell *into, struct err *err)
+{
+    return get_cells(r, part, &(struct placing){.shape = shape, .into = into}, err);
+}
+
+int sketch_reader_pass(struct sketch_reader *r, const struct sketch_part *part, struct err *err)
+{
+    return get_cells(r, part, &(struct placing){0}, err);
+}
+
+/* ---- records and parts ---- */
+
+int sketch_reader_begin(struct sketch_reader *r, const void *data, size_t size, struct err *err)
+{
+    int64_t shape;
+    *r = (struct sketch_reader){.at = data, .end = (const uint8_t *)data + size};
+    if (!get(r, &shape))
+        return damaged(err, "the shape");
+    r->shape = (uint64_t)shape;
+    return 0;
+}
+
+int sketch_reader_part(struct sketch_reader *r, struct sketch_part *part, struct err *err)
+{
+    int64_t partition, timed, *stream_time = &part->position.stream_time_ms;
+    if (r->block == 0 && !get_block(r, &r->block))
+        return damaged(err, "the parts");
+    if (r->block == 0)
+        return 0;
+    r->block--;
+    *part = (struct sketch_part){.position.stream_time_ms = TIME_UNKNOWN};
+    if (!get_within(r, &partition, -1, PARTITION_MAX) || !get_within(r, &part->position.from, 0, INT64_MAX - 1) ||
+        !get_within(r, &part->position.to, part->position.from, INT64_MAX - 1) || !get_within(r, &timed, 0, 1) ||
+        (timed && !get_within(r, stream_time, 0, TIME_MAX)) || !get_within(r, &part->position.beyond, 0, COUNT_MAX) || !get_block(r, &part->cells))
+        return damaged(err, "a part");
+    part->position.partition = (int32_t)partition;
+    return 1;
+}
+
+/* ---- state ---- */
+
+int sketch_reader_state(struct sketch_reader *r, struct err *err)
+{
+    int64_t there;
+    if (!get_within(r, &there, 0, 1))
+        return damaged(err, "the state");
+    return (int)there;
+}
+
+static bool get_longs(struct sketch_reader *r, int64_t *into, size_t n)
+{
+    int64_t items, v;
+    size_t at = 0;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return !into || at == n;
+        for (int64_t i = 0; i < items; i++, at++) {
+            if (!get(r, &v) || (into && at >= n))
+                return false;
+            if (into)
+                into[at] = v;
+        }
+    }
+}
+
+static bool get_positions(struct sketch_reader *r, struct aggregate *a)
+{
+    int64_t items, id;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        for (int64_t i = 0; i < items; i++) {
+            struct aggregate_partition p;
+            if (!get_within(r, &id, 0, PARTITION_MAX) || !get_bool(r, &p.here) || !get_within(r, &p.to, -1, INT64_MAX - 1) || !get(r, &p.stream_time_ms))
+                return false;
+            p.id = (int32_t)id;
+            aggregate_set_partition(a, &p);
+        }
+    }
+}
+
+static bool get_seen(struct sketch_reader *r, struct aggregate *a, size_t fields)
+{
+    int64_t items;
+    size_t width = 0;
+    bool fine = true;
+    int64_t *seen = calloc(fields + 1, sizeof *seen);
+    assert(seen);
+    while ((fine = get_block(r, &items)) && items)
+        for (int64_t i = 0; fine && i < items; i++, width++) {
+            fine = get_longs(r, a ? seen : NULL, fields);
+            if (fine && a)
+                aggregate_set_seen(a, width, seen);
+        }
+    free(seen);
+    return fine;
+}
+
+static bool get_windows(struct sketch_reader *r, struct state_windows *windows)
+{
+    int64_t items, revisions;
+    for (;;) {
+        if (!get_block(r, &items))
+            return false;
+        if (items == 0)
+            return true;
+        if (items > WINDOWS_MAX - (int64_t)windows->count)
+            return false;
+        windows->of = reallocarray(windows->of, windows->count + (size_t)items, sizeof *windows->of);
+        assert(windows->of);
+        for (int64_t i = 0; i < items; i++) {
+            struct aggregate_window w = {0};
+            if (!get_within(r, &w.start_ms, 0, TIME_MAX) || !get_within(r, &w.width_ms, 1, TIME_MAX) || w.start_ms % w.width_ms || !get_bool(r, &w.closed) ||
+                !get_bool(r, &w.dirty) || !get_within(r, &revisions, 0, INT32_MAX) || !get(r, &w.published_at_ms) ||
+                !get_within(r, &w.saved, -1, INT64_MAX - 1))
+                return false;
+            w.revisions = (int)revisions;
+            windows->of[windows->count++] = w;
+        }
+    }
+}
+
+int aggregate_state_take(struct sketch_reader *r, struct aggregate *a, const struct sketch_shape *shape, struct state_windows *windows, const void **extra,
+    size_t *extra_size, struct err *err)
+{
+    int64_t m[MARK_SIZE];
+    bool alike = r->shape == sketch_shape_fingerprint(shape);
+    *windows = (struct state_windows){0};
+    if (!get_longs(r, m, MARK_SIZE))
+        return damaged(err, "the mark");
+    aggregate_set_mark(a, &(struct aggregate_mark){m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8]});
+    if (!get_positions(r, a) || !get_seen(r, alike ? a : NULL, sketch_shape_of(shape)->field_count) || !get_windows(r, windows) ||
+        !get_bytes(r, (const char **)extra, extra_size, (size_t)(r->end - r->at))) {
+        free(windows->of);
+        *windows = (struct state_windows){0};
+        return damaged(err, "the state");
+    }
+    return 0;
+}

@@ -1,0 +1,268 @@
+/* The DRIFT rows of one window:
+ *
+ *   each feature in order, subject the feature: psi, kl, js, ks, mean_shift, missing_change, out_of_range_share,
+ *     far_values (beyond SKETCH_FAR_SIGMAS baseline deviations); missing_rate, mean
+ *   all features, subject `features`: drifted_share, weighted_psi
+ *   each segment in order, subject the field: chi2, new_category_share, missing_change, distinct
+ *   each model in order, subject `score`: psi, ks
+ *
+ * All but missing_rate, mean and distinct need a baseline that has the column.  p-values of ks are corrected for the
+ * number of features; a feature that the model hardly uses counts one severity less. */
+#include <assert.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/window_rows.h"
+
+enum { FEATURE_STATISTICS = 6 }; /* psi, kl, js, ks, mean_shift, missing_change */
+enum { AT_PSI, AT_KL, AT_JS, AT_KS, AT_MEAN_SHIFT, AT_MISSING };
+static const enum statistic_kind kinds[FEATURE_STATISTICS] = {STATISTIC_PSI, STATISTIC_KL, STATISTIC_JS, STATISTIC_KS, STATISTIC_MEAN_SHIFT,
+    STATISTIC_MISSING_CHANGE};
+
+/* Fine counts and what is expected of them, and both in the 20 bins. */
+struct compared {
+    size_t bins, coarse;
+    const int64_t *observed;
+    int64_t expected[BASELINE_FINE], coarse_observed[BASELINE_COARSE], coarse_expected[BASELINE_COARSE];
+    bool of_hours;
+};
+
+static void compare(const struct rows *rows, size_t column, const struct baseline_column *reference, const int64_t *observed, struct compared *c)
+{
+    const uint8_t *coarse_of;
+    *c = (struct compared){.observed = observed, .bins = sketch_shape_bins(rows->window->shape, column, NULL),
+        .coarse = sketch_shape_coarse(rows->window->shape, column, &coarse_of)};
+    c->of_hours = baseline_expected(reference, rows->hours, rows->options->bins, c->expected);
+    for (size_t i = 0; i < c->bins; i++) {
+        c->coarse_observed[coarse_of[i]] += observed[i];
+        c->coarse_expected[coarse_of[i]] += c->expected[i];
+    }
+}
+
+static void set_drift(struct rows *rows, size_t i, double psi)
+{
+    if (rows->window->drift)
+        rows->window->drift[i] = psi;
+}
+
+/* ---- features ---- */
+
+static void evaluate_feature(const struct rows *rows, size_t f, struct statistic s[FEATURE_STATISTICS])
+{
+    const struct sketch_shape *shape = rows->window->shape;
+    const struct sketch_cell *cell = rows->window->cell;
+    const struct sketch_feature_counts *counts = sketch_feature(shape, cell, f);
+    const struct baseline_column *reference = &rows->options->baseline->features[f];
+    int64_t there = cell->events - counts->missing, missing, expected_there;
+    baseline_expected_missing(reference, rows->hours, &missing, &expected_there);
+    s[AT_MISSING] = statistic_missing_change(counts->missing, cell->events, missing, missing + expected_there, NULL);
+    if (there == 0)
+        return;
+    struct compared c;
+    compare(rows, f, reference, counts->bins, &c);
+    s[AT_PSI] = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL);
+    s[AT_KL] = statistic_kl(c.coarse_observed, c.coarse_expected, c.coarse);
+    s[AT_JS] = statistic_js(c.coarse_observed, c.coarse_expected, c.coarse);
+    s[AT_KS] = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
+    s[AT_MEAN_SHIFT] = statistic_mean_shift(sketch_feature_mean(shape, cell, f), there, reference->mean, reference->std, reference->count, NULL);
+}
+
+static void statistic_row(struct rows *rows, size_t f, enum statistic_kind kind, const struct statistic *s)
+{
+    if (isnan(s->value))
+        return;
+    double gain = rows->options->baseline->features[f].gain;
+    struct report *report = row_add(rows, REPORT_DRIFT, rows->options->features[f], statistic_name(kind), s->value, s->count);
+    row_judge(report, s);
+    report->importance = gain;
+    if (kind != STATISTIC_MISSING_CHANGE)
+        report->severity = severity_by_importance(report->severity, gain, rows->options->feature_count);
+}
+
+static void plain_rows(struct rows *rows, size_t f)
+{
+    const struct window_rows *w = rows->window;
+    const struct sketch_feature_counts *counts = sketch_feature(w->shape, w->cell, f);
+    int64_t there = w->cell->events - counts->missing;
+    const char *name = rows->options->features[f];
+    if (there > 0 && rows->options->baseline) {
+        row_add(rows, REPORT_DRIFT, name, "out_of_range_share", (double)(counts->below + counts->above) / (double)there, there);
+        row_add(rows, REPORT_DRIFT, name, "far_values", (double)counts->far, there);
+    }
+    if (w->cell->events > 0)
+        row_add(rows, REPORT_DRIFT, name, "missing_rate", (double)counts->missing / (double)w->cell->events, w->cell->events);
+    if (there > 0)
+        row_add(rows, REPORT_DRIFT, name, "mean", sketch_feature_mean(w->shape, w->cell, f), there);
+}
+
+static void correct_ks(struct statistic (*all)[FEATURE_STATISTICS], size_t n)
+{
+    struct statistic *ks = calloc(n + 1, sizeof *ks);
+    assert(ks && "memory is short");
+    for (size_t f = 0; f < n; f++)
+        ks[f] = all[f][AT_KS];
+    statistics_correct(ks, n, statistic_limits(STATISTIC_KS));
+    for (size_t f = 0; f < n; f++)
+        all[f][AT_KS] = ks[f];
+    free(ks);
+}
+
+static void all_features_rows(struct rows *rows, struct statistic (*all)[FEATURE_STATISTICS], size_t n)
+{
+    double *psi = calloc(n + 1, sizeof *psi), *gain = calloc(n + 1, sizeof *gain);
+    assert(psi && gain && "memory is short");
+    bool known = true, any = false;
+    for (size_t f = 0; f < n; f++) {
+        psi[f] = all[f][AT_PSI].judged ? all[f][AT_PSI].value : NAN;
+        gain[f] = rows->options->baseline->features[f].gain;
+        known = known && !isnan(gain[f]);
+        any = any || !isnan(psi[f]);
+    }
+    if (any) {
+        struct statistic share = statistic_drifted_share(psi, n, DRIFT_PSI_WARNING, NULL), weighted = statistic_weighted_psi(psi, known ? gain : NULL, n, NULL);
+        row_judge(row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_DRIFTED_SHARE), share.value, share.count), &share);
+        row_judge(row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_WEIGHTED_PSI), weighted.value, weighted.count), &weighted);
+    }
+    free(psi);
+    free(gain);
+}
+
+static void feature_rows(struct rows *rows)
+{
+    size_t n = rows->options->feature_count;
+    struct statistic (*all)[FEATURE_STATISTICS] = calloc(n + 1, sizeof *all);
+    assert(all && "memory is short");
+    for (size_t f = 0; f < n; f++) {
+        for (size_t i = 0; i < FEATURE_STATISTICS; i++)
+            all[f][i] = (struct statistic){.value = NAN, .p_value = NAN, .effect = NAN};
+        if (rows->options->baseline && rows->window->cell->events > 0)
+            evaluate_feature(rows, f, all[f]);
+    }
+    correct_ks(all, n);
+    for (size_t f = 0; f < n; f++) {
+        set_drift(rows, f, all[f][AT_PSI].value);
+        for (size_t i = 0; i < FEATURE_STATISTICS; i++)
+            statistic_row(rows, f, kinds[i], &all[f][i]);
+        plain_rows(rows, f);
+    }
+    if (rows->options->baseline)
+        all_features_rows(rows, all, n);
+    free(all);
+}
+
+/* ---- segments ---- */
+
+/* The unnamed values that came most often. */
+static void name_new_values(struct report *report, const struct sketch_values *values)
+{
+    bool told[SKETCH_VALUES_MAX] = {false};
+    for (int n = 0; n < 3; n++) {
+        size_t best = SKETCH_VALUES_MAX;
+        for (size_t i = 0; i < values->count; i++)
+            if (!told[i] && (best == SKETCH_VALUES_MAX || values->of[i].count > values->of[best].count))
+                best = i;
+        if (best == SKETCH_VALUES_MAX)
+            return;
+        static const char *const names[] = {"new", "new_2", "new_3"};
+        told[best] = true;
+        row_detail_text(report, names[n], values->of[best].text, values->of[best].size);
+    }
+}
+
+static void category_rows(struct rows *rows, size_t s, const struct baseline_segment *reference)
+{
+    const struct sketch_shape *shape = rows->window->shape;
+    const struct sketch_segment_counts *counts = sketch_segment_of(shape, rows->window->cell, s);
+    const char *field = rows->options->fields[rows->options->segments[s].slot];
+    size_t categories = sketch_segment_categories(shape, s);
+    int64_t expected[BASELINE_CATEGORIES_MAX + 1], there = 0, missing = 0, was_there = 0;
+    assert(categories == reference->categories.count + 1 && categories <= BASELINE_CATEGORIES_MAX + 1);
+    baseline_expected_categories(&reference->categories, rows->hours, expected);
+    for (size_t i = 0; i < categories; i++) {
+        there += counts->categories[i];
+        was_there += expected[i];
+    }
+    if (there > 0 && was_there > 0) {
+        struct statistic chi = statistic_chi_square(counts->categories, expected, categories, NULL);
+        struct statistic fresh = statistic_new_category(counts->categories, expected, categories, NULL);
+        if (!isnan(chi.value))
+            row_judge(row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_CHI_SQUARE), chi.value, chi.count), &chi);
+        struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_NEW_CATEGORY), fresh.value, fresh.count);
+        row_judge(report, &fresh);
+        name_new_values(report, &rows->window->cell->values[s]);
+    }
+    missing = reference->missing;
+    for (size_t i = 0, n = reference->categories.count; i < n; i++)
+        was_there = i == 0 ? reference->categories.named[i].count : was_there + reference->categories.named[i].count;
+    was_there = (reference->categories.count ? was_there : 0) + reference->categories.other;
+    struct statistic change = statistic_missing_change(counts->nulls, counts->nulls + there, missing, missing + was_there, NULL);
+    if (!isnan(change.value))
+        row_judge(row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count), &change);
+}
+
+static const struct baseline_distinct *expected_distinct(const struct rows *rows, const char *field)
+{
+    const struct baseline *baseline = rows->options->baseline;
+    for (size_t i = 0; baseline && i < baseline->distinct_count; i++)
+        if (baseline->distincts[i].window_ms == rows->window->width_ms && !strcmp(baseline->distincts[i].field, field))
+            return &baseline->distincts[i];
+    return NULL;
+}
+
+static void segment_rows(struct rows *rows)
+{
+    const struct sketch_cell *cell = rows->window->cell;
+    for (size_t s = 0; s < rows->options->segment_count && cell->events > 0; s++) {
+        const char *field = rows->options->fields[rows->options->segments[s].slot];
+        const struct baseline_segment *reference =
+            rows->options->baseline && rows->options->segments[s].valued ? baseline_segment_find(rows->options->baseline, field) : NULL;
+        if (reference)
+            category_rows(rows, s, reference);
+        double distinct = cardinality_estimate(&cell->distinct[s]);
+        struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_DISTINCT), distinct, cell->events);
+        const struct baseline_distinct *before = expected_distinct(rows, field);
+        if (!before)
+            continue;
+        struct statistic ratio = statistic_distinct(distinct, before->mean, NULL);
+        row_detail(report, "\"baseline\": %.9g", before->mean);
+        row_judge(report, &ratio);
+    }
+}
+
+/* ---- scores ---- */
+
+static void score_rows(struct rows *rows, size_t m)
+{
+    const struct sketch_shape *shape = rows->window->shape;
+    const struct baseline *baseline = rows->options->baseline;
+    struct compared c;
+    compare(rows, rows->options->feature_count, &baseline->score, sketch_model(shape, rows->window->cell, m)->bins, &c);
+    struct statistic psi = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL), ks = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
+    set_drift(rows, rows->options->feature_count + m, psi.value);
+    struct report *report = row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_PSI), psi.value, psi.count);
+    if (baseline->model_id && !strcmp(baseline->model_id, sketch_model_of(shape, m).id)) {
+        row_judge(report, &psi);
+        row_judge(row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_KS), ks.value, ks.count), &ks);
+        return;
+    }
+    report->judged = false;
+    row_detail(report, "\"judged\": false");
+    if (baseline->model_id)
+        row_detail_text(report, "baseline_model", baseline->model_id, strlen(baseline->model_id));
+    else
+        row_detail(report, "\"baseline_model\": null");
+}
+
+void drift_rows_write(struct rows *rows)
+{
+    const struct window_rows *w = rows->window;
+    feature_rows(rows);
+    segment_rows(rows);
+    for (size_t m = 0; m < sketch_models(w->shape); m++) {
+        set_drift(rows, rows->options->feature_count + m, NAN);
+        if (sketch_score_count(w->shape, w->cell, m) > 0 && rows->options->baseline && rows->options->baseline->has_score)
+            score_rows(rows, m);
+    }
+}

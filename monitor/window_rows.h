@@ -1,0 +1,23 @@
+/* Writing the rows of one window: between aggregate_rows.c and aggregate_drift.c alone. */
+#pragma once
+#include "monitor/aggregate_windows.h"
+#include "monitor/statistics.h"
+
+struct rows {
+    const struct window_rows *window;
+    const struct sketch_shape_options *options;
+    const struct baseline_hour_set *hours; /* that the window is compared with; NULL: the whole baseline */
+    struct baseline_hour_set hour_set;
+    struct report_list *reports;
+};
+
+struct report *row_add(struct rows *rows, enum report_kind kind, const char *subject, const char *statistic, double value, int64_t count);
+struct report *row_add_model(struct rows *rows, enum report_kind kind, size_t m, const char *statistic, double value, int64_t count);
+/* Adds members to the detail's object; left out as a whole if they do not fit. */
+void row_detail(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A member that is a JSON string. */
+void row_detail_text(struct report *report, const char *name, const char *text, size_t size);
+/* Value, p-value, threshold, severity; what was not judged says so. */
+void row_judge(struct report *report, const struct statistic *statistic);
+
+void drift_rows_write(struct rows *rows);
