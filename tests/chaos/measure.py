@@ -1,0 +1,227 @@
+"""What exactly once costs and how fast it comes back, on this machine. Run by hand; the last lines are the figures.
+
+    measure.py recovery [--events 10000000 --cards 1000000 --protocol consumer]
+        kill -9 and start again at a given size of state: seconds to the first prediction that a read_committed reader
+        sees, to readiness, and how fast state came back; then the same for SIGTERM
+    measure.py cost [--events 2000000 --repeat 3]
+        CPU an event: exactly once, at least once, and with checkpoints all the time; the changelog's bytes
+    measure.py outage [--seconds 30]
+        memory of a worker whose broker is away, beside the worst case that `weir check` prints
+
+WEIR_BINARY names the binary, which should be the optimised one. The events are `weir generate`'s, the features those of
+deploy/examples, the model has 100 trees of depth 6."""
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
+
+from confluent_kafka import Consumer, IsolationLevel, TopicPartition     # noqa: E402
+
+from deployment import column_names, train_model                         # noqa: E402
+from outputs import end_offsets                                          # noqa: E402
+from services import Kafka                                               # noqa: E402
+from traffic import ROOT                                                 # noqa: E402
+from worker import Worker, run_weir                                      # noqa: E402
+
+PARTITIONS = 12
+OUTPUTS = {"predictions": "predictions", "shadows": "shadows", "dead_letters": "dead-letters", "monitoring": "monitoring"}
+WAIT_SECONDS_MAX = 3600
+
+
+class Bench:
+    """A broker, an input topic full of events, and workers of any delivery on it."""
+
+    def __init__(self, kafka, directory, binary):
+        self.kafka, self.directory, self.binary = kafka, directory, binary
+        self.schemas = f"{directory}/schemas"
+        os.makedirs(self.schemas, exist_ok=True)
+        shutil.copy(f"{ROOT}/schemas/transaction.avsc", f"{self.schemas}/1.avsc")
+        with open(f"{ROOT}/deploy/examples/features.yaml") as file:
+            features = file.read()
+        self.features = f"{directory}/model/features.yaml"
+        self.model = train_model(f"{directory}/champion.ubj", column_names(binary, f"{directory}/model", features), seed=1, depth=6, trees=100)
+
+    def generate(self, topic, events, cards, *more):
+        done = run_weir(self.binary, "generate", "--topic", topic, "--brokers", self.kafka.brokers, "--schema-dir", self.schemas,
+                        "--events", events, "--cards", cards, *more, seconds=WAIT_SECONDS_MAX)
+        assert done.returncode == 0, done.stderr
+
+    def worker(self, app_id, topic, **changes):
+        outputs = {name: f"{app_id}-{suffix}" for name, suffix in OUTPUTS.items()}
+        for name, output in outputs.items():
+            self.kafka.create(output, 1 if name == "monitoring" else PARTITIONS)
+        config = {"app_id": app_id, "instance": "m", "kafka": {"bootstrap.servers": self.kafka.brokers}, "features": self.features,
+                  "input": {"topic": topic, "schemas": {"dir": self.schemas}}, "outputs": outputs, "http": "127.0.0.1:0",
+                  "models": {"champion": {"id": "bench", "file": self.model}}, "monitor": {"window": "1h"}} | changes
+        if "protocol" in changes:
+            config["input"]["group_protocol"] = config.pop("protocol")
+        path = f"{self.directory}/{app_id}.yaml"
+        with open(path, "w") as file:
+            json.dump(config, file, indent=1)
+        return Worker(self.binary, path, f"{self.directory}/{app_id}.log")
+
+    def committed(self, app_id, topic):
+        group = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": app_id, "enable.auto.commit": False, "log_level": 0})
+        try:
+            return sum(max(0, p.offset) for p in group.committed([TopicPartition(topic, p) for p in range(PARTITIONS)], timeout=20))
+        finally:
+            group.close()
+
+    def wait_committed(self, worker, app_id, topic, events):
+        worker.wait_for(lambda: self.committed(app_id, topic) >= events, f"{events} events are committed", WAIT_SECONDS_MAX)
+
+    def visible(self, topic):
+        return sum(end_offsets(self.kafka, topic, IsolationLevel.READ_COMMITTED))
+
+    def topic_bytes(self, topic):
+        size = 0
+        for partition in range(PARTITIONS):
+            directory = f"{self.kafka.directory}/data/{topic}-{partition}"
+            if os.path.isdir(directory):
+                size += sum(os.path.getsize(f"{directory}/{name}") for name in os.listdir(directory) if name.endswith(".log"))
+        return size
+
+
+def memory_mib(pid):
+    with open(f"/proc/{pid}/status") as status:
+        found = dict(line.split(":", 1) for line in status if line.startswith(("VmRSS", "VmHWM")))
+    return {name: round(int(value.split()[0]) / 1024) for name, value in found.items()}
+
+
+# -- recovery --
+
+
+def comes_back(bench, worker, app_id, end):
+    """Ends the worker by `end`, starts it, and says how long things took. Events come in all the time."""
+    began = time.monotonic()
+    end()
+    ended = time.monotonic()
+    before = bench.visible(f"{app_id}-predictions")
+    worker.start()
+    first = ready = None
+    while first is None or ready is None:
+        now = time.monotonic()
+        assert now - began < 600 and worker.process.running(), worker.process.tail()
+        if first is None and bench.visible(f"{app_id}-predictions") > before:
+            first = time.monotonic() - began
+        if ready is None and worker.get("/ready")[0] == 200:
+            ready = time.monotonic() - began
+        time.sleep(0.02)
+    lines = [line[25:] for line in worker.logged().splitlines() if re.search("entities read from|state re(stored|built)", line)]
+    return {"ended after s": round(ended - began, 2), "first prediction after s": round(first, 1), "ready after s": round(ready, 1)}, lines
+
+
+def recovery(bench, given):
+    app_id, topic = "recovery", bench.kafka.create("recovery-in", PARTITIONS)
+    bench.generate(topic, given.events, given.cards, "--span", "6d", "--start", time.strftime("%Y-%m-%d", time.gmtime(time.time() - 7 * 86400)))
+    worker = bench.worker(app_id, topic, protocol=given.protocol, state={"checkpoint_interval": "30s"})
+    began = time.monotonic()
+    worker.start()
+    bench.wait_committed(worker, app_id, topic, given.events)
+    print(f"{given.events} events in {time.monotonic() - began:.0f} s, {worker.cpu_seconds():.0f} s of CPU, {memory_mib(worker.process.pid)} MiB", flush=True)
+    feeding = subprocess.Popen([bench.binary, "generate", "--topic", topic, "--brokers", bench.kafka.brokers, "--schema-dir", bench.schemas,
+                                "--events", "2000000", "--cards", str(given.cards), "--rate", "1000", "--seed", "2"], stderr=subprocess.DEVNULL)
+    try:
+        time.sleep(given.settle)
+        for what, end in (("kill -9", worker.kill), ("SIGTERM", worker.stop)):
+            figures, lines = comes_back(bench, worker, app_id, end)
+            print("\n".join(lines))
+            print(f"{what}: {figures}", flush=True)
+            time.sleep(5)
+    finally:
+        feeding.kill()
+    worker.stop()
+    print(f"changelog {bench.topic_bytes(f'{app_id}-windows-changelog')} bytes, input {bench.topic_bytes(topic)} bytes")
+
+
+# -- cost --
+
+
+def cost(bench, given):
+    """A fresh worker each time on the same events, in turn, so that what else the machine does hits all alike."""
+    topic = bench.kafka.create("cost-in", PARTITIONS)
+    bench.generate(topic, given.events, given.events // 10, "--span", "6d")
+    kinds = {"exactly once": {"state": {"checkpoint_interval": "7d"}}, "at least once": {"delivery": "at_least_once", "state": {"checkpoint_interval": "7d"}},
+             f"exactly once, checkpoints every {given.interval}": {"state": {"checkpoint_interval": given.interval}}}
+    used = {name: [] for name in kinds}
+    for round_number in range(given.repeat):
+        for number, (name, changes) in enumerate(kinds.items()):
+            app_id = f"cost-{round_number}-{number}"
+            worker = bench.worker(app_id, topic, **changes)
+            worker.start().wait_ready()
+            bench.wait_committed(worker, app_id, topic, given.events)
+            used[name].append(worker.cpu_seconds() / given.events * 1e6)
+            worker.stop()
+            print(f"{name}: {used[name][-1]:.2f} us of CPU an event, start included", flush=True)
+    medians = {name: statistics.median(values) for name, values in used.items()}
+    first = medians["exactly once"]
+    for name, value in medians.items():
+        print(f"{name}: {value:.2f} us, {value / first:.2f} of exactly once without checkpoints")
+    logs = bench.topic_bytes(f"cost-{given.repeat - 1}-2-windows-changelog")
+    print(f"changelog {logs} bytes, input {bench.topic_bytes(topic)} bytes: {logs / bench.topic_bytes(topic):.2f} bytes a byte")
+
+
+# -- a broker that is away --
+
+
+def outage(bench, given):
+    topic, app_id = bench.kafka.create("outage-in", PARTITIONS), "outage"
+    bench.generate(topic, given.events, given.events // 10, "--span", "6d")
+    worker = bench.worker(app_id, topic).start()
+    worker.wait_for(lambda: bench.visible(f"{app_id}-predictions") > given.events // 10, "a tenth is done", WAIT_SECONDS_MAX)
+    before, most, watching = memory_mib(worker.process.pid), [0], threading.Event()
+
+    def watch():
+        while not watching.wait(0.2):
+            most[0] = max(most[0], memory_mib(worker.process.pid)["VmRSS"])
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    bench.kafka.kill()
+    time.sleep(given.seconds)
+    bench.kafka.start()
+    back = time.monotonic()
+    seen = bench.visible(f"{app_id}-predictions")
+    worker.wait_for(lambda: bench.visible(f"{app_id}-predictions") > seen, "it goes on", 120)
+    print(f"goes on {time.monotonic() - back:.1f} s after the broker is back")
+    watching.set()
+    thread.join()
+    bench.wait_committed(worker, app_id, topic, given.events)
+    worker.stop()
+    check = run_weir(bench.binary, "check", "-c", worker.config)
+    print("\n".join(line for line in (check.stdout + check.stderr).splitlines() if re.search("worst|memory", line)))
+    print(f"before {before} MiB, most while the broker was away {given.seconds} s: {most[0]} MiB; {bench.visible(f'{app_id}-predictions')} predictions of {given.events}")
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    arguments.add_argument("what", choices=("recovery", "cost", "outage"))
+    arguments.add_argument("--events", type=int)
+    arguments.add_argument("--cards", type=int, default=1_000_000)
+    arguments.add_argument("--protocol", default="classic", choices=("classic", "consumer"))
+    arguments.add_argument("--settle", type=float, default=60, help="seconds before the first kill, for a checkpoint")
+    arguments.add_argument("--interval", default="10s", help="of checkpoints, for cost")
+    arguments.add_argument("--repeat", type=int, default=3)
+    arguments.add_argument("--seconds", type=float, default=30, help="that the broker is away")
+    given = arguments.parse_args()
+    given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000}[given.what]
+    binary = os.environ.get("WEIR_BINARY") or f"{ROOT}/build/weir"
+    directory = tempfile.mkdtemp(prefix="weir-measure-")
+    with Kafka(f"{directory}/kafka") as kafka:
+        globals()[given.what](Bench(kafka, directory, binary), given)
+        kafka.kill()
+    shutil.rmtree(directory)
+
+
+if __name__ == "__main__":
+    main()
