@@ -136,7 +136,7 @@ static void print_model(const json_t *model, size_t top)
 {
     char score[80], margin[80];
     printf("\n%s %s: score %s, margin %s, %s, by %s%s\n", text_of(model, "role"), text_of(model, "id"), plain(score, model, "score"), plain(margin, model, "margin"),
-           text_of(model, "decision"), text_of(model, "engine"), json_is_false(json_object_get(model, "sampled")) ? " (its sample leaves this entity out)" : "");
+           text_of(model, "decision"), text_of(model, "engine"), json_is_false(json_object_get(model, "sampled")) ? " (but not of this entity)" : "");
     print_contributions(model, top);
 }
 

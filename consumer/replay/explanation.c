@@ -9,7 +9,6 @@
 
 #include "consumer/avro/container.h"
 #include "consumer/deployment.h"
-#include "consumer/file.h"
 #include "consumer/hash.h"
 #include "consumer/kafka/client.h"
 #include "consumer/kafka/offsets.h"
@@ -35,8 +34,6 @@ struct explanation {
     bool accepted;
     float *row;               /* of the record */
     json_t *result;
-    char sampled[SHADOWS_MAX][256]; /* ids of the shadows that have written a record */
-    size_t sampled_count;
 };
 
 /* Numbers */
@@ -178,19 +175,11 @@ static json_t *served_json(struct written w)
 static int take_scored(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err)
 {
     struct explanation *x = context;
-    struct written w = {value->data, (const uint8_t *)value->data + value->size};
     (void)record;
     (void)key;
     (void)err;
-    if (output == OUTPUT_PREDICTION) {
-        json_object_set_new(x->result, "served", served_json(w));
-    } else if (x->sampled_count < SHADOWS_MAX) {
-        take_text(&w);
-        take_text(&w);
-        take_long(&w);
-        struct bytes model = take_text(&w);
-        snprintf(x->sampled[x->sampled_count++], sizeof x->sampled[0], "%.*s", (int)model.size, (const char *)model.data);
-    }
+    if (output == OUTPUT_PREDICTION)
+        json_object_set_new(x->result, "served", served_json((struct written){value->data, (const uint8_t *)value->data + value->size}));
     return 0;
 }
 
@@ -469,69 +458,48 @@ static json_t *contributions_json(const struct feature_spec *spec, const float *
     return list;
 }
 
-static bool has_written(const struct explanation *x, const char *id)
+/* Whether the event's entity is on the canary's side, or in a shadow's sample. */
+static bool has_part(const struct explanation *x, const char *salt, const struct deployed_model *m)
 {
-    for (size_t i = 0; i < x->sampled_count; i++)
-        if (!strcmp(x->sampled[i], id))
-            return true;
-    return false;
+    const json_t *entity = json_object_get(x->result, "entity");
+    return m->below >= 10000 || entity_bucket(salt, (struct bytes){json_string_value(entity), (uint32_t)json_string_length(entity)}) < m->below;
 }
 
-static int score_model(const struct explanation *x, const char *role, const struct model_entry *entry, struct model *model, const uint8_t sha[32], json_t **out,
-                       struct err *err)
+static int add_model(struct explanation *x, const char *role, const struct deployed_model *m, bool sampled, json_t *list, struct err *err)
 {
-    const struct config *config = x->o->config;
-    float margin, score, *contributions = calloc(config->spec->count + 1, sizeof *contributions);
+    const struct feature_spec *spec = x->o->config->spec;
+    float margin, score, *contributions = calloc(spec->count + 1, sizeof *contributions);
     char hex[65];
     assert(contributions);
-    int status = model_score(model, x->row, 1, &margin, &score, err) < 0 || model_contributions(model, x->row, 1, contributions, err) < 0 ? -1 : 0;
+    int status = model_score(m->model, x->row, 1, &margin, &score, err) < 0 || model_contributions(m->model, x->row, 1, contributions, err) < 0
+                     ? err_prefix(err, "model %s", m->id)
+                     : 0;
     if (status == 0) {
-        sha256_hex(sha, hex);
-        *out = json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:b, s:o, s:o}", "role", role, "id", entry->id, "sha256", hex, "engine", model_engine(model), "score",
-                         number(score), "margin", number(margin), "decision", decision_name(decide(config->models.decision, score)), "sampled",
-                         strcmp(role, "SHADOW") || has_written(x, entry->id), "bias", number(contributions[config->spec->count]), "contributions",
-                         contributions_json(config->spec, x->row, contributions));
+        sha256_hex(m->sha256, hex);
+        json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:s, s:b, s:o, s:o}", "role", role, "id", m->id, "sha256", hex, "engine",
+                                              model_engine(m->model), "score", number(score), "margin", number(margin), "decision",
+                                              decision_name(decide(m->thresholds, score)), "sampled", sampled, "bias", number(contributions[spec->count]),
+                                              "contributions", contributions_json(spec, x->row, contributions)));
     }
     free(contributions);
     return status;
 }
 
-static int add_model(struct explanation *x, const char *role, const struct model_entry *entry, json_t *list, struct err *err)
-{
-    char *bytes = NULL;
-    size_t size;
-    uint8_t sha[32];
-    struct model *model = NULL;
-    json_t *shown = NULL;
-    int status = file_read(entry->file, MODEL_FILE_MAX, &bytes, &size, err);
-    if (status == 0)
-        status = model_create(bytes, size, &model, err);
-    if (status == 0) {
-        sha256(bytes, size, sha);
-        status = score_model(x, role, entry, model, sha, &shown, err);
-    }
-    if (status == 0)
-        json_array_append_new(list, shown);
-    else
-        err_prefix(err, "model %s", entry->id);
-    model_destroy(model);
-    free(bytes);
-    return status;
-}
-
+/* Every model of the deployment, whether or not this event is its. */
 static int add_models(struct explanation *x, struct err *err)
 {
-    const struct config *config = x->o->config;
-    if (!config->models.given)
+    const struct deployment *d = x->deployment;
+    if (!d)
         return 0;
     json_t *list = json_array();
     json_object_set_new(x->result, "models", list);
-    if (add_model(x, "CHAMPION", &config->models.champion, list, err) < 0)
+    if (add_model(x, "CHAMPION", &d->champion, true, list, err) < 0 ||
+        (d->canary.id && add_model(x, "CANARY", &d->canary, has_part(x, d->settings.salt, &d->canary), list, err) < 0))
         return -1;
-    for (size_t i = 0; i < config->models.shadow_count; i++)
-        if (add_model(x, "SHADOW", &config->models.shadows[i], list, err) < 0)
+    for (size_t i = 0; i < d->shadow_count; i++)
+        if (add_model(x, "SHADOW", &d->shadows[i], has_part(x, d->shadows[i].id, &d->shadows[i]), list, err) < 0)
             return -1;
-    return 0;
+    return d->fallback.id ? add_model(x, "FALLBACK", &d->fallback, true, list, err) : 0;
 }
 
 /* All of it */

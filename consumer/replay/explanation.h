@@ -28,6 +28,7 @@ struct explanation_options {
  *  "served": {"role", "model", "score", "margin", "decision", "confidence"} or null (no models in the configuration),
  *  "features": [{"name", "value", "definition"}],
  *  "models": [{"role", "id", "sha256", "engine", "score", "margin", "decision", "sampled", "bias",
+ *              (of a canary whether the entity is on its side, of a shadow whether it is in its sample)
  *              "contributions": [{"feature", "value", "contribution"}, the largest first]}]}
  * Times are milliseconds; missing numbers null.  *out is owned by the caller. */
 int explanation_make(const struct explanation_options *options, json_t **out, struct err *err);

@@ -5,6 +5,9 @@
  *   bench_forest score MODEL ENGINE ROWS OUT [BATCH]
  *                                        ROWS: float32, row-major; OUT: the margins, then the scores, as float32;
  *                                        exit code 3: the model or the machine does not have the engine
+ *   bench_forest contributions MODEL ROWS OUT
+ *                                        likewise, the rows' contributions
+ *   bench_forest explain MODEL [N]       contributions of N rows, by weir and by the library: time and difference
  *   bench_forest engine MODEL            prints the engine that the model takes by itself */
 #include <errno.h>
 #include <inttypes.h>

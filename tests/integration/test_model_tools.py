@@ -181,12 +181,13 @@ def expect_prediction(shown, prediction, names):
     assert (ours.view(numpy.uint32) == numpy.array(prediction["features"], numpy.float32).view(numpy.uint32)).all()
     assert (shown["id"], shown["entity"], shown["late_ms"], shown["window_complete"]) == \
         tuple(prediction[key] for key in ("transaction_id", "entity", "late_ms", "window_complete"))
-    champion = shown["models"][0]
-    assert [c["feature"] for c in champion["contributions"][:len(prediction["reasons"])]] == [r["feature"] for r in prediction["reasons"]]
-    for ours, theirs in zip(champion["contributions"], prediction["reasons"]):
+    model = next(model for model in shown["models"] if model["role"] == served["role"])
+    assert (model["id"], model["sampled"]) == (served["model"], True)
+    assert [c["feature"] for c in model["contributions"][:len(prediction["reasons"])]] == [r["feature"] for r in prediction["reasons"]]
+    for ours, theirs in zip(model["contributions"], prediction["reasons"]):
         assert numpy.float32(ours["contribution"]) == numpy.float32(theirs["contribution"])
-    total = champion["bias"] + sum(c["contribution"] for c in champion["contributions"])
-    assert math.isclose(total, champion["margin"], abs_tol=1e-5)
+    total = model["bias"] + sum(c["contribution"] for c in model["contributions"])
+    assert math.isclose(total, model["margin"], abs_tol=1e-5)
 
 
 def test_explain_shows_what_was_served(pipeline, small_traffic, small_replayed, kafka, models):
@@ -236,13 +237,19 @@ def test_explain_names_what_is_not_there(pipeline, small_traffic, kafka):
 def test_explain_takes_a_file(weir, training, tmp_path):
     run_weir(weir, "generate", "--events", 3000, "--cards", 40, "--output", tmp_path / "e.avro", "--labels", tmp_path / "l.avro")
     train(weir, training, "file.ubj", "--rounds", 10)
-    config = {"app_id": "tools", "features": str(training / "features.yaml"), "models": {"champion": {"id": "m", "file": str(training / "file.ubj")}}}
+    train(weir, training, "other.ubj", "--rounds", 5)
+    models = {"champion": {"id": "m", "file": str(training / "file.ubj")}, "canary": {"id": "n", "file": str(training / "other.ubj"), "percent": 50, "salt": "a"}}
+    config = {"app_id": "tools", "features": str(training / "features.yaml"), "models": models}
     (tmp_path / "weir.yaml").write_text(json.dumps(config))
     assert run_weir(weir, "replay", "-c", tmp_path / "weir.yaml", "--input", tmp_path / "e.avro", "--output", tmp_path / "out").returncode == 0
     predictions = {value["offset"]: value for value, _ in read_container(tmp_path / "out/predictions.avro")}
-    for offset in (0, 1, 511, 512, 513, 2999):
-        done = run_weir(weir, "explain", "-c", tmp_path / "weir.yaml", "--input", tmp_path / "e.avro", offset, "--json")
-        expect_prediction(json.loads(done.stdout), predictions[offset], COLUMNS)
+    roles = set()
+    for offset in (0, 1, 2, 3, 511, 512, 513, 2999):
+        shown = json.loads(run_weir(weir, "explain", "-c", tmp_path / "weir.yaml", "--input", tmp_path / "e.avro", offset, "--json").stdout)
+        expect_prediction(shown, predictions[offset], COLUMNS)
+        roles.add(shown["served"]["role"])
+        assert shown["models"][1]["sampled"] == (shown["served"]["role"] == "CANARY")
+    assert roles == {"CHAMPION", "CANARY"}
     done = run_weir(weir, "explain", "-c", tmp_path / "weir.yaml", "--input", tmp_path / "e.avro", 3000)
     assert done.returncode == 1 and "there is no value 3000" in done.stderr
     text = run_weir(weir, "explain", "-c", tmp_path / "weir.yaml", "--input", tmp_path / "e.avro", 2999, "--top", 2).stdout
