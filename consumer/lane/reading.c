@@ -7,7 +7,16 @@
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
-/* Takes what is there, at most BATCH_MAX messages, and serves the callbacks. */
+static size_t take(struct lane *l, int wait_ms, size_t most)
+{
+    ssize_t n = rd_kafka_consume_batch_queue(l->queue, wait_ms, l->backlog + l->backlog_count, most);
+    l->backlog_count += n > 0 ? (size_t)n : 0;
+    return n > 0 ? (size_t)n : 0;
+}
+
+/* Takes what is there, at most BATCH_MAX messages, and serves the callbacks.  It waits for the first message alone (for
+ * more the library would wait until they are all there), and before it looks for what is there: a call that does not wait
+ * would swallow the writer's wake-up. */
 void lane_poll(struct lane *l, int wait_ms)
 {
     size_t room = BACKLOG_MAX - l->backlog_count;
@@ -15,11 +24,10 @@ void lane_poll(struct lane *l, int wait_ms)
         usleep(10000); /* cannot be: reading is paused long before */
         return;
     }
-    ssize_t n = rd_kafka_consume_batch_queue(l->queue, 0, l->backlog + l->backlog_count, room < BATCH_MAX ? room : BATCH_MAX);
-    if (n == 0 && wait_ms > 0)
-        n = rd_kafka_consume_batch_queue(l->queue, wait_ms, l->backlog + l->backlog_count, 1);
-    if (n > 0)
-        l->backlog_count += (size_t)n;
+    room = room < BATCH_MAX ? room : BATCH_MAX;
+    if (wait_ms > 0 && (!take(l, wait_ms, 1) || !--room))
+        return;
+    take(l, 0, room);
 }
 
 static int message_error(struct lane *l, const rd_kafka_message_t *m, struct err *err)
