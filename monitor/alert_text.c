@@ -35,22 +35,21 @@ static void add_time(struct text_buffer *text, int64_t ms)
     text_add(text, "%04" PRId64 "-%02" PRId64 "-%02" PRId64 "T%02" PRId64 ":%02" PRId64 ":%02" PRId64 "Z", year, month, day, rest / 3600, rest / 60 % 60, rest % 60);
 }
 
-static double weight(const struct alert_sample *sample)
+static double weight(const struct report *row)
 {
-    const struct report *row = sample->row;
-    if (row->kind != REPORT_DRIFT || strcmp(row->statistic, "psi") != 0 || !sample->judged || !(row->value > 0) || !strcmp(row->subject, "score"))
+    if (row->kind != REPORT_DRIFT || strcmp(row->statistic, "psi") != 0 || !row->judged || !(row->value > 0) || !strcmp(row->subject, "score"))
         return 0;
-    return row->value * (isnan(sample->importance) ? 1 : sample->importance);
+    return row->value * (isnan(row->importance) ? 1 : row->importance);
 }
 
 /* The features whose drift, weighted by what they mean to the model, is largest in these rows. */
-static size_t features_that_matter(const struct alert_sample *samples, size_t count, const struct alert_sample *found[FEATURES_NAMED])
+static size_t features_that_matter(const struct report *rows, size_t count, const struct report *found[FEATURES_NAMED])
 {
     size_t n = 0;
     for (size_t i = 0; i < count; i++) {
-        double w = weight(&samples[i]);
+        double w = weight(&rows[i]);
         size_t at = n;
-        if (w <= 0 || samples[i].row->severity == SEVERITY_OK)
+        if (w <= 0 || rows[i].severity == SEVERITY_OK)
             continue;
         while (at && weight(found[at - 1]) < w)
             at--;
@@ -59,15 +58,15 @@ static size_t features_that_matter(const struct alert_sample *samples, size_t co
         if (n < FEATURES_NAMED)
             n++;
         memmove(found + at + 1, found + at, (n - 1 - at) * sizeof *found);
-        found[at] = &samples[i];
+        found[at] = &rows[i];
     }
     return n;
 }
 
-void alert_line(const struct alert *alert, const struct alert_sample *samples, size_t count, struct text_buffer *text)
+void alert_line(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text)
 {
-    const struct alert_sample *features[FEATURES_NAMED];
-    size_t n = features_that_matter(samples, count, features);
+    const struct report *features[FEATURES_NAMED];
+    size_t n = features_that_matter(rows, count, features);
     text_add(text, "%s %s: %s of %s is %.4g", severity_name(alert->severity), alert_state_name(alert->state), alert->statistic, alert->subject, alert->value);
     if (!isnan(alert->threshold))
         text_add(text, " (limit %.4g)", alert->threshold);
@@ -77,7 +76,7 @@ void alert_line(const struct alert *alert, const struct alert_sample *samples, s
     add_time(text, alert->since_ms);
     text_add(text, ", %" PRId64 " window%s", alert->windows, alert->windows == 1 ? "" : "s");
     for (size_t i = 0; i < n; i++)
-        text_add(text, "%s%s (psi %.3g)", i ? ", " : "; features: ", features[i]->row->subject, features[i]->row->value);
+        text_add(text, "%s%s (psi %.3g)", i ? ", " : "; features: ", features[i]->subject, features[i]->value);
     text_add(text, "; rule %s; %s: %s", alert->rule->name, playbook_name(alert->rule->playbook), playbook_first_step(alert->rule->playbook));
 }
 
@@ -96,10 +95,10 @@ static void add_number(struct text_buffer *text, const char *name, double value)
     text_add_json_number(text, value);
 }
 
-void alert_json(const struct alert *alert, const struct alert_sample *samples, size_t count, struct text_buffer *text)
+void alert_json(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text)
 {
-    const struct alert_sample *features[FEATURES_NAMED];
-    size_t n = features_that_matter(samples, count, features);
+    const struct report *features[FEATURES_NAMED];
+    size_t n = features_that_matter(rows, count, features);
     text_add(text, "{\"rule\": ");
     text_add_json_string(text, alert->rule->name);
     add_text(text, "state", alert_state_name(alert->state));
@@ -117,8 +116,8 @@ void alert_json(const struct alert *alert, const struct alert_sample *samples, s
     text_add(text, "\", \"windows\": %" PRId64 ", \"silenced\": %s, \"features\": [", alert->windows, alert->silenced ? "true" : "false");
     for (size_t i = 0; i < n; i++) {
         text_add(text, "%s{\"feature\": ", i ? ", " : "");
-        text_add_json_string(text, features[i]->row->subject);
-        add_number(text, "psi", features[i]->row->value);
+        text_add_json_string(text, features[i]->subject);
+        add_number(text, "psi", features[i]->value);
         add_number(text, "importance", features[i]->importance);
         text_add(text, "}");
     }

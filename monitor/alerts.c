@@ -69,12 +69,11 @@ static bool matches(const char *pattern, const char *text)
     return n && pattern[n - 1] == '*' ? !strncmp(pattern, text, n - 1) : !strcmp(pattern, text);
 }
 
-static bool looks_at(const struct alert_rule *rule, const struct alert_sample *sample)
+static bool looks_at(const struct alert_rule *rule, const struct report *row)
 {
-    const struct report *row = sample->row;
     return (rule->kind < 0 || (int)row->kind == rule->kind) && matches(rule->subject, row->subject) && matches(rule->statistic, row->statistic) &&
            (!rule->width_ms || rule->width_ms == row->window_end_ms - row->window_start_ms) &&
-           !(rule->min_importance > 0 && sample->importance < rule->min_importance); /* an unknown importance passes */
+           !(rule->min_importance > 0 && row->importance < rule->min_importance); /* an unknown importance passes */
 }
 
 static bool broken_by(const struct alert_rule *rule, const struct report *row)
@@ -238,13 +237,13 @@ static void feed_one(struct alerts *a, size_t r, const struct report *row, struc
         *f = a->followed[--a->count];
 }
 
-void alerts_feed(struct alerts *a, const struct alert_sample *samples, size_t count, struct alert_list *out)
+void alerts_feed(struct alerts *a, const struct report *rows, size_t count, struct alert_list *out)
 {
     room_to_tell(a, count * a->rule_count);
     for (size_t i = 0; i < count; i++)
-        for (size_t r = 0; samples[i].judged && r < a->rule_count; r++)
-            if (looks_at(&a->rules[r], &samples[i]))
-                feed_one(a, r, samples[i].row, out);
+        for (size_t r = 0; rows[i].judged && r < a->rule_count; r++)
+            if (looks_at(&a->rules[r], &rows[i]))
+                feed_one(a, r, &rows[i], out);
 }
 
 void alerts_firing(const struct alerts *a, struct alert_list *out)

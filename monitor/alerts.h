@@ -44,12 +44,6 @@ struct alert_silence { /* what matches is followed but not sent */
     int64_t until_ms;           /* of window ends */
 };
 
-struct alert_sample { /* one row and what the evaluation knows of it */
-    const struct report *row;
-    bool judged;
-    double importance; /* of the feature, a share of all gain; NaN: unknown */
-};
-
 enum alert_state { ALERT_FIRING, ALERT_GOES_ON, ALERT_RESOLVED };
 
 struct alert { /* one message; texts belong to the engine until the next feed */
@@ -76,7 +70,7 @@ struct alerts;
 struct alerts *alerts_create(const struct alert_rule *rules, size_t rule_count, const struct alert_silence *silences, size_t silence_count);
 void alerts_destroy(struct alerts *alerts);
 /* The rows of one window (or of one look at the clock).  Messages are appended. */
-void alerts_feed(struct alerts *alerts, const struct alert_sample *samples, size_t count, struct alert_list *out);
+void alerts_feed(struct alerts *alerts, const struct report *rows, size_t count, struct alert_list *out);
 /* What is firing now, as messages of state ALERT_GOES_ON. */
 void alerts_firing(const struct alerts *alerts, struct alert_list *out);
 uint64_t alerts_unfollowed(const struct alerts *alerts);
@@ -102,6 +96,6 @@ const char *alert_state_name(enum alert_state state); /* "firing" ... */
 const char *playbook_name(enum playbook playbook);    /* "prediction-shift": the page deploy/playbooks/<name>.md */
 const char *playbook_first_step(enum playbook playbook);
 /* One line for people: what moved, by how much, since when, which features matter for it. */
-void alert_line(const struct alert *alert, const struct alert_sample *samples, size_t count, struct text_buffer *text);
+void alert_line(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text);
 /* The same as a JSON object: the detail of an ALERT report, and the body that webhooks build on. */
-void alert_json(const struct alert *alert, const struct alert_sample *samples, size_t count, struct text_buffer *text);
+void alert_json(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text);

@@ -8,7 +8,7 @@
 
 #include "monitor/statistics.h"
 
-enum { THRESHOLDS = 2, STATISTIC_NAME_MAX = 256 };
+enum { THRESHOLDS = 2, STATISTIC_NAME_MAX = 256, JUDGED_MIN = 100 /* labels, for rules of one's own */ };
 
 struct group {
     enum label_who who;
@@ -175,6 +175,7 @@ static struct report *add(struct writing *w, enum report_kind kind, const char *
     row->statistic = statistic_of(w, statistic);
     row->value = value;
     row->count = calibration_count(&w->group->calibration);
+    row->judged = row->count >= JUDGED_MIN;
     return row;
 }
 
@@ -201,6 +202,7 @@ static void add_calibration(struct writing *w, const char *name, const struct ca
         return;
     row->threshold = s.threshold;
     row->severity = s.severity;
+    row->judged = s.judged;
     if (!s.judged)
         snprintf(row->detail, sizeof row->detail, "{\"judged\": false}");
 }

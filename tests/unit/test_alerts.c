@@ -15,20 +15,19 @@
 static const struct alert_rule psi_rule = {.name = "drift", .kind = REPORT_DRIFT, .statistic = "psi", .threshold = 0.2, .clear = 0.1, .windows = 2,
     .min_importance = 0.05, .severity = SEVERITY_WARNING, .repeat_ms = 60 * MINUTE};
 
-static struct report row(int window, const char *subject, double value)
+static struct report row(int window, const char *subject, double value, double importance)
 {
     return (struct report){.kind = REPORT_DRIFT, .window_start_ms = window * 5 * MINUTE, .window_end_ms = (window + 1) * 5 * MINUTE, .subject = subject, .statistic = "psi",
-        .value = value, .threshold = 0.1, .p_value = NAN, .count = 5000, .severity = value >= 0.2 ? SEVERITY_CRITICAL : value >= 0.1 ? SEVERITY_WARNING : SEVERITY_OK};
+        .value = value, .threshold = 0.1, .p_value = NAN, .count = 5000, .judged = !isnan(value), .importance = importance, .severity = value >= 0.2 ? SEVERITY_CRITICAL : value >= 0.1 ? SEVERITY_WARNING : SEVERITY_OK};
 }
 
 /* Feeds one value a window and writes what is told: F, G or R for a message, `.` for none, lower case if silenced. */
 static void play(struct alerts *alerts, int first, const double *values, size_t count, char *told)
 {
     for (size_t i = 0; i < count; i++) {
-        struct report r = row(first + (int)i, "amount", values[i]);
-        struct alert_sample sample = {&r, !isnan(values[i]), 0.3};
+        struct report r = row(first + (int)i, "amount", values[i], 0.3);
         struct alert_list list = {0};
-        alerts_feed(alerts, &sample, 1, &list);
+        alerts_feed(alerts, &r, 1, &list);
         assert_true(list.count <= 1);
         told[i] = list.count ? (list.alerts[0].silenced ? "fgr" : "FGR")[list.alerts[0].state] : '.';
         alert_list_finish(&list);
@@ -79,9 +78,8 @@ static void unimportant_features_page_nobody(void **state)
     struct alerts *alerts = alerts_create(&psi_rule, 1, NULL, 0);
     struct alert_list list = {0};
     for (int window = 0; window < 4; window++) {
-        struct report rows[] = {row(window, "minor", 0.5), row(window, "unknown", 0.5), row(window, "major", 0.5)};
-        struct alert_sample samples[] = {{&rows[0], true, 0.01}, {&rows[1], true, NAN}, {&rows[2], true, 0.05}};
-        alerts_feed(alerts, samples, 3, &list);
+        struct report rows[] = {row(window, "minor", 0.5, 0.01), row(window, "unknown", 0.5, NAN), row(window, "major", 0.5, 0.05)};
+        alerts_feed(alerts, rows, 3, &list);
     }
     assert_int_equal(list.count, 2);
     assert_int_equal(alerts_unfollowed(alerts), 0);
@@ -99,10 +97,9 @@ static void a_rule_without_threshold_takes_the_rows_word(void **state)
     (void)state;
     struct alert_rule rule = {.name = "any", .kind = -1, .threshold = NAN, .clear = NAN, .windows = 1, .severity = SEVERITY_WARNING};
     struct alerts *alerts = alerts_create(&rule, 1, NULL, 0);
-    struct report rows[] = {row(1, "a", 0.05), row(1, "b", 0.15), row(1, "c", 0.5)};
-    struct alert_sample samples[] = {{&rows[0], true, NAN}, {&rows[1], true, NAN}, {&rows[2], true, NAN}};
+    struct report rows[] = {row(1, "a", 0.05, NAN), row(1, "b", 0.15, NAN), row(1, "c", 0.5, NAN)};
     struct alert_list list = {0};
-    alerts_feed(alerts, samples, 3, &list);
+    alerts_feed(alerts, rows, 3, &list);
     assert_int_equal(list.count, 2);
     assert_int_equal(list.alerts[0].severity, SEVERITY_WARNING);
     assert_int_equal(list.alerts[1].severity, SEVERITY_CRITICAL);
@@ -126,14 +123,13 @@ static void models_and_widths_are_told_apart(void **state)
     (void)state;
     struct alert_rule rule = {.name = "any", .kind = -1, .threshold = 0.2, .clear = NAN, .windows = 2, .severity = SEVERITY_WARNING};
     struct alerts *alerts = alerts_create(&rule, 1, NULL, 0);
-    struct report rows[] = {row(1, "score", 0.3), row(1, "score", 0.3), row(1, "score", 0.3)};
+    struct report rows[] = {row(1, "score", 0.3, NAN), row(1, "score", 0.3, NAN), row(1, "score", 0.3, NAN)};
     rows[1].model_id = "b";
     rows[2].window_end_ms += 5 * MINUTE;
-    struct alert_sample samples[] = {{&rows[0], true, NAN}, {&rows[1], true, NAN}, {&rows[2], true, NAN}};
     struct alert_list list = {0};
-    alerts_feed(alerts, samples, 3, &list);
+    alerts_feed(alerts, rows, 3, &list);
     assert_int_equal(list.count, 0);
-    alerts_feed(alerts, samples, 3, &list);
+    alerts_feed(alerts, rows, 3, &list);
     assert_int_equal(list.count, 3);
     alert_list_finish(&list);
     alerts_destroy(alerts);
@@ -148,8 +144,8 @@ static void more_than_can_be_followed_is_counted(void **state)
     for (int i = 0; i < ALERTS_MAX + 3; i++) {
         char subject[16];
         snprintf(subject, sizeof subject, "f%d", i);
-        struct report r = row(1, subject, 0.3);
-        alerts_feed(alerts, &(struct alert_sample){&r, true, NAN}, 1, &list);
+        struct report r = row(1, subject, 0.3, NAN);
+        alerts_feed(alerts, &r, 1, &list);
     }
     assert_int_equal(list.count, ALERTS_MAX);
     assert_int_equal(alerts_unfollowed(alerts), 3);
@@ -190,24 +186,21 @@ static void what_is_said(void **state)
     char line[1024], json[2048];
     struct text_buffer text;
     struct report rows[4];
-    struct alert_sample samples[4];
     for (int window = 5908320; window < 5908322; window++) {
-        rows[0] = row(window, "amount", 0.25);
-        rows[1] = row(window, "hour", 0.9);
-        rows[2] = row(window, "merchants_1h", 0.4);
-        rows[3] = row(window, "quiet", 0.01);
-        for (int i = 0; i < 4; i++)
-            samples[i] = (struct alert_sample){&rows[i], true, (double[]){0.5, 0.04, 0.2, 0.26}[i]};
-        alerts_feed(alerts, samples, 4, &list);
+        rows[0] = row(window, "amount", 0.25, 0.5);
+        rows[1] = row(window, "hour", 0.9, 0.04);
+        rows[2] = row(window, "merchants_1h", 0.4, 0.2);
+        rows[3] = row(window, "quiet", 0.01, 0.26);
+        alerts_feed(alerts, rows, 4, &list);
     }
     assert_int_equal(list.count, 2);
     text_init(&text, line, sizeof line);
-    alert_line(&list.alerts[0], samples, 4, &text);
+    alert_line(&list.alerts[0], rows, 4, &text);
     assert_string_equal(line, "WARNING firing: psi of amount is 0.25 (limit 0.2), since 2026-03-03T00:00:00Z, 2 windows; "
                               "features: amount (psi 0.25), merchants_1h (psi 0.4), hour (psi 0.9); rule drift; prediction-shift: "
                               "look at the features that are named: did a sender, a schema or the mix of customers change at that time?");
     text_init(&text, json, sizeof json);
-    alert_json(&list.alerts[0], samples, 4, &text);
+    alert_json(&list.alerts[0], rows, 4, &text);
     assert_false(text.full);
     assert_non_null(strstr(json, "\"state\": \"firing\", \"severity\": \"WARNING\", \"model\": null, \"subject\": \"amount\""));
     assert_non_null(strstr(json, "{\"feature\": \"merchants_1h\", \"psi\": 0.4, \"importance\": 0.2}"));
