@@ -6,6 +6,8 @@
 
 #include "monitor/drift.h"
 
+enum { REPORT_DETAIL_MAX = 1024 };
+
 enum report_kind {
     REPORT_DRIFT, REPORT_PREDICTION, REPORT_FRESHNESS, REPORT_LATENCY, REPORT_QUALITY, REPORT_CALIBRATION,
     REPORT_SHADOW, REPORT_DEPLOYMENT, REPORT_ALERT
@@ -19,7 +21,7 @@ struct report {
     double value, threshold, p_value; /* the last two NaN: null */
     int64_t count;
     enum severity severity;
-    char detail[256]; /* JSON object; empty: null */
+    char detail[REPORT_DETAIL_MAX]; /* JSON object; empty: null */
     /* Not published: for whoever raises alerts. */
     bool judged;       /* there were enough values to hold it against a limit */
     double importance; /* of the feature, a share of all gain; NaN: unknown */
