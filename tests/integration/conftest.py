@@ -19,6 +19,12 @@ def weir():
     return binary
 
 
+@pytest.fixture(scope="session", autouse=True)
+def locks(tmp_path_factory):
+    """Where processes hold their instances' names: not where another run of these tests does."""
+    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("locks"))
+
+
 @pytest.fixture(scope="session")
 def kafka(tmp_path_factory):
     with Kafka(tmp_path_factory.mktemp("kafka")) as service:
