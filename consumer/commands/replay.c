@@ -14,7 +14,10 @@ static const char about[] =
     "\n"
     "--output DIR gets predictions.avro, shadow-predictions.avro, dead-letters.avro and reports.avro; without `models` in\n"
     "the configuration the latter two. --export writes a training set and needs no model. Windows fill from what lies\n"
-    "before --from; outputs begin there (by event time, of rejected records by record timestamp).";
+    "before --from; outputs begin there (by event time, of rejected records by record timestamp).\n"
+    "\n"
+    "The input topic is scored as it was served: by the deployments that the changelog of this app_id has, each from the\n"
+    "offset where it came into force; --configured scores all of it by the models of the configuration.";
 
 static void print_text(const struct replay_summary *s, FILE *out)
 {
@@ -77,6 +80,7 @@ int command_replay(int argc, char **argv)
         {"output", ARGUMENT_TEXT, &o.output, 0, 0, "DIR", "where the container files go"},
         {"export", ARGUMENT_TEXT, &o.export_path, 0, 0, "FILE", "a training set, .csv or .avro"},
         {"labels", ARGUMENT_TEXT, &o.labels, 0, 0, "FILE|TOPIC", "labels for the training set"},
+        {"configured", ARGUMENT_FLAG, &o.as_configured, 0, 0, NULL, "score the topic by the configured models, not by those that served"},
         {"json", ARGUMENT_FLAG, &json, 0, 0, NULL, "the summary as JSON"},
     };
     struct err err;

@@ -16,6 +16,7 @@
 #include "consumer/output.h"
 #include "consumer/process.h"
 #include "consumer/progress.h"
+#include "consumer/replay/deployments.h"
 #include "consumer/replay/export.h"
 #include "consumer/replay/labels.h"
 #include "consumer/replay/source.h"
@@ -179,6 +180,9 @@ static int set_up(struct replay *r, struct err *err)
     if (add_timestamps(r, err) < 0 || pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0 ||
         observer_create(config, true, 0, &r->observer, err) < 0)
         return -1;
+    size_t recorded;
+    if (r->deployment && !r->o->input && !r->o->as_configured && deployments_follow(source_client(r->source), config, r->states, r->state_count, &recorded, err) < 0)
+        return -1;
     r->sketch = sketch_create(observer_shape(r->observer));
     assert(r->sketch);
     if (r->o->output)
@@ -212,8 +216,7 @@ static void limit_outputs(const struct replay *r, struct sink *sink)
     if (!client || !r->deployment)
         return;
     sink->max_bytes[OUTPUT_PREDICTION] = topic_room(client, r->o->config->outputs.predictions);
-    if (r->deployment->shadow_count)
-        sink->max_bytes[OUTPUT_SHADOW] = topic_room(client, r->o->config->outputs.shadows);
+    sink->max_bytes[OUTPUT_SHADOW] = topic_room(client, r->o->config->outputs.shadows);
 }
 
 static int pass(struct replay *r, struct err *err)

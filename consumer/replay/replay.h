@@ -22,6 +22,7 @@ struct replay_options {
     const char *export_path; /* .csv or .avro; NULL: none */
     const char *labels;      /* container file or topic; NULL: none */
     const struct replay_listener *listener; /* NULL: none */
+    bool as_configured;      /* of a topic: by the configured models, not by those recorded as having served */
     bool quiet;              /* no progress */
     atomic_bool *stop;       /* set: end early, with an error */
 };

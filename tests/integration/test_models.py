@@ -144,7 +144,8 @@ def test_a_hundred_swaps_under_load(pipeline, models, schema_ids, kafka, tmp_pat
     """No event is lost, none is scored by anything but one whole model, and the topic says which served from where."""
     traffic = Traffic(schema_ids, 40_000, cards=500, seed=40, garbage=0, duplicates=0, late=0)
     files = {"a": models.champion, "b": models.shadow, "c": train_model(f"{tmp_path}/c.ubj", models.names, seed=3, trees=200, depth=6)}
-    settings = [pipeline.config["models"] | {"champion": {"id": name, "file": path}, "shadows": []} for name, path in files.items()]
+    kept = {"shadows": [], "cache_dir": f"{tmp_path}/kept"}
+    settings = [pipeline.config["models"] | kept | {"champion": {"id": name, "file": path}} for name, path in files.items()]
     worker = pipeline.worker("w", models=settings[0], lanes=2).start().wait_ready()
     feeder = Feeder(kafka.brokers, pipeline.topic, traffic.records, rate=2000)
     feeder.start()
@@ -183,6 +184,9 @@ def test_a_hundred_swaps_under_load(pipeline, models, schema_ids, kafka, tmp_pat
         swaps += len(list_) - 1
         assert all(a[1] != b[1] for a, b in itertools.pairwise(sorted(list_)))
     assert swaps > 12 * 20, "most swaps came while each partition had traffic"
+
+    # A replay is served by the same models from the same offsets on, whatever is configured now.
+    assert bodies(written.predictions) == Replayed(pipeline.replay(f"{tmp_path}/replayed", models=pipeline.config["models"] | kept)).predictions
 
 
 def test_what_cannot_be_loaded_leaves_the_old_one_in_force(pipeline, models, small_traffic, kafka, tmp_path):
@@ -367,18 +371,48 @@ def test_a_champion_that_fails(kind, kafka, models, schemas, dense_traffic, tmp_
     assert bodies(written.predictions) == Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions
 
 
+def test_a_worker_that_is_killed_goes_on_with_its_breakers_and_swaps(kafka, models, schemas, dense_traffic, tmp_path):
+    """Killed again and again, in the middle of open breakers; the champion changes twice, and the second fails too. What is
+    written is what a replay of the whole computes by the recorded deployments."""
+    pipeline = Pipeline(kafka, models, tmp_path, "killed-breakers", schemas, partitions=2).create_topics()
+    kept = {"shadows": [], "cache_dir": f"{tmp_path}/kept"}
+    champions = [{"id": "first", "file": models.shadow}, {"id": "half", "file": half(f"{tmp_path}/half.json", models.names)},
+                 {"id": "wild", "file": stump(f"{tmp_path}/wild.json", models.names, "hour", 8.0, 7.0, 0.5)}]
+    settings = [pipeline.config["models"] | kept | {"champion": champion} for champion in champions]
+    state = {"state": {"checkpoint_interval": "1s"}}
+    feeder = Feeder(kafka.brokers, pipeline.topic, dense_traffic.records, rate=1500)
+    worker = pipeline.worker("w", models=settings[0], **state).start().wait_ready()
+    feeder.start()
+    for i in range(4):
+        time.sleep(1.5)
+        if i == 1:                                             # while it lives
+            rewrite(pipeline, worker, settings[1])
+            reload(worker, "swapped")
+            time.sleep(1)
+        worker.kill()
+        worker = pipeline.worker("w", models=settings[1 if i < 2 else 2] if i else settings[0], **state).start().wait_ready()
+    pipeline.wait_committed([worker], dense_traffic.ends)
+    worker.stop()
+    feeder.join()
+    written = Written(kafka, pipeline.outputs)
+    served = bodies(written.predictions)
+    who = {(decode(PREDICTION, body)["model_id"], decode(PREDICTION, body)["role"]) for body in served.values()}
+    assert who >= {("first", "CHAMPION"), ("first", "FALLBACK"), ("half", "CHAMPION"), ("half", "FALLBACK")}, who
+    assert served == Replayed(pipeline.replay(f"{tmp_path}/replayed", models=settings[2])).predictions
+
+
 def test_shadows_are_shed_under_lag_and_serving_is_not(pipeline, models, small_traffic, kafka, tmp_path):
     """One shadow never answers, one is slow, and the lane lags from the start."""
     wild = stump(f"{tmp_path}/wild.json", models.names, "amount", 1.0, 7.0, 7.0)
     slow = train_model(f"{tmp_path}/slow.ubj", models.names, seed=9, depth=8, trees=300)
     shadows = [{"id": "slow", "file": slow}, {"id": "wild", "file": wild}]
     small_traffic.produce(kafka.brokers, pipeline.topic)
-    worker = pipeline.worker("w", models=pipeline.config["models"] | {"shadows": shadows, "shed_lag_ms": 1}).start()
+    pipeline.config["models"] |= {"shadows": shadows, "shed_lag_ms": 1}
+    worker = pipeline.worker("w").start()
     pipeline.wait_committed([worker], small_traffic.ends)
     metrics = worker.get("/metrics")[1]
     worker.stop()
     written = Written(kafka, pipeline.outputs)
-    pipeline.config["models"] |= {"shadows": [shadows[0]]}
     replayed = Replayed(pipeline.replay(f"{tmp_path}/replayed"))
     assert bodies(written.predictions) == replayed.predictions
     shed = int(re.search(r'weir_shadow_shed_total{model_version="slow"} (\d+)', metrics)[1])
