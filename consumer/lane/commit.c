@@ -7,9 +7,11 @@ void lane_cover(struct lane *l, const struct lane_partition *p)
     writer_cover(l->writer, (struct writer_part){.partition = p->state.id, .next_offset = p->state.next_offset, .metadata = restore_metadata(&p->restore, &p->state, l->rules, p->checkpoint)});
 }
 
+/* An empty transaction takes a batch whatever its sketch has room for: what finds no cell is counted as such. */
 bool lane_has_room(const struct lane *l)
 {
-    return !writer_is_full(l->writer) && sketch_has_room(l->sketch, l->backlog_count);
+    size_t next = l->backlog_count < BATCH_MAX ? l->backlog_count : BATCH_MAX;
+    return !writer_has_work(l->writer) || (!writer_is_full(l->writer) && sketch_has_room(l->sketch, next));
 }
 
 /* The interval's clock starts where the former transaction began to end (or partitions came): under load they follow each

@@ -127,7 +127,7 @@ void lane_judge_lag(struct lane *lane, struct lane_partition *partition, int64_t
 
 /* ---- commit.c: transactions ---- */
 void lane_cover(struct lane *lane, const struct lane_partition *partition);
-bool lane_has_room(const struct lane *lane);      /* for the backlog, in the open transaction */
+bool lane_has_room(const struct lane *lane);      /* for the next batch, in the open transaction */
 bool lane_commit_is_due(const struct lane *lane); /* and possible: the transaction before is settled */
 void lane_end_transaction(struct lane *lane);
 int lane_serve_writer(struct lane *lane, struct err *err);

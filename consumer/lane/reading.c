@@ -171,7 +171,7 @@ int lane_process_backlog(struct lane *l, struct err *err)
         int done = process(l, p, pipeline, err);
         for (size_t k = done < 0 ? 0 : (size_t)done; k < count; k++)
             taken[index[k]] = false; /* the rest waits, in place */
-        result = done < 0 ? -1 : l->registry_retry_ns || writer_is_full(l->writer) ? 1 : 0;
+        result = done < 0 ? -1 : l->registry_retry_ns || !lane_has_room(l) ? 1 : 0;
     }
     size_t kept = 0;
     for (size_t i = 0; i < l->backlog_count; i++) {
