@@ -503,8 +503,12 @@ static void observe_shadow(struct pipeline *p, struct sketch_cell *cell, struct 
     size_t at = shadow * BATCH_MAX + e;
     if (b->shadow_shed[at])
         sketch_add_shed(p->sketch, cell, slot_of_model(p, known, model, true));
-    else if (b->shadow_sampled[at])
-        sketch_add_score(p->sketch, cell, slot_of_model(p, known, model, true), b->shadow_scores[at], decide(model->thresholds, b->shadow_scores[at]));
+    if (!b->shadow_sampled[at] || b->shadow_shed[at])
+        return;
+    size_t slot = slot_of_model(p, known, model, true);
+    enum decision decision = decide(model->thresholds, b->shadow_scores[at]);
+    sketch_add_score(p->sketch, cell, slot, b->shadow_scores[at], decision);
+    sketch_add_comparison(p->sketch, cell, slot, b->shadow_scores[at], decision, b->served[e].score, b->served[e].decision);
 }
 
 static void observe_event(struct pipeline *p, const struct partition_state *state, struct model_slots *known, struct cell_run *run, size_t e)

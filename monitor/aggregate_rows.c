@@ -5,6 +5,7 @@
  *   PREDICTION  each model in order: count, mean, p50, p95, p99, share_approve, share_review, share_decline,
  *               positive_share (not APPROVE: the score is at or over the review threshold), uncertain_share, invalid,
  *               shed; subject `score`
+ *   SHADOW      aggregate_shadow.c lists them
  *   FRESHNESS   each field in order: age_seconds: from its last value to the window's end, in event time (of a field
  *               never seen from the start of the first window); then schema_ids of the input topic: how many there
  *               were, their counts in the detail
@@ -288,6 +289,7 @@ void window_rows_write(const struct window_rows *window, struct report_list *rep
         rows.hours = &rows.hour_set;
     drift_rows_write(&rows);
     prediction_rows(&rows);
+    shadow_rows_write(&rows);
     freshness_rows(&rows);
     latency_rows(&rows);
     quality_rows(&rows);

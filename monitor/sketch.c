@@ -6,6 +6,7 @@
 #include "monitor/sketch_shape.h"
 
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,6 +241,18 @@ void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m,
 {
     if (cell)
         sketch_cell_add_score(sketch->shape, cell, m, score, decision);
+}
+
+void sketch_add_comparison(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision, float served, enum decision served_decision)
+{
+    if (!cell)
+        return;
+    struct sketch_comparison *c = &sketch_cell_model(sketch->shape, cell, m)->comparison;
+    float apart = score < served ? served - score : score - served;
+    c->decisions[served_decision][decision]++;
+    c->apart_sum += llrint((double)apart * (1 << APART_SUM_BITS));
+    c->apart[(score_log_bin(apart) + 3) / 4]++;
+    c->served[score_equal_bin(served)]++;
 }
 
 void sketch_add_shed(struct sketch *sketch, struct sketch_cell *cell, size_t m)

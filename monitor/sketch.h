@@ -36,7 +36,8 @@ enum {
     SKETCH_MODEL_ID_MAX = 249,
     SKETCH_SEGMENTS_MAX = 40,
     SKETCH_FALLBACKS_MAX = 8, /* reasons for which a model did not answer */
-    LATENCY_BINS = 177        /* 8 an octave of milliseconds: latency_bin */
+    LATENCY_BINS = 177,       /* 8 an octave of milliseconds: latency_bin */
+    APART_BINS = 81           /* |difference| of scores: 4 an octave, likewise from 2^-20: quantiles within 19 % */
 };
 
 struct sketch_model {
@@ -108,11 +109,21 @@ struct sketch_feature_counts {
     int64_t far;                   /* more than SKETCH_FAR_SIGMAS baseline deviations from its mean */
     int64_t bins[];                /* sketch_shape_bins of them; none without a baseline */
 };
+/* A shadow beside what was served, over the events that it scored. */
+struct sketch_comparison {
+    int64_t decisions[DECISION_COUNT][DECISION_COUNT]; /* the served one, then its own */
+    int64_t apart_sum;                                 /* of |difference|, in units of 2^-APART_SUM_BITS */
+    int64_t apart[APART_BINS];
+    int64_t served[SCORE_EQUAL_BINS];                  /* the scores served; its own are in `equal` */
+};
+enum { APART_SUM_BITS = 30 };
+
 struct sketch_model_counts {
     int64_t decisions[DECISION_COUNT];
     int64_t invalid; /* NaN scores: in no bin */
     int64_t shed;    /* shadow scores that were not computed */
     int64_t uncertain; /* in [0.4, 0.6] */
+    struct sketch_comparison comparison; /* of a shadow */
     int64_t equal[SCORE_EQUAL_BINS];
     int64_t log[SCORE_LOG_BINS];
     int64_t bins[]; /* of the baseline's score */
@@ -135,6 +146,8 @@ double sketch_feature_mean(const struct sketch_shape *shape, const struct sketch
 double sketch_score_mean(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m);
 /* The q-quantile (0 < q < 1) of a model's scores, linear within its logarithmic bin; NaN without scores. */
 double sketch_score_quantile(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m, double q);
+/* The q-quantile of |difference| to the served scores, linear within its bin; NaN without any. */
+double sketch_apart_quantile(const struct sketch_comparison *comparison, double q);
 int64_t sketch_score_count(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m); /* valid scores */
 int64_t sketch_cell_records(const struct sketch_cell *cell);                                          /* events and rejects */
 /* The sum of a model's scores, as the cell has it: 2^-SCORE_SUM_BITS is one. */
@@ -172,6 +185,8 @@ struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event 
 void sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n);
 /* A score of model m for the event whose cell this is (NULL is taken and does nothing). */
 void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision);
+/* And how the shadow m compares with what was served; its score is in [0, 1]. */
+void sketch_add_comparison(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision, float served, enum decision served_decision);
 void sketch_add_shed(struct sketch *sketch, struct sketch_cell *cell, size_t m);
 /* A model did not answer; reason: of the chain (enum fallback_reason). */
 void sketch_add_fallbacks(struct sketch *sketch, struct sketch_cell *cell, size_t reason, int64_t times);

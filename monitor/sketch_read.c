@@ -172,3 +172,20 @@ double sketch_score_quantile(const struct sketch_shape *shape, const struct sket
     }
     return NAN;
 }
+
+double sketch_apart_quantile(const struct sketch_comparison *comparison, double q)
+{
+    int64_t n = 0, before = 0;
+    for (size_t i = 0; i < APART_BINS; i++)
+        n += comparison->apart[i];
+    double rank = q * (double)n;
+    for (size_t i = 0; i < APART_BINS; i++) {
+        int64_t here = comparison->apart[i];
+        if (here > 0 && (double)(before + here) >= rank) {
+            double least = i ? log_bin_least(4 * i - 3) : 0, next = i == APART_BINS - 1 ? 1 : log_bin_least(4 * i + 1);
+            return least + (next - least) * (rank - (double)before) / (double)here;
+        }
+        before += here;
+    }
+    return NAN;
+}

@@ -43,6 +43,7 @@ static uint64_t fingerprint_of(const struct sketch_shape *shape)
 {
     const struct sketch_shape_options *o = &shape->options;
     uint64_t hash = 0xcbf29ce484222325u;
+    mix_number(&hash, sizeof(struct sketch_model_counts));
     mix_number(&hash, (uint64_t)o->window_ms);
     mix_number(&hash, (uint64_t)o->lateness_ms);
     mix_number(&hash, o->feature_count);

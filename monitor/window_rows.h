@@ -21,3 +21,4 @@ void row_detail_text(struct report *report, const char *name, const char *text, 
 void row_judge(struct report *report, const struct statistic *statistic);
 
 void drift_rows_write(struct rows *rows);
+void shadow_rows_write(struct rows *rows);
