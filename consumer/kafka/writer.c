@@ -487,6 +487,16 @@ int writer_idle_ms(const struct writer *w)
     return left < 1 ? 1 : left > IDLE_MS ? IDLE_MS : (int)left;
 }
 
+void writer_wait(struct writer *w, int wait_ms)
+{
+    bool busy = errand_under_way(w->errand);
+    int idle_ms = writer_idle_ms(w);
+    if (busy)
+        errand_wait(w->errand, wait_ms);
+    else if (w->stage == NOTHING || w->stage == SENDING || w->stage == READY)
+        usleep((useconds_t)(idle_ms < wait_ms ? idle_ms : wait_ms) * 1000);
+}
+
 int writer_settle(struct writer *w, int64_t patience_ms, struct err *err)
 {
     int64_t began = clock_monotonic_ns();
@@ -497,8 +507,7 @@ int writer_settle(struct writer *w, int64_t patience_ms, struct err *err)
             return 0;
         if (patience_over(&w->patience, began, patience_ms))
             return 1;
-        if (errand_wait(w->errand, 50))
-            usleep((useconds_t)writer_idle_ms(w) * 1000);
+        writer_wait(w, 50);
     }
 }
 

@@ -5,7 +5,8 @@
  * known, so an abort sends again and computes nothing.
  * at_least_once: the same, with one idempotent producer; offsets are committed when every output is acknowledged.
  *
- * Nothing here waits for the broker but writer_settle and writer_look_up: calls that wait are made by a thread of the writer's own. */
+ * Nothing here waits for the broker but writer_wait, writer_settle and
+ * writer_look_up: calls that wait are made by a thread of the writer's own. */
 #pragma once
 #include "consumer/kafka/transaction.h"
 
@@ -64,6 +65,7 @@ void writer_end(struct writer *writer);
 int writer_serve(struct writer *writer, struct err *err);
 /* How long writer_serve has nothing to do, if nobody wakes the lane. */
 int writer_idle_ms(const struct writer *writer);
+void writer_wait(struct writer *writer, int wait_ms); /* until writer_serve has something to do, at most so long */
 /* Until nothing is under way, at most so long (and WRITER_STOP_MS after a stop).  0, 1: not settled, -1. */
 int writer_settle(struct writer *writer, int64_t patience_ms, struct err *err);
 /* A partition is no longer ours: what it caused and is not committed is given up. */

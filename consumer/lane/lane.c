@@ -56,10 +56,16 @@ static int process_backlog(struct lane *l, struct err *err)
     return 0;
 }
 
-/* Back-pressure: the open transaction is full, and the one before it is not settled.  Reading stops; the group is still
- * served. */
+/* Back-pressure: the open transaction is full, and the one before it is not settled.  That is waited for; if it takes
+ * long, reading stops, and the group is served meanwhile. */
 static void hold(struct lane *l)
 {
+    int64_t now = clock_monotonic_ns();
+    l->full_since_ns = l->full_since_ns ? l->full_since_ns : now;
+    if (now - l->full_since_ns < (int64_t)HOLD_MS * 1000000) {
+        writer_wait(l->writer, HOLD_MS / 10);
+        return;
+    }
     if (!l->held)
         lane_pause_all(l, true);
     l->held = true;
@@ -71,6 +77,7 @@ static void hold_no_longer(struct lane *l)
     if (l->held && !l->registry_retry_ns)
         lane_pause_all(l, false);
     l->held = false;
+    l->full_since_ns = 0;
 }
 
 static int lane_turn(struct lane *l, struct err *err)
@@ -107,7 +114,7 @@ static void stop(struct lane *l)
 {
     struct err err = {0};
     FAILPOINT(in_stop);
-    l->revoking = true; /* a revoke that comes now is answered by leaving */
+    l->answering = true; /* a revoke that comes now is answered by leaving */
     int result = lane_commit(l, WRITER_STOP_MS, &err);
     if (result)
         log_warning("lane %d: stopped with records processed and not committed; they will be processed again%s%s", l->o.index, *err.msg ? ": " : "", err.msg);

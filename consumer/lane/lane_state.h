@@ -18,6 +18,7 @@ enum {
     WAIT_MS_MAX = 100,
     REGISTRY_BACKOFF_MS_MAX = 5000,
     FACE_INTERVAL_MS = 500, /* how often an idle lane publishes its counters */
+    HOLD_MS = 300,          /* a pause costs what is fetched already: a commit that ends soon is waited for */
     LEAVE_MS = 1000,        /* a broker that does not answer is not told that we go */
     SETTLE_MS = 30000       /* before a rebalance is answered what is done gets so long to be committed */
 };
@@ -65,13 +66,15 @@ struct lane {
     size_t partition_count;
     struct rebalance rebalance;
     char member[256]; /* the member id that the partitions were assigned to */
-    bool revoking, starting_over, closing;
+    bool answering; /* the library waits for our answer to a rebalance: until then it does not rejoin */
+    bool starting_over, closing;
     bool left; /* the consumer is closed */
     struct err fatal; /* noted by callbacks: msg set */
 
     rd_kafka_message_t *backlog[BACKLOG_MAX];
     size_t backlog_count;
-    bool held;                 /* paused: the open transaction is full and cannot end yet */
+    int64_t full_since_ns;     /* the open transaction is full and cannot end yet; 0: it has room */
+    bool held;                 /* and for so long that reading is paused */
     int64_t registry_retry_ns; /* 0: the registry answers */
     struct changelog changelog;
     struct recovery_reader *recovery;

@@ -113,7 +113,9 @@ static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *l
 /* Our own transaction is committed first: looking offsets up may take longer than it may stay open. */
 static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
+    l->answering = true;
     int result = lane_commit(l, SETTLE_MS, err);
+    l->answering = false;
     FAILPOINT(in_assign);
     if (result >= 0)
         result = learn_growth(l, list, err);
@@ -140,9 +142,9 @@ static int give_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list
         FAILPOINT(in_lost);
     } else {
         FAILPOINT(in_revoke);
-        l->revoking = true;
+        l->answering = true;
         result = lane_commit(l, SETTLE_MS, err);
-        l->revoking = false;
+        l->answering = false;
         if (result > 0)
             log_warning("lane %d: gives up partitions with records processed and not committed; their next owner processes them again", l->o.index);
     }
@@ -200,12 +202,12 @@ enum membership lane_serve_membership(void *context)
         lane_drop_all(l);
         return MEMBER_LOST; /* the loop answers the rebalance */
     }
-    if (l->rebalance.pending && !l->rebalance.assign && !l->revoking)
+    if (l->rebalance.pending && !l->rebalance.assign && !l->answering)
         return MEMBER_WAIT;
     read_member(l, member);
     if (!FAILPOINT_FAILS(in_membership) && !strcmp(member, l->member))
         return MEMBER_OK;
-    if (!*member && !l->revoking && !l->rebalance.pending)
+    if (!*member && !l->answering && !l->rebalance.pending)
         return MEMBER_WAIT; /* while the library waits for our answer to a rebalance, waiting would be for ever */
     if (!l->starting_over)
         start_over(l);
