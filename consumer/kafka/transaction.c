@@ -57,6 +57,7 @@ void transaction_cover(struct transaction *t, struct writer_part part)
 {
     struct writer_part *there = part_of(t, part.partition);
     if (there) {
+        part.moved = part.moved || there->moved;
         *there = part;
         return;
     }

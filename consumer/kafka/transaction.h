@@ -8,6 +8,7 @@
 struct writer_part { /* of an input partition */
     int32_t partition;
     int64_t next_offset; /* to commit */
+    bool moved; /* it is another one than was committed before; else what comes with it is for the changelog alone */
     struct offset_metadata metadata;
 };
 

@@ -352,18 +352,30 @@ static int committed(struct writer *w, struct err *err)
     return 0;
 }
 
-/* The doubt is over: what is at or past the group's committed offset was committed. */
+static const struct writer_part *part_in_doubt(const struct writer *w, const struct ending *e, size_t i)
+{
+    for (size_t k = 0; k < w->former->part_count; k++)
+        if (w->former->parts[k].partition == e->partitions[i])
+            return &w->former->parts[k];
+    return NULL;
+}
+
+/* The doubt is over: what is at or past the group's committed offset was committed.  An offset that did not move says
+ * nothing of that; its part shares the fate of those that did, and goes again where there are none (what it brings is for
+ * the changelog, where the same once more changes nothing). */
 static void take_out_done(struct writer *w, const struct ending *e)
 {
-    struct transaction *f = w->former;
-    for (size_t i = 0; i < e->count; i++)
-        for (size_t k = 0; k < f->part_count; k++)
-            if (f->parts[k].partition == e->partitions[i] && e->committed[i].offset >= f->parts[k].next_offset) {
-                struct writer_part done = f->parts[k];
-                transaction_drop(f, done.partition);
-                tell(w, &done, 1);
-                break;
-            }
+    bool any_moved = false;
+    for (int moved = 1; moved >= 0; moved--)
+        for (size_t i = 0; i < e->count; i++) {
+            const struct writer_part *part = part_in_doubt(w, e, i);
+            if (!part || part->moved != moved || e->committed[i].offset < part->next_offset || !(moved || any_moved))
+                continue;
+            struct writer_part done = *part;
+            any_moved = true;
+            transaction_drop(w->former, done.partition);
+            tell(w, &done, 1);
+        }
 }
 
 static bool nothing_helps(const struct writer *w)

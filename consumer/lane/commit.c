@@ -2,9 +2,11 @@
 #include "consumer/clock.h"
 #include "consumer/lane/lane_state.h"
 
-void lane_cover(struct lane *l, const struct lane_partition *p)
+void lane_cover(struct lane *l, struct lane_partition *p)
 {
-    writer_cover(l->writer, (struct writer_part){.partition = p->state.id, .next_offset = p->state.next_offset, .metadata = restore_metadata(&p->restore, &p->state, l->rules, p->checkpoint)});
+    bool moved = p->state.next_offset != p->covered;
+    p->covered = p->state.next_offset;
+    writer_cover(l->writer, (struct writer_part){.partition = p->state.id, .next_offset = p->state.next_offset, .moved = moved, .metadata = restore_metadata(&p->restore, &p->state, l->rules, p->checkpoint)});
 }
 
 /* An empty transaction takes a batch whatever its sketch has room for: what finds no cell is counted as such. */

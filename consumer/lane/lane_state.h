@@ -28,6 +28,7 @@ struct lane_partition {
     struct restore restore;
     struct checkpoint *checkpoint; /* NULL: being restored, or there is no changelog */
     int64_t committed;
+    int64_t covered;    /* the offset that the latest transaction with it commits */
     int64_t reads_from; /* where the input was positioned when it came */
     bool reread;        /* the input is to be read from the state's next offset */
     struct lag lag;
@@ -129,7 +130,7 @@ void lane_take_deployment(struct lane *lane);
 void lane_judge_lag(struct lane *lane, struct lane_partition *partition, int64_t last_offset);
 
 /* ---- commit.c: transactions ---- */
-void lane_cover(struct lane *lane, const struct lane_partition *partition);
+void lane_cover(struct lane *lane, struct lane_partition *partition);
 bool lane_has_room(const struct lane *lane);      /* for the next batch, in the open transaction */
 bool lane_commit_is_due(const struct lane *lane); /* and possible: the transaction before is settled */
 void lane_end_transaction(struct lane *lane);

@@ -77,7 +77,7 @@ int lane_add_partition(struct lane *l, int32_t id, const struct committed *commi
     assert(l->partitions);
     struct lane_partition *p = &l->partitions[l->partition_count];
     struct restore_context context = context_of(l);
-    *p = (struct lane_partition){.committed = committed->offset};
+    *p = (struct lane_partition){.committed = committed->offset, .covered = committed->offset};
     if (partition_state_init(&p->state, l->o.config, id) < 0)
         return err_set(err, "memory is short for partition %d", id);
     if (restore_begin(&p->restore, &context, committed, &p->state, err) < 0) {

@@ -307,7 +307,7 @@ static void add(int32_t partition, const char *key, int64_t next_offset)
 {
     struct err err = {0};
     assert_int_equal(writer_add(s.writer, (struct outbox_record){.source = partition, .topic = "out", .key = key, .key_size = strlen(key), .value = "v", .value_size = 1}, -1, &err), 0);
-    writer_cover(s.writer, (struct writer_part){.partition = partition, .next_offset = next_offset, .metadata = {.stream_time = TIME_UNKNOWN, .history_start = TIME_UNKNOWN}});
+    writer_cover(s.writer, (struct writer_part){.partition = partition, .next_offset = next_offset, .moved = true, .metadata = {.stream_time = TIME_UNKNOWN, .history_start = TIME_UNKNOWN}});
 }
 
 static void turn(void)
@@ -480,6 +480,57 @@ static void a_commit_in_doubt_that_had_not_worked_is_sent_again_before_the_next(
     settle();
     assert_script("a:offsets(0=5) a:commit b:abort a:renew look-up a:begin a:x a:flush serve group b:begin b:y a:offsets(0=5) a:commit");
     clear_scene();
+}
+
+/* A checkpoint's records of a partition that stands still. */
+static void add_unmoved(int32_t partition, const char *key, int64_t next_offset)
+{
+    struct err err = {0};
+    assert_int_equal(writer_add(s.writer, (struct outbox_record){.source = partition, .topic = "log", .key = key, .key_size = strlen(key), .value = "v", .value_size = 1}, -1, &err), 0);
+    writer_cover(s.writer, (struct writer_part){.partition = partition, .next_offset = next_offset, .metadata = {.stream_time = TIME_UNKNOWN, .history_start = TIME_UNKNOWN}});
+}
+
+/* Its offset was there before: it does not say that the transaction was committed. */
+static void a_doubt_is_not_settled_by_an_offset_that_did_not_move(void **state)
+{
+    (void)state;
+    set_scene(DELIVERY_EXACTLY_ONCE);
+    add_unmoved(1, "k", 7);
+    writer_end(s.writer);
+    answer("a:commit", REMEDY_RECREATE);
+    s.broker_offset[1] = 7;
+    settle();
+    assert_script("a:begin a:k a:flush serve group a:offsets(1=7) a:commit a:renew look-up a:begin a:k a:flush serve group a:offsets(1=7) a:commit");
+    assert_string_equal(s.told, "1:1=7 ");
+    clear_scene();
+}
+
+static void what_did_not_move_shares_the_fate_of_what_did(void **state)
+{
+    (void)state;
+    const struct {
+        int64_t there;
+        const char *script;
+    } cases[] = {
+        {5, ""}, /* committed: nothing is sent again */
+        {4, " a:begin a:k a:x a:m a:flush serve group a:offsets(1=7,0=5) a:commit"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char expected[512];
+        set_scene(DELIVERY_EXACTLY_ONCE);
+        add_unmoved(1, "k", 7);
+        add(0, "x", 5);
+        add_unmoved(0, "m", 5); /* of one that moved in this transaction */
+        s.script[0] = 0;
+        writer_end(s.writer);
+        answer("a:commit", REMEDY_RECREATE);
+        s.broker_offset[0] = cases[i].there;
+        s.broker_offset[1] = 7;
+        settle();
+        snprintf(expected, sizeof expected, "a:flush serve group a:offsets(1=7,0=5) a:commit a:renew look-up%s", cases[i].script);
+        assert_script(expected);
+        clear_scene();
+    }
 }
 
 /* The look-up fails: it is done again, and nothing is sent on a guess. */
@@ -695,6 +746,8 @@ int main(void)
         cmocka_unit_test(a_commit_that_times_out_is_called_again),
         cmocka_unit_test(a_commit_in_doubt_that_had_worked_is_not_sent_again),
         cmocka_unit_test(a_commit_in_doubt_that_had_not_worked_is_sent_again_before_the_next),
+        cmocka_unit_test(a_doubt_is_not_settled_by_an_offset_that_did_not_move),
+        cmocka_unit_test(what_did_not_move_shares_the_fate_of_what_did),
         cmocka_unit_test(a_doubt_lasts_until_the_broker_has_answered),
         cmocka_unit_test(nothing_is_sent_without_a_generation_or_while_rejoining),
         cmocka_unit_test(an_old_generation_is_answered_with_new_metadata_and_what_is_still_ours),
