@@ -25,7 +25,7 @@ struct serving {
     char *record; /* of the deployment in force, as imported: not read yet; NULL: none */
     struct deployment *deployment; /* in force, as read; NULL: none yet */
     int64_t since;                 /* the first offset that it served; -1: none */
-    struct deployed_model before;  /* the champion before its own, maybe not loaded; id NULL: none */
+    struct deployed_model *before; /* the champion before its own, maybe not loaded; NULL: none */
     size_t breaker_count;
     struct model_breaker breakers[BREAKERS_MAX], shadows[SHADOWS_MAX];
     size_t scheduled_count, scheduled_done;
@@ -34,7 +34,7 @@ struct serving {
     /* Let go when the batch is done: */
     size_t retired_count, retired_models_count;
     struct deployment **retired;
-    struct deployed_model *retired_models;
+    struct deployed_model **retired_models;
 };
 
 struct serving *serving_create(void)
@@ -45,11 +45,20 @@ struct serving *serving_create(void)
     return s;
 }
 
+static void destroy_model(struct deployed_model *m)
+{
+    if (!m)
+        return;
+    deployed_model_finish(m);
+    free(m);
+}
+
 static void forget_in_force(struct serving *s)
 {
     free(s->record);
     deployment_release(s->deployment);
-    deployed_model_finish(&s->before);
+    destroy_model(s->before);
+    s->before = NULL;
     s->record = NULL;
     s->deployment = NULL;
     s->since = -1;
@@ -62,7 +71,7 @@ void serving_settle(struct serving *s)
     while (s->retired_count)
         deployment_release(s->retired[--s->retired_count]);
     while (s->retired_models_count)
-        deployed_model_finish(&s->retired_models[--s->retired_models_count]);
+        destroy_model(s->retired_models[--s->retired_models_count]);
 }
 
 void serving_reset(struct serving *s)
@@ -112,9 +121,9 @@ void serving_export(const struct serving *s, struct buffer *out)
     json_t *whole = json_pack("{s:i, s:I, s:s?, s:n}", "format", (int)FORMAT, "since", (json_int_t)s->since, "deployment", record_in_force(s), "before");
     json_t *breakers = json_array();
     assert(whole && breakers);
-    if (s->before.id) {
-        sha256_hex(s->before.sha256, hex);
-        json_object_set_new(whole, "before", json_pack("{s:s, s:s}", "id", s->before.id, "sha256", hex));
+    if (s->before) {
+        sha256_hex(s->before->sha256, hex);
+        json_object_set_new(whole, "before", json_pack("{s:s, s:s}", "id", s->before->id, "sha256", hex));
     }
     for (size_t i = 0; i < s->breaker_count; i++)
         json_array_append_new(breakers, export_breaker(&s->breakers[i]));
@@ -156,15 +165,25 @@ static bool import_breaker(const json_t *object, struct model_breaker *m)
     return true;
 }
 
+static struct deployed_model *keep_model(struct deployed_model m)
+{
+    struct deployed_model *kept = malloc(sizeof *kept);
+    assert(kept);
+    *kept = m;
+    return kept;
+}
+
 static bool import_before(const json_t *before, struct serving *s)
 {
     const char *id = json_string_value(json_object_get(before, "id"));
     if (json_is_null(before))
         return true;
-    if (!id || !*id || strlen(id) > MODEL_ID_MAX || !read_hash(before, s->before.sha256))
+    struct deployed_model m = {0};
+    if (!id || !*id || strlen(id) > MODEL_ID_MAX || !read_hash(before, m.sha256))
         return false;
-    s->before.id = strdup(id);
-    assert(s->before.id);
+    m.id = strdup(id);
+    assert(m.id);
+    s->before = keep_model(m);
     return true;
 }
 
@@ -242,15 +261,15 @@ void serving_follow_schedule(struct serving *s)
 
 /* ---- the fold ---- */
 
-static void retire(struct serving *s, struct deployment *deployment, struct deployed_model before)
+static void retire(struct serving *s, struct deployment *deployment, struct deployed_model *before)
 {
     if (deployment) {
         s->retired = realloc(s->retired, (s->retired_count + 1) * sizeof(struct deployment *));
         assert(s->retired);
         s->retired[s->retired_count++] = deployment;
     }
-    if (before.id) {
-        s->retired_models = realloc(s->retired_models, (s->retired_models_count + 1) * sizeof *s->retired_models);
+    if (before) {
+        s->retired_models = realloc(s->retired_models, (s->retired_models_count + 1) * sizeof(struct deployed_model *));
         assert(s->retired_models);
         s->retired_models[s->retired_models_count++] = before;
     }
@@ -258,7 +277,7 @@ static void retire(struct serving *s, struct deployment *deployment, struct depl
 
 static bool is(const struct deployed_model *m, const uint8_t sha[32])
 {
-    return m->id && !memcmp(m->sha256, sha, 32);
+    return m && m->id && !memcmp(m->sha256, sha, 32);
 }
 
 static bool rules_equal(const struct breaker_rules *a, const struct breaker_rules *b)
@@ -273,7 +292,7 @@ static void keep_breakers(struct serving *s, bool same_rules)
     size_t kept = 0;
     for (size_t i = 0; i < s->breaker_count; i++) {
         const uint8_t *sha = s->breakers[i].sha256;
-        if (!is(&d->champion, sha) && !is(&d->canary, sha) && !is(&d->fallback, sha) && !is(&s->before, sha))
+        if (!is(&d->champion, sha) && !is(&d->canary, sha) && !is(&d->fallback, sha) && !is(s->before, sha))
             continue;
         s->breakers[kept] = s->breakers[i];
         if (!same_rules)
@@ -292,10 +311,10 @@ static void keep_breakers(struct serving *s, bool same_rules)
 static void swap(struct serving *s, struct deployment *d, int64_t offset)
 {
     struct deployment *old = s->deployment;
-    struct deployed_model before = {0};
+    struct deployed_model *before = NULL;
     if (old && memcmp(old->champion.sha256, d->champion.sha256, 32) != 0) {
         before = s->before;
-        s->before = deployed_model_share(&old->champion);
+        s->before = keep_model(deployed_model_share(&old->champion));
     }
     s->deployment = d;
     s->since = offset;
@@ -333,7 +352,7 @@ static void abandon(struct serving *s)
 {
     retire(s, s->deployment, s->before);
     s->deployment = NULL;
-    s->before = (struct deployed_model){0};
+    s->before = NULL;
     s->breaker_count = 0;
 }
 
@@ -362,7 +381,7 @@ static int take_scheduled(struct serving *s, const struct serving_turn *turn, in
 /* Whether the champion's answer may be none. */
 static bool asks_before(const struct serving *s)
 {
-    return !s->deployment->fallback.id && !s->deployment->champion.always_valid && s->before.id;
+    return !s->deployment->fallback.id && !s->deployment->champion.always_valid && s->before;
 }
 
 static int equip(struct serving *s, const struct serving_turn *turn, struct err *err)
@@ -370,13 +389,13 @@ static int equip(struct serving *s, const struct serving_turn *turn, struct err 
     struct deployment *d = s->deployment;
     if (!d->champion.model && deployment_equip(d, turn->config, turn->shelf, err) < 0)
         return -1;
-    if (!asks_before(s) || s->before.model)
+    if (!asks_before(s) || s->before->model)
         return 0;
     struct deployed_model found;
-    if (deployed_model_find(turn->config, turn->shelf, s->before.id, s->before.sha256, &found, err) < 0)
+    if (deployed_model_find(turn->config, turn->shelf, s->before->id, s->before->sha256, &found, err) < 0)
         return err_prefix(err, "the champion before %s, which answers if that one does not", d->champion.id);
-    deployed_model_finish(&s->before);
-    s->before = found;
+    destroy_model(s->before); /* nobody has asked it */
+    s->before = keep_model(found);
     return 0;
 }
 
@@ -423,7 +442,7 @@ void serving_chain(struct serving *s, struct chain *chain, const struct deployed
     const struct deployment *d = s->deployment;
     models[CHAIN_CANARY] = d->canary.id ? &d->canary : NULL;
     models[CHAIN_CHAMPION] = &d->champion;
-    models[CHAIN_FALLBACK] = d->fallback.id ? &d->fallback : asks_before(s) ? &s->before : NULL;
+    models[CHAIN_FALLBACK] = d->fallback.id ? &d->fallback : asks_before(s) ? s->before : NULL;
     *chain = (struct chain){.rules = d->settings.breaker, .fixed_score = (float)d->settings.fallback_score, .fixed_thresholds = d->settings.thresholds};
     for (int i = 0; i < CHAIN_MODELS; i++)
         if (models[i])
@@ -438,7 +457,7 @@ struct breaker *serving_shadow_breaker(struct serving *s, size_t i)
 
 static const char *id_of(const struct serving *s, const uint8_t sha[32])
 {
-    const struct deployed_model *models[] = {&s->deployment->champion, &s->deployment->canary, &s->deployment->fallback, &s->before};
+    const struct deployed_model *models[] = {&s->deployment->champion, &s->deployment->canary, &s->deployment->fallback, s->before};
     for (size_t i = 0; i < sizeof models / sizeof *models; i++)
         if (is(models[i], sha))
             return models[i]->id;

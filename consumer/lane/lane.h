@@ -40,7 +40,7 @@ void lane_metrics(struct lane *lane, struct metrics *into); /* merges the publis
 size_t lane_partitions(struct lane *lane, struct lane_partition_status *out, size_t max);
 /* The lane's state in words: "joining", "rebuilding", "working", "waiting for the schema registry", "stopped". */
 const char *lane_state(struct lane *lane);
-/* What it is configured with; the caller releases it. */
+/* What it is configured with, even if it waits to be taken; the caller releases it. */
 struct deployment *lane_deployment(struct lane *lane);
 /* Goes over to this one before the next batch; takes a reference.  One that still waits is forgotten. */
 void lane_deploy(struct lane *lane, const struct deployment *deployment);

@@ -18,7 +18,7 @@ void lane_deploy(struct lane *l, const struct deployment *deployment)
 struct deployment *lane_deployment(struct lane *l)
 {
     pthread_mutex_lock(&l->lock);
-    struct deployment *d = deployment_retain(l->deployment);
+    struct deployment *d = deployment_retain(l->next_deployment ? l->next_deployment : l->deployment);
     pthread_mutex_unlock(&l->lock);
     return d;
 }

@@ -16,7 +16,7 @@ import time
 import numpy
 import pytest
 import xgboost
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deployment import FEATURES, Models, Pipeline, train_model
 from outputs import PREDICTION, REPORT, SHADOW, Replayed, Written, decode, read_container, read_topic, split_header
@@ -193,6 +193,61 @@ def test_swaps_under_load(swaps_wanted, events, pipeline, models, schema_ids, ka
 
     # A replay is served by the same models from the same offsets on, whatever is configured now.
     assert bodies(written.predictions) == Replayed(pipeline.replay(f"{tmp_path}/replayed", models=pipeline.config["models"] | kept)).predictions
+
+
+class Reader(threading.Thread):
+    """Notes when each prediction could be read."""
+
+    def __init__(self, kafka, topic, partitions):
+        super().__init__(daemon=True)
+        self.consumer = Consumer({"bootstrap.servers": kafka.brokers, "group.id": "latency", "isolation.level": "read_committed", "fetch.wait.max.ms": 10,
+                                  "enable.auto.commit": False})
+        self.consumer.assign([TopicPartition(topic, p, 0) for p in range(partitions)])
+        self.seen, self.stop = [], False
+
+    def run(self):
+        while not self.stop:
+            for m in self.consumer.consume(1000, timeout=0.005):
+                self.seen.append((time.time(), m.value()))
+        self.consumer.close()
+
+
+def p99_ms(pipeline, kafka, records, settings, swaps):
+    worker = pipeline.worker("w", models=settings[0]).start().wait_ready()
+    reader = Reader(kafka, pipeline.outputs["predictions"], pipeline.partitions)
+    reader.start()
+    time.sleep(2)                                              # both have their first fetch behind them
+    feeder = Feeder(kafka.brokers, pipeline.topic, records, rate=2000)
+    feeder.start()
+    i = 0
+    while feeder.is_alive():
+        if swaps:
+            i += 1
+            swap(worker, settings[i % 2])
+        time.sleep(0.1)
+    worker.wait_for(lambda: len(reader.seen) >= len(records), "all predictions are read", 60)
+    reader.stop = True
+    reader.join()
+    worker.stop()
+    late = []
+    for at, value in reader.seen:
+        p = decode(PREDICTION, split_header(value)[1])
+        late.append(1000 * (at - feeder.sent_at[p["partition"], p["offset"]]))
+    return sorted(late)[int(0.99 * len(late))], i
+
+
+@pytest.mark.heavy
+def test_swaps_cost_no_more_than_a_commit_interval(kafka, models, schemas, schema_ids, tmp_path):
+    """The p99 of 2,000 events a second, from produce to a committed prediction."""
+    kept = {"shadows": [], "cache_dir": f"{tmp_path}/kept"}
+    found = {}
+    for swaps in (False, True):
+        pipeline = Pipeline(kafka, models, tmp_path / str(swaps), f"latency-{swaps}", schemas, partitions=4).create_topics()
+        settings = [pipeline.config["models"] | kept | {"champion": {"id": name, "file": path}} for name, path in (("a", models.champion), ("b", models.shadow))]
+        traffic = Traffic(schema_ids, 30_000, partitions=4, cards=500, seed=43, garbage=0, duplicates=0, late=0)
+        found[swaps] = p99_ms(pipeline, kafka, traffic.records, settings, swaps)
+    print(f"p99 {found[False][0]:.0f} ms without swaps, {found[True][0]:.0f} ms with {found[True][1]} swaps in 15 s")
+    assert found[True][0] <= found[False][0] + 100
 
 
 def test_what_cannot_be_loaded_leaves_the_old_one_in_force(pipeline, models, small_traffic, kafka, tmp_path):

@@ -284,6 +284,28 @@ static void a_recovered_partition_goes_on_as_if_nothing_had_been(void **state)
     end(recovered);
 }
 
+/* Two champions in a row that fail: of one batch the first part is answered by the one before the first, the rest by the
+ * first itself where it can. */
+static void each_part_of_a_batch_has_its_own_champion_before(void **state)
+{
+    (void)state;
+    struct partition *whole = begin("cache_dir: kept, " A), *replay = begin("cache_dir: kept, " A);
+    const char *const champions[] = {"cache_dir: kept, " A, "cache_dir: kept, " HALF, "cache_dir: kept, champion: {id: wild, file: wild.json}"};
+    serving_follow_schedule(replay->state.serving);
+    for (int i = 0; i < 3; i++) {
+        deploy(whole, champions[i]);
+        live(whole, 4);
+        assert_int_equal(serving_schedule(replay->state.serving, whole->told_at, whole->told_record, strlen(whole->told_record), NULL), 0);
+    }
+    assert_string_equal(whole->outcomes[4].model, "a");    /* half fails */
+    assert_string_equal(whole->outcomes[9].model, "half"); /* wild fails, half does not */
+    live(replay, 12);
+    assert_memory_equal(whole->outcomes, replay->outcomes, sizeof whole->outcomes);
+    assert_same_state(whole, replay);
+    end(whole);
+    end(replay);
+}
+
 static void a_replay_follows_the_schedule_alone(void **state)
 {
     (void)state;
@@ -471,6 +493,7 @@ int main(void)
         cmocka_unit_test(a_swap_serves_from_its_event_and_is_told_once),
         cmocka_unit_test(the_champion_before_answers_for_one_that_fails),
         cmocka_unit_test(a_recovered_partition_goes_on_as_if_nothing_had_been),
+        cmocka_unit_test(each_part_of_a_batch_has_its_own_champion_before),
         cmocka_unit_test(a_replay_follows_the_schedule_alone),
         cmocka_unit_test(a_model_that_is_not_at_hand_is_an_error_where_it_decides),
         cmocka_unit_test(a_canary_serves_its_share_always_the_same),
