@@ -48,12 +48,12 @@ def pause_in_commit(run, action):
     with slot.lock:
         run.proxy.tell("hold", api=action.details["api"], client=slot.name, seconds=60)
         deadline = time.monotonic() + HELD_SECONDS_MAX
-        while not (held := run.proxy.tell("held")) and time.monotonic() < deadline:
+        while not (held := run.proxy.tell("held", client=slot.name)) and time.monotonic() < deadline:
             time.sleep(0.02)
         run.note("in the middle of a commit" if held else "found no commit to freeze", action)
         if slot.running():
             slot.freeze(action.details["pause"])
-        run.proxy.tell("release")
+        run.proxy.tell("release", client=slot.name)
 
 
 def change(run, action):

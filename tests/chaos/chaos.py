@@ -36,6 +36,7 @@ HANDS = 3
 BREATH_SECONDS = (0.2, 1.5)                                    # of a hand between two actions
 SETTLE_SECONDS_MAX = 180
 READY_SECONDS_MAX = 45
+SHED_LAG_MS = 86_400_000                                       # never: each shadow must be there
 SETTINGS = {"state": {"checkpoint_interval": "2s"}}
 
 
@@ -51,6 +52,7 @@ class Run:
         self.actions = [action for action in self.actions if not only or action.kind in only]
         self.waiting, self.left = list(self.actions), sum(action.seconds for action in self.actions)
         self.pipeline = Pipeline(kafka, models, directory, name, {"url": registry.url}, sizes.partitions, changes=SETTINGS).create_topics()
+        self.pipeline.config["models"]["shed_lag_ms"] = SHED_LAG_MS
         self.records = Traffic(register_schemas(registry), sizes.events, partitions=sizes.partitions, seed=seed).records
         self.ends = Counter(record.partition for record in self.records)
         changes = {name: self.pipeline.config.get(name, {}) | value if isinstance(value, dict) else value for name, value in (changes or {}).items()}

@@ -255,9 +255,9 @@ class Proxy:
         elif do == "hold":
             self.holds.append({"api": more["api"], "client": client, "until": until, "held": False})
         elif do == "held":
-            return sum(hold["held"] for hold in self.holds)
+            return sum(hold["held"] for hold in self.holds if hold["client"] == client)
         elif do == "release":
-            self.holds = []
+            self.holds = [hold for hold in self.holds if hold["client"] != client]
             self.wake()
         elif do == "late_produce":
             self.late = late = {"client": client, "seconds": seconds, "after": more.get("after", "abort"), "id": None, "aborted": False,

@@ -109,8 +109,8 @@ def test_a_request_is_held_until_it_is_released(kafka, proxy, topic):
     proxy.tell("hold", api=wire.PRODUCE, client="held", seconds=30)
     p.produce(topic, b"held")
     assert p.flush(1) == 1
-    assert proxy.tell("held") == 1
-    proxy.tell("release")
+    assert proxy.tell("held", client="held") == 1
+    proxy.tell("release", client="held")
     assert p.flush(10) == 0
     p.commit_transaction(10)
     assert values(kafka, topic) == [b"held"]
