@@ -128,9 +128,12 @@ static void status_partition(struct text_buffer *text, const struct lane_partiti
 {
     text_add(text, "%s\n        {\"partition\": %d, \"position\": %" PRId64 ", \"committed\": %" PRId64 ", \"end\": %" PRId64 ", \"stream_time_ms\": ", first ? "" : ",", p->partition, p->position, p->committed, p->end_offset);
     status_time(text, p->stream_time_ms);
-    text_add(text, ", \"history_complete\": %s, \"rebuilding\": %s", p->history_complete ? "true" : "false", p->restore_to > p->restore_from ? "true" : "false");
-    if (p->restore_to > p->restore_from)
-        text_add(text, ", \"rebuilt_share\": %.3f", (double)(p->position - p->restore_from) / (double)(p->restore_to - p->restore_from));
+    text_add(text, ", \"history_complete\": %s, \"rebuilding\": %s", p->history_complete ? "true" : "false", p->restoring ? "true" : "false");
+    if (p->restoring) {
+        text_add(text, ", \"restoring\": \"%s\", \"rebuilt_share\": %.3f", p->restoring, p->restored_share);
+        if (p->restore_seconds >= 0)
+            text_add(text, ", \"seconds_to_go\": %.0f", p->restore_seconds);
+    }
     text_add(text, "}");
 }
 

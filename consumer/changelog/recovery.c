@@ -33,6 +33,8 @@ struct recovery {
     struct image_shape shape;
     struct generation generation, deployments;
     int64_t wanted_epoch, wanted_offset, highest_epoch;
+    int64_t input_first;
+    struct changelog_key served_first; /* the deployment in force at input_first, as far as is known; kind 0: none yet */
     struct version *versions; /* by entity number */
     uint32_t version_count, version_room;
     struct entity_record record;
@@ -174,6 +176,17 @@ static void marker_written(struct recovery *r, const uint8_t *body, size_t size)
     r->marker_found = true;
 }
 
+/* Of two that began at or before what the input still holds, the earlier one is garbage. */
+static void let_go_of_earlier(struct recovery *r, const struct changelog_key *key)
+{
+    if (key->first_offset > r->input_first)
+        return;
+    if (r->served_first.kind && r->served_first.first_offset != key->first_offset)
+        take_garbage(r, r->served_first.first_offset < key->first_offset ? &r->served_first : key);
+    if (!r->served_first.kind || r->served_first.first_offset < key->first_offset)
+        r->served_first = *key;
+}
+
 static void deployment_written(struct recovery *r, const struct changelog_key *key, const uint8_t *body, size_t size)
 {
     struct avro_reader in = {body, body + size, false};
@@ -185,6 +198,8 @@ static void deployment_written(struct recovery *r, const struct changelog_key *k
         fail(r, "a deployment record is damaged");
     else if (serving_schedule(r->serving, key->first_offset, record, bytes, &err) < 0)
         fail(r, "a deployment record is damaged: %.180s", err.msg);
+    else
+        let_go_of_earlier(r, key);
 }
 
 static void take_record(struct recovery *r, const rd_kafka_message_t *m)
@@ -370,7 +385,7 @@ static int assign(struct recovery *r, struct err *err)
     return kafka_take_error(error, "read the changelog", err) == REMEDY_NONE ? 0 : -1;
 }
 
-int recovery_begin(struct recovery_reader *reader, const struct partition_state *state, const struct offset_metadata *wanted, struct recovery **out, struct err *err)
+int recovery_begin(struct recovery_reader *reader, const struct partition_state *state, const struct offset_metadata *wanted, int64_t input_first, struct recovery **out, struct err *err)
 {
     *out = NULL;
     if (!reader->consumer) {
@@ -385,7 +400,7 @@ int recovery_begin(struct recovery_reader *reader, const struct partition_state 
     assert(r);
     *r = (struct recovery){.reader = reader, .partition = state->id, .windows = state->windows, .serving = state->serving, .shape = windows_image_shape(state->windows),
                            .generation = wanted->generation, .deployments = generation_of_deployments(reader->topic->input_id), .wanted_epoch = wanted->checkpoint_epoch,
-                           .wanted_offset = wanted->checkpoint_offset, .highest_epoch = wanted->checkpoint_epoch};
+                           .wanted_offset = wanted->checkpoint_offset, .input_first = input_first, .highest_epoch = wanted->checkpoint_epoch};
     r->status = (struct recovery_status){.begin = begin, .end = end, .position = begin};
     reader->active = realloc(reader->active, (reader->active_count + 1) * sizeof(struct recovery *));
     assert(reader->active);

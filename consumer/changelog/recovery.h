@@ -26,8 +26,9 @@ struct recovery_status {
     int64_t newer_epoch, newer_offset; /* of a marker above the wanted one; 0: none */
 };
 struct recovery;
-/* Into state's windows and serving, which must be new.  *out is NULL on failure. */
-int recovery_begin(struct recovery_reader *reader, const struct partition_state *state, const struct offset_metadata *wanted, struct recovery **out, struct err *err);
+/* Into state's windows and serving, which must be new.  input_first: where the input's log begins; records of deployments
+ * that served nothing that it still holds become garbage.  *out is NULL on failure. */
+int recovery_begin(struct recovery_reader *reader, const struct partition_state *state, const struct offset_metadata *wanted, int64_t input_first, struct recovery **out, struct err *err);
 struct recovery_status recovery_status(const struct recovery *recovery);
 /* Once done: */
 const struct marker *recovery_marker(const struct recovery *recovery);

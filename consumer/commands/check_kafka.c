@@ -176,6 +176,26 @@ static void check_output(rd_kafka_t *client, const char *setting, const char *to
     check_permission(client, step, topic, RD_KAFKA_ACL_OPERATION_WRITE, report);
 }
 
+static void check_changelog(rd_kafka_t *client, const struct config *config, int32_t inputs, struct check_report *report)
+{
+    struct changelog_topic topic;
+    struct err err;
+    char name[TOPIC_NAME_MAX];
+    int32_t partitions;
+    changelog_name(config, name);
+    if (topic_partitions(client, name, &partitions, &err) < 0) {
+        check_say(report, CHECK_OK, "state", "topic %s: not there yet; `run` creates it, or do so with %d partitions, cleanup.policy=compact and min.compaction.lag.ms=%d", name, inputs,
+                  MIN_COMPACTION_LAG_MS);
+        return;
+    }
+    if (changelog_describe(client, config, inputs, false, &topic, &err) < 0)
+        check_say(report, CHECK_FAILED, "state", "%s", err.msg);
+    else
+        check_say(report, CHECK_OK, "state", "topic %s, partitions: %d, compacted", name, topic.partitions);
+    check_permission(client, "state", name, RD_KAFKA_ACL_OPERATION_READ, report);
+    check_permission(client, "state", name, RD_KAFKA_ACL_OPERATION_WRITE, report);
+}
+
 static void check_topics(rd_kafka_t *client, const struct config *config, struct check_report *report)
 {
     int32_t inputs;
@@ -194,6 +214,8 @@ static void check_topics(rd_kafka_t *client, const struct config *config, struct
         check_output(client, "shadows", config->outputs.shadows, inputs, report);
     check_output(client, "dead_letters", config->outputs.dead_letters, inputs, report);
     check_output(client, "monitoring", config->outputs.monitoring, 0, report);
+    if (inputs)
+        check_changelog(client, config, inputs, report);
 }
 
 /* --- the group and transactions --- */

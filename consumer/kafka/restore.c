@@ -162,7 +162,7 @@ static int refuse_other_topic(const struct restore_context *c, struct committed 
 static int changelog_begin(struct restore *restore, const struct restore_context *c, struct partition_state *state, struct err *err)
 {
     const struct offset_metadata *m = &restore->target.metadata;
-    if (recovery_begin(c->reader, state, m, &restore->recovery, err) < 0)
+    if (recovery_begin(c->reader, state, m, restore->log_first, &restore->recovery, err) < 0)
         return -1;
     restore->stage = RESTORE_CHANGELOG;
     restore->active = true;
@@ -180,6 +180,7 @@ int restore_begin(struct restore *restore, const struct restore_context *c, cons
     restore->told_ns = restore->began_ns;
     if (offsets_bounds(c->consumer, c->stop, c->config->input.topic, state->id, &log_first, &log_end, err) < 0 || refuse_other_topic(c, &restore->target, state->id, err) < 0)
         return -1;
+    restore->log_first = log_first;
     const char *why = why_not_changelog(c, &restore->target, log_first);
     if (!why && restore->target.offset <= log_end)
         return changelog_begin(restore, c, state, err);

@@ -33,6 +33,7 @@ struct restore {
     enum restore_stage stage;
     bool active;          /* a stage is under way: until the committed offset is reached */
     int64_t from;         /* where the fold of this restore begins */
+    int64_t log_first;    /* where the input's log began */
     int64_t first_offset; /* where the very first fold of the group began */
     struct committed target;
     int64_t began_ns, told_ns;

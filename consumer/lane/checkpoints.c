@@ -88,5 +88,7 @@ int lane_final_checkpoint(struct lane *l, int64_t deadline_ns, struct err *err)
         if (l->partitions[i].checkpoint && !l->partitions[i].restore.active)
             result = finish_one(l, &l->partitions[i], deadline_ns, err);
     int committed = result < 0 ? -1 : lane_commit(l, WRITER_STOP_MS, err);
+    for (size_t i = 0; i < l->partition_count; i++)
+        lane_tell_digest(&l->partitions[i]);
     return result ? result : committed;
 }

@@ -28,7 +28,12 @@ void lane_publish_face(struct lane *l)
         restoring = restoring || p->restore.active;
         l->statuses[i] = (struct lane_partition_status){.partition = p->state.id, .position = p->state.next_offset, .committed = p->committed,
             .end_offset = high, .restore_from = p->restore.from, .restore_to = p->restore.active ? p->state.suppress_below : p->restore.from,
-            .stream_time_ms = windows_stream_time(p->state.windows), .history_complete = windows_history_start(p->state.windows) == TIME_UNKNOWN};
+            .stream_time_ms = windows_stream_time(p->state.windows), .history_complete = windows_history_start(p->state.windows) == TIME_UNKNOWN,
+            .restoring = p->restore.active ? restore_stage_name(p->restore.stage) : NULL};
+        if (p->restore.active) {
+            l->statuses[i].restored_share = restore_share(&p->restore, &p->state);
+            l->statuses[i].restore_seconds = restore_eta_seconds(&p->restore, &p->state);
+        }
         metrics_set_partition(&l->metrics, (struct partition_health){p->state.id, l->statuses[i].stream_time_ms, p->state.next_offset, high});
     }
     l->metrics.entities = entities;

@@ -24,6 +24,8 @@ struct lane_partition_status {
     int64_t restore_from, restore_to;        /* rebuilding while position < restore_to */
     int64_t stream_time_ms;
     bool history_complete;
+    const char *restoring;                   /* NULL, or "changelog", "tail", "rebuild" */
+    double restored_share, restore_seconds;  /* 0..1; about how long still, -1: unknown */
 };
 
 struct lane;

@@ -106,6 +106,7 @@ int lane_finish_restore(struct lane *lane, struct lane_partition *partition, str
 struct pipeline *lane_pipeline(const struct lane *lane, const struct lane_partition *partition, int64_t offset); /* that judges that record */
 void lane_drop_all(struct lane *lane);
 void lane_free_partition(struct lane_partition *partition);
+void lane_tell_digest(const struct lane_partition *partition);
 
 /* ---- membership.c: the group ---- */
 int lane_join(struct lane *lane, struct err *err);

@@ -57,6 +57,13 @@ static struct restore_context context_of(const struct lane *l)
                                     .reader = l->recovery, .registry = l->o.registry, .deployment = l->deployment};
 }
 
+/* So that restarts can be compared; it costs a pass over the state. */
+void lane_tell_digest(const struct lane_partition *p)
+{
+    if (log_enabled(LOG_DEBUG))
+        log_debug("partition %d: state digest %016" PRIx64 " at offset %" PRId64, p->state.id, windows_digest(p->state.windows), p->state.next_offset);
+}
+
 /* From here on the partition's changes go into the changelog. */
 static void begin_checkpoints(struct lane *l, struct lane_partition *p)
 {
@@ -66,8 +73,7 @@ static void begin_checkpoints(struct lane *l, struct lane_partition *p)
     checkpoint_give_garbage(p->checkpoint, p->restore.garbage, p->restore.garbage_count);
     p->restore.garbage = NULL;
     p->restore.garbage_count = 0;
-    if (log_enabled(LOG_DEBUG))
-        log_debug("partition %d: state digest %016" PRIx64 " at offset %" PRId64, p->state.id, windows_digest(p->state.windows), p->state.next_offset);
+    lane_tell_digest(p);
 }
 
 int lane_add_partition(struct lane *l, int32_t id, const struct committed *committed, int64_t *start, struct err *err)

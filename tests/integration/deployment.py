@@ -151,6 +151,14 @@ class Pipeline:
 
     # -- where the group stands --
 
+    @property
+    def changelog(self):
+        return f"{self.app_id}-windows-changelog"
+
+    def forget_state(self):
+        """The changelog is lost: state can be rebuilt from the input alone."""
+        self.kafka.delete(self.changelog)
+
     def committed(self):
         consumer = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": self.app_id, "enable.auto.commit": False, "log_level": 0})
         try:

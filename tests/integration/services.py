@@ -239,6 +239,13 @@ class Kafka(Service):
             time.sleep(0.02)
         raise RuntimeError(f"topic {topic} was created, but its leaders are not to be seen")
 
+    def delete(self, topic):
+        """Returns when no client can see it any more."""
+        self.admin.delete_topics([topic])[topic].result(30)
+        deadline = time.monotonic() + 30
+        while topic in self.admin.list_topics(timeout=5).topics:
+            assert time.monotonic() < deadline, f"topic {topic} was deleted, and is still there"
+            time.sleep(0.02)
 
     def configure(self, topic, config):
         """Changes settings of a topic; the others stay."""

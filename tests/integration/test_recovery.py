@@ -4,19 +4,27 @@ import re
 import time
 
 import pytest
+from confluent_kafka import Consumer, Producer, TopicPartition
 
 import ledger
-from outputs import Replayed, Written, assert_no_open_transaction, read_topic
-from traffic import produce
+from deployment import FEATURES, Models
+from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, read_topic, split_header
+from test_start import refused
+from traffic import Traffic, produce
 
-OFTEN = {"checkpoint_interval": "1s", "max_entities": 2_000_000, "max_events": 50_000_000}
+OFTEN = {"checkpoint_interval": "1s"}
+
+
+@pytest.fixture
+def traffic(schema_ids):
+    return Traffic(schema_ids, 2000, cards=50, seed=10, garbage=0)
 
 
 def restored_from(worker):
     """How each partition came back, from the log: {partition: "changelog" | "input"}."""
     ways = {}
     for line in worker.logged().splitlines():
-        if found := re.search(r"partition (\d+): (?:(\d+ entities read from the changelog)|rebuilding its state)", line):
+        if found := re.search(r"partition (\d+): (?:(\d+ entities read from the changelog)|rebuilding its state from offset)", line):
             ways[int(found[1])] = "changelog" if found[2] else "input"
     return ways
 
@@ -25,44 +33,221 @@ def tails(worker):
     return {int(p): int(n) for p, n in re.findall(r"partition (\d+): .*?; (\d+) records of the input follow", worker.logged())}
 
 
-def check(pipeline, traffic, replayed):
-    for topic in [*pipeline.outputs.values(), f"{pipeline.app_id}-windows-changelog"]:
+def digests(worker):
+    """{partition: {offset: digest}} of a worker that says more."""
+    found = {}
+    for partition, digest, offset in re.findall(r"partition (\d+): state digest (\w+) at offset (\d+)", worker.logged()):
+        found.setdefault(int(partition), {})[int(offset)] = digest
+    return found
+
+
+def checkpoints(worker):
+    """How many have been closed."""
+    found = re.search(r"^weir_checkpoints_total (\d+)", worker.get("/metrics")[1], re.M)
+    return int(found[1])
+
+
+def wait_checkpoints(worker, more):
+    wanted = checkpoints(worker) + more
+    worker.wait_for(lambda: checkpoints(worker) >= wanted, f"{more} more checkpoints are closed")
+
+
+def check(pipeline, traffic, replayed, repeated=False):
+    for topic in [*pipeline.outputs.values(), pipeline.changelog]:
         assert_no_open_transaction(pipeline.kafka, topic)
-    ledger.check_all(pipeline, traffic, Written(pipeline.kafka, pipeline.outputs), replayed)
+    ledger.check_all(pipeline, traffic, Written(pipeline.kafka, pipeline.outputs), replayed, repeated)
 
 
 def feed(pipeline, records, steps, wait=0.2):
-    for i in range(0, len(records), max(1, len(records) // steps)):
-        produce(pipeline.kafka.brokers, pipeline.topic, records[i:i + max(1, len(records) // steps)])
+    size = max(1, len(records) // steps)
+    for i in range(0, len(records), size):
+        produce(pipeline.kafka.brokers, pipeline.topic, records[i:i + size])
         time.sleep(wait)
 
 
-def test_after_a_kill_the_state_comes_from_the_changelog(pipeline, small_traffic, small_replayed):
+def finish(pipeline, worker, traffic):
+    replayed = Replayed(pipeline.replay(f"{pipeline.directory}/replayed"))
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.stop()
+    check(pipeline, traffic, replayed)
+
+
+@pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
+def test_after_a_kill_the_state_comes_from_the_changelog(pipeline, small_traffic, small_replayed, delivery):
     third = len(small_traffic.records) // 3
-    worker = pipeline.worker("w", state=OFTEN).start()
+    worker = pipeline.worker("w", state=OFTEN, delivery=delivery).start()
     feed(pipeline, small_traffic.records[:third], 15)
-    for part in (1, 2):
+    wait_checkpoints(worker, 1)
+    for begin, end in ((third, 2 * third), (2 * third, None)):
         worker.kill()
-        worker.start()
-        worker.wait_ready()
+        worker.start().wait_ready()
         ways = restored_from(worker)
-        assert set(ways.values()) == {"changelog"} and len(ways) == pipeline.partitions, worker.logged()
-        records = small_traffic.records[part * third:] if part == 2 else small_traffic.records[third:2 * third]
-        feed(pipeline, records, 10)
+        assert ways and set(ways.values()) == {"changelog"}, worker.logged()
+        feed(pipeline, small_traffic.records[begin:end], 10)
     pipeline.wait_committed([worker], small_traffic.ends)
     worker.stop()
-    check(pipeline, small_traffic, small_replayed)
+    check(pipeline, small_traffic, small_replayed, repeated=delivery == "at_least_once")
 
 
-def test_after_an_orderly_stop_no_record_is_read_again(pipeline, small_traffic, small_replayed):
+def test_after_an_orderly_stop_no_record_is_read_again_and_the_state_is_the_same(pipeline, small_traffic, small_replayed):
     half = len(small_traffic.records) // 2
     produce(pipeline.kafka.brokers, pipeline.topic, small_traffic.records[:half])
-    worker = pipeline.worker("w").start()
+    worker = pipeline.worker("w")
+    worker.process.command.append("--verbose")
+    worker.start()
     worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
     worker.stop()
+    before = digests(worker)
     worker.start().wait_ready()
     assert tails(worker) == {p: 0 for p in range(pipeline.partitions)}, worker.logged()
+    after = digests(worker)
+    for partition, offset in enumerate(pipeline.committed()):
+        assert after[partition][offset] == before[partition][offset]
     produce(pipeline.kafka.brokers, pipeline.topic, small_traffic.records[half:])
     pipeline.wait_committed([worker], small_traffic.ends)
     worker.stop()
     check(pipeline, small_traffic, small_replayed)
+
+
+@pytest.mark.parametrize("place", ["in_checkpoint_begin:kill@20", "in_checkpoint_write:kill@300", "before_marker:kill@15", "after_marker:kill@15",
+                                   "in_restore_changelog:kill@200", "in_restore_tail:kill@3"])
+def test_killed_in_the_middle_of_it(pipeline, traffic, place):
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w", state=OFTEN).start()
+    feed(pipeline, traffic.records[:half // 2], 8)
+    wait_checkpoints(worker, 12)
+    feed(pipeline, traffic.records[half // 2:half], 2)
+    worker.kill()
+    dying = pipeline.worker("w", state=OFTEN, failpoints=[place]).start()
+    feed(pipeline, traffic.records[half:], 10)
+    dying.process.wait(40)
+    dying.assert_clean()
+    worker = pipeline.worker("w", state=OFTEN).start().wait_ready()
+    assert set(restored_from(worker).values()) == {"changelog"}, worker.logged()
+    finish(pipeline, worker, traffic)
+
+
+def test_records_before_the_committed_offset_stay_under_their_rules(pipeline, traffic):
+    """Between the checkpoint and the committed offset lie records that other rules would judge otherwise."""
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w", state={"checkpoint_interval": "2s"}).start()
+    feed(pipeline, traffic.records[:half // 2], 10)
+    wait_checkpoints(worker, 12)
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[half // 2:half])
+    worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
+    worker.kill()
+    stricter = [*pipeline.config["validation"], {"name": "small", "field": "amount_minor", "max": 3000},
+                {"name": "dollars", "when": {"field": "currency", "in": ["USD", "NO"]}, "field": "mcc", "not_in": [5967]}]
+    committed = pipeline.committed()
+    worker = pipeline.worker("w", validation=stricter).start().wait_ready()
+    assert "folded under the rules they were judged by" in worker.logged()
+    assert set(restored_from(worker).values()) == {"changelog"}, worker.logged()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[half:])
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.stop()
+    letters = [m for m in Written(pipeline.kafka, pipeline.outputs).dead_letters if m.header("weir.rule") == "small"]
+    places = [ledger.source(m) for m in letters]
+    assert places and all(offset >= committed[partition] for partition, offset in places)
+
+
+def test_another_feature_file_is_another_state(pipeline, traffic, weir, tmp_path):
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w", state=OFTEN).start()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
+    worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
+    worker.stop()
+    models = Models(weir, tmp_path / "other", FEATURES.replace("windows: [24h, 7d]", "windows: [12h, 24h]"))
+    pipeline.config |= {"features": models.features,
+                        "models": pipeline.config["models"] | {"champion": {"id": "champion-2", "file": models.champion}, "shadows": []}}
+    worker = pipeline.worker("w").start().wait_ready()
+    assert "the feature file has changed" in worker.logged()
+    assert set(restored_from(worker).values()) == {"input"}, worker.logged()
+    worker.stop()
+
+
+def test_a_changelog_that_is_lost_is_made_anew(pipeline, traffic):
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w", state=OFTEN).start()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
+    worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
+    worker.stop()
+    pipeline.forget_state()
+    worker.start().wait_ready()
+    assert set(restored_from(worker).values()) == {"input"}, worker.logged()
+    worker.stop()
+    worker.start().wait_ready()
+    assert set(restored_from(worker).values()) == {"changelog"}, worker.logged()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[half:])
+    finish(pipeline, worker, traffic)
+
+
+@pytest.mark.parametrize("value", [b"", b"\0\0\0\0\1\0\2\2\2", b"x" * 40], ids=["empty", "cut off", "garbage"])
+def test_a_changelog_that_is_damaged_is_not_believed(pipeline, traffic, value):
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w", state=OFTEN).start()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
+    worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
+    worker.stop()
+    entity = next(m for m in read_topic(pipeline.kafka, pipeline.changelog) if m.key[16:17] == b"E")
+    producer = Producer({"bootstrap.servers": pipeline.kafka.brokers})
+    producer.produce(pipeline.changelog, value, entity.key, entity.partition)
+    assert producer.flush(20) == 0
+    worker.start().wait_ready()
+    ways = restored_from(worker)
+    assert ways.pop(entity.partition) == "input" and set(ways.values()) == {"changelog"}, worker.logged()
+    assert "damaged" in worker.logged()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[half:])
+    finish(pipeline, worker, traffic)
+
+
+def set_offsets(pipeline, change):
+    """Of the group, which has no members; change(offset and metadata) gives what is committed instead."""
+    consumer = Consumer({"bootstrap.servers": pipeline.kafka.brokers, "group.id": pipeline.app_id, "enable.auto.commit": False})
+    partitions = consumer.committed([TopicPartition(pipeline.topic, p) for p in range(pipeline.partitions)], timeout=20)
+    consumer.commit(offsets=[change(p) for p in partitions], asynchronous=False)
+    consumer.close()
+
+
+def half_done(pipeline, traffic):
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w", state=OFTEN).start()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
+    worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
+    worker.stop()
+    return worker, half
+
+
+def test_offsets_that_are_reset_backwards(pipeline, traffic):
+    """Some tools keep the metadata: the checkpoint that it names then lies above the offset."""
+    worker, half = half_done(pipeline, traffic)
+    set_offsets(pipeline, lambda p: TopicPartition(p.topic, p.partition, p.offset // 2, p.metadata if p.partition % 2 else ""))
+    worker.start().wait_ready()
+    assert "above the committed offset" in worker.logged()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[half:])
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.may_judge_otherwise = True                          # the metadata is of another offset
+    worker.stop()
+    replayed = Replayed(pipeline.replay(f"{pipeline.directory}/replayed"))
+    written = Written(pipeline.kafka, pipeline.outputs)
+    bodies = {(p["partition"], p["offset"]): body for p, body in ((decode(PREDICTION, split_header(m.value)[1]), split_header(m.value)[1]) for m in written.predictions)}
+    assert bodies == replayed.predictions
+    assert len(written.predictions) > len(bodies), "what was reset is written again"
+
+
+def test_an_input_topic_of_another_id_is_another_log(pipeline, traffic):
+    worker, _ = half_done(pipeline, traffic)
+    other = re.compile(r"( C=\d+:\d+:)[0-9a-f]{8}")
+    set_offsets(pipeline, lambda p: TopicPartition(p.topic, p.partition, p.offset, other.sub(r"\g<1>00000000", p.metadata or "")))
+    refused(pipeline, 1, "created anew", r"partition \d+", "reset the group's offsets", "on_gap: continue")
+
+
+@pytest.mark.parametrize("setting, patterns", [({"cleanup.policy": "delete"}, ("cleanup.policy is delete", "kafka-configs")),
+                                               ({"cleanup.policy": "compact", "min.compaction.lag.ms": "0"}, ("min.compaction.lag.ms is 0", "600000"))])
+def test_a_changelog_with_wrong_settings(pipeline, setting, patterns):
+    pipeline.kafka.create(pipeline.changelog, pipeline.partitions, setting)
+    refused(pipeline, 1, *patterns)
+
+
+def test_a_changelog_with_too_few_partitions(pipeline):
+    pipeline.kafka.create(pipeline.changelog, 3, {"cleanup.policy": "compact", "min.compaction.lag.ms": "600000"})
+    refused(pipeline, 1, "has 3 partitions, and the input 12", "kafka-topics.sh --alter")

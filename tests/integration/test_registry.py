@@ -63,6 +63,7 @@ def test_a_schema_registered_after_its_records_does_not_stop_the_worker(own_pipe
     produce(kafka.brokers, own_pipeline.topic, traffic.records[:200])
     own_pipeline.wait_committed([worker], traffic.ends, 0.5)
     worker.stop()
+    own_pipeline.forget_state()
     assert own_registry.register("late", SCHEMAS["first"] | {"name": "Late"}) == coming
     worker.start()
     produce(kafka.brokers, own_pipeline.topic, traffic.records[200:])

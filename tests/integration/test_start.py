@@ -108,6 +108,7 @@ def test_history_that_was_deleted_behind_the_committed_offset(pipeline, traffic,
     worker.stop()
     committed = pipeline.committed()
     kafka.delete_records_before(pipeline.topic, [offset // 2 if offset else -1 for offset in committed])
+    pipeline.forget_state()
     refused(pipeline, 1, r"on_gap: continue", r"partition \d+")
     worker = pipeline.worker("w", input=pipeline.config["input"] | {"on_gap": "continue"}).start()
     produce(kafka.brokers, pipeline.topic, traffic.records[1000:])
