@@ -53,6 +53,17 @@ int changelog_put_deployment(struct changelog *log, int32_t partition, int64_t f
                false, err);
 }
 
+int changelog_put_growth(struct changelog *log, int32_t partition, int64_t first_offset, int32_t partitions, struct err *err)
+{
+    if (!log->topic->name[0])
+        return 0;
+    log->value.size = 0;
+    put_long(&log->value, BRANCH_GROWTH);
+    put_long(&log->value, partitions);
+    return put(log, partition, &(struct changelog_key){.kind = KEY_GROWTH, .generation = generation_of_deployments(log->topic->input_id), .first_offset = first_offset}, false,
+               err);
+}
+
 /* ---- what the windows hand out ---- */
 
 static size_t record_bytes(const struct changelog *log, size_t key_bytes)

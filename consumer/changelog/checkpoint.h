@@ -30,6 +30,9 @@ void changelog_finish(struct changelog *changelog);
 /* A deployment served from first_offset on: into the open transaction. */
 int changelog_put_deployment(struct changelog *changelog, int32_t partition, int64_t first_offset, const void *record, size_t size, struct err *err);
 
+/* From first_offset on the input has so many partitions: likewise. */
+int changelog_put_growth(struct changelog *changelog, int32_t partition, int64_t first_offset, int32_t partitions, struct err *err);
+
 struct checkpoint {
     struct changelog *log;
     int32_t partition;

@@ -63,7 +63,7 @@ void changelog_key_put(const struct changelog_key *key, struct buffer *out)
         uint8_t head[3] = {(uint8_t)key->slot, (uint8_t)(key->part >> 8), (uint8_t)key->part};
         put_bytes_raw(out, head, sizeof head);
         put_bytes_raw(out, key->entity.data, key->entity.size);
-    } else if (key->kind == KEY_DEPLOYMENT) {
+    } else if (key->kind == KEY_DEPLOYMENT || key->kind == KEY_GROWTH) {
         uint8_t offset[8];
         for (int i = 0; i < 8; i++)
             offset[i] = (uint8_t)((uint64_t)key->first_offset >> (56 - 8 * i));
@@ -89,6 +89,7 @@ bool changelog_key_parse(const void *data, size_t size, struct changelog_key *ke
     case KEY_MARKER:
         return size == GENERATION_BYTES + 1;
     case KEY_DEPLOYMENT:
+    case KEY_GROWTH:
         if (size != GENERATION_BYTES + 9 || at[GENERATION_BYTES + 1] & 0x80)
             return false;
         for (size_t i = 0; i < 8; i++)

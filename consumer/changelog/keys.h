@@ -3,10 +3,11 @@
  *   entity      'E'  slot (1 byte)  part (2, big-endian)  the entity's bytes
  *   marker      'M'
  *   deployment  'D'  first offset served (8, big-endian)
+ *   growth      'P'  first offset after it (8, big-endian): the input had got more partitions
  *
  * A generation is 4 bytes of the input topic's id, 4 of the feature file (hashed, each with the format), and 8 bytes that
  * are new whenever a state is begun from the input: what an earlier one left behind is never taken for this one's.
- * Deployments outlive both: theirs is of the input topic's id alone, the rest 0. */
+ * Deployments and growths outlive both: theirs is of the input topic's id alone, the rest 0. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -27,12 +28,12 @@ bool generation_same_features(const struct generation *a, const struct generatio
 uint64_t generation_incarnation(const struct generation *generation);
 
 struct changelog_key {
-    enum changelog_kind { KEY_ENTITY = 'E', KEY_MARKER = 'M', KEY_DEPLOYMENT = 'D' } kind;
+    enum changelog_kind { KEY_ENTITY = 'E', KEY_MARKER = 'M', KEY_DEPLOYMENT = 'D', KEY_GROWTH = 'P' } kind;
     struct generation generation;
     unsigned slot;
     uint32_t part;
     struct bytes entity;  /* borrowed */
-    int64_t first_offset; /* of a deployment */
+    int64_t first_offset; /* of a deployment or a growth */
 };
 
 struct buffer;

@@ -37,7 +37,7 @@ static inline size_t get_size(struct avro_reader *r, size_t most)
 }
 
 /* Of the topic's union (schemas/changelog.avsc). */
-enum branch { BRANCH_ENTITY, BRANCH_MARKER, BRANCH_DEPLOYMENT };
+enum branch { BRANCH_ENTITY, BRANCH_MARKER, BRANCH_DEPLOYMENT, BRANCH_GROWTH };
 
 static inline void get_branch(struct avro_reader *r, enum branch wanted)
 {

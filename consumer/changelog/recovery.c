@@ -43,6 +43,8 @@ struct recovery {
     bool marker_found;
     struct changelog_key *garbage;
     size_t garbage_count, garbage_room, garbage_bytes;
+    int64_t *growths;
+    size_t growth_count;
     struct recovery_status status;
     char why[256];
 };
@@ -202,6 +204,18 @@ static void deployment_written(struct recovery *r, const struct changelog_key *k
         let_go_of_earlier(r, key);
 }
 
+static void growth_written(struct recovery *r, const struct changelog_key *key)
+{
+    if (key->first_offset < r->wanted_offset)
+        return;
+    r->growths = realloc(r->growths, (r->growth_count + 1) * sizeof *r->growths);
+    assert(r->growths);
+    size_t at = r->growth_count++;
+    for (; at && r->growths[at - 1] > key->first_offset; at--)
+        r->growths[at] = r->growths[at - 1];
+    r->growths[at] = key->first_offset;
+}
+
 static void take_record(struct recovery *r, const rd_kafka_message_t *m)
 {
     struct changelog_key key;
@@ -219,6 +233,9 @@ static void take_record(struct recovery *r, const rd_kafka_message_t *m)
     if (key.kind == KEY_DEPLOYMENT && !memcmp(key.generation.bytes, r->deployments.bytes, GENERATION_BYTES)) {
         if (!deleted)
             deployment_written(r, &key, value + FRAME_BYTES, m->len - FRAME_BYTES);
+    } else if (key.kind == KEY_GROWTH && !memcmp(key.generation.bytes, r->deployments.bytes, GENERATION_BYTES)) {
+        if (!deleted)
+            growth_written(r, &key);
     } else if (!ours) {
         if (!deleted)
             take_garbage(r, &key);
@@ -438,6 +455,15 @@ struct changelog_key *recovery_take_garbage(struct recovery *r, size_t *count)
     return garbage;
 }
 
+int64_t *recovery_take_growths(struct recovery *r, size_t *count)
+{
+    int64_t *growths = r->growths;
+    *count = r->growth_count;
+    r->growths = NULL;
+    r->growth_count = 0;
+    return growths;
+}
+
 static void unassign(const struct recovery *r)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
@@ -460,6 +486,7 @@ void recovery_end(struct recovery *r)
     for (size_t i = 0; i < r->garbage_count; i++)
         free((void *)(uintptr_t)r->garbage[i].entity.data);
     free(r->garbage);
+    free(r->growths);
     free(r->versions);
     entity_record_finish(&r->record);
     buffer_finish(&r->marker_bytes);

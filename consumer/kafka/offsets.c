@@ -28,18 +28,26 @@ void offset_metadata_format(const struct offset_metadata *m, char text[OFFSET_ME
     format_time(m->stream_time, stream);
     format_time(m->history_start, history);
     snprintf(text, OFFSET_METADATA_MAX, "weir1 T=%s V=%016" PRIx64 " F=%" PRId64 " H=%s R=%016" PRIx64, stream, m->verdict_hash, m->first_offset, history, m->rules);
+    size_t n = strlen(text);
+    if (m->partitions)
+        n += (size_t)snprintf(text + n, OFFSET_METADATA_MAX - n, " N=%" PRId32, m->partitions);
     if (!m->checkpoint_epoch)
         return;
-    size_t n = strlen(text);
     n += (size_t)snprintf(text + n, OFFSET_METADATA_MAX - n, " C=%" PRId64 ":%" PRId64 ":", m->checkpoint_epoch, m->checkpoint_offset);
     for (size_t i = 0; i < GENERATION_BYTES; i++)
         n += (size_t)snprintf(text + n, OFFSET_METADATA_MAX - n, "%02x", m->generation.bytes[i]);
 }
 
-static bool parse_checkpoint(const char *text, struct offset_metadata *m)
+/* What may follow the rules. */
+static bool parse_rest(const char *text, struct offset_metadata *m)
 {
     char hex[2 * GENERATION_BYTES + 1];
-    int end = -1;
+    int end = 0;
+    if (sscanf(text, " N=%9" SCNd32 "%n", &m->partitions, &end) == 1)
+        text += end;
+    if (m->partitions < 0 || !*text)
+        return m->partitions > 0;
+    end = -1;
     if (sscanf(text, " C=%19" SCNd64 ":%19" SCNd64 ":%32[0-9a-f]%n", &m->checkpoint_epoch, &m->checkpoint_offset, hex, &end) != 3 || end < 0 || text[end] ||
         strlen(hex) != 2 * GENERATION_BYTES || m->checkpoint_epoch < 1 || m->checkpoint_offset < 0)
         return false;
@@ -71,7 +79,7 @@ bool offset_metadata_parse(const char *data, size_t size, struct offset_metadata
     memcpy(text, data, size);
     text[size] = 0;
     if (sscanf(text, "weir1 T=%23s V=%16" SCNx64 " F=%20" SCNd64 " H=%23s R=%16" SCNx64 "%n", stream, &read.verdict_hash, &read.first_offset, history, &read.rules, &end) != 5 ||
-        end < 0 || (text[end] && !parse_checkpoint(text + end, &read)) || !parse_time(stream, &read.stream_time) || !parse_time(history, &read.history_start))
+        end < 0 || (text[end] && !parse_rest(text + end, &read)) || !parse_time(stream, &read.stream_time) || !parse_time(history, &read.history_start))
         return false;
     *m = read;
     return true;

@@ -1,7 +1,7 @@
 /* Offsets of the input topic: where the group stands, where it starts, and where a rebuild has to begin.
  *
  * Every commit carries what a successor needs to rebuild exactly and to see that it did, as the commit's metadata:
- *   weir1 T=<stream time> V=<verdict hash> F=<first offset folded> H=<history start> R=<rules> C=<epoch>:<O>:<generation>
+ *   weir1 T=<stream time> V=<verdict hash> F=<first offset folded> H=<history start> R=<rules> N=<partitions> C=<epoch>:<O>:<generation>
  * (times in milliseconds or `-`; V, R and the generation hexadecimal).  C names the latest checkpoint whose marker is in
  * the changelog, and is left out before the first. */
 #pragma once
@@ -18,6 +18,7 @@ struct offset_metadata {
     int64_t first_offset;  /* where the fold of this partition began */
     int64_t history_start; /* TIME_UNKNOWN: complete */
     uint64_t rules;        /* of feature file, validation and reader schema */
+    int32_t partitions;    /* of the input then; 0: not said */
     int64_t checkpoint_epoch, checkpoint_offset; /* 0: none yet */
     struct generation generation;                /* of that checkpoint */
 };

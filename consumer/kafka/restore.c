@@ -122,6 +122,7 @@ static int rebuild_instead(struct restore *restore, const struct restore_context
     recovery_end(restore->recovery);
     restore->recovery = NULL;
     drop_old_rules(restore);
+    restore->growth_next = restore->growth_count;
     partition_state_finish(state);
     if (partition_state_init(state, c->config, id) < 0)
         return err_set(err, "memory is short for partition %d", id);
@@ -181,6 +182,8 @@ int restore_begin(struct restore *restore, const struct restore_context *c, cons
     if (offsets_bounds(c->consumer, c->stop, c->config->input.topic, state->id, &log_first, &log_end, err) < 0 || refuse_other_topic(c, &restore->target, state->id, err) < 0)
         return -1;
     restore->log_first = log_first;
+    const struct offset_metadata *m = &restore->target.metadata;
+    restore->grown = restore->target.offset < 0 || (restore->target.has_metadata && m->partitions && m->partitions < c->partitions);
     const char *why = why_not_changelog(c, &restore->target, log_first);
     if (!why && restore->target.offset <= log_end)
         return changelog_begin(restore, c, state, err);
@@ -227,6 +230,7 @@ static int changelog_done(struct restore *restore, const struct restore_context 
     if (marker->rules_hash != c->rules && state->next_offset < state->suppress_below && take_old_rules(restore, c, state, marker, &why) < 0)
         return rebuild_instead(restore, c, state, why.msg, err);
     restore->garbage = recovery_take_garbage(restore->recovery, &restore->garbage_count);
+    restore->growths = recovery_take_growths(restore->recovery, &restore->growth_count);
     recovery_end(restore->recovery);
     restore->recovery = NULL;
     restore->stage = RESTORE_TAIL;
@@ -275,8 +279,20 @@ static bool as_committed(const struct restore *restore, const struct partition_s
     return windows_stream_time(state->windows) == m->stream_time && (!whole || state->verdict_hash == m->verdict_hash);
 }
 
+int64_t restore_border(const struct restore *restore)
+{
+    return restore->growth_next < restore->growth_count ? restore->growths[restore->growth_next] : INT64_MAX;
+}
+
+void restore_pass(struct restore *restore, struct partition_state *state, int64_t offset)
+{
+    for (; restore_border(restore) <= offset; restore->growth_next++)
+        windows_set_history_cold(state->windows);
+}
+
 static int finish_tail(struct restore *restore, const struct restore_context *c, struct partition_state *state, struct err *err)
 {
+    restore_pass(restore, state, state->suppress_below);
     if (!as_committed(restore, state, true))
         return rebuild_instead(restore, c, state, "the records after it are judged otherwise than when they were processed", err);
     drop_old_rules(restore);
@@ -308,6 +324,8 @@ static void finish_rebuild(struct restore *restore, const struct restore_context
         return;
     }
     state->verdict_hash = m->verdict_hash;
+    if (m->history_start != TIME_UNKNOWN)
+        windows_set_history_start(state->windows, m->history_start);
 }
 
 int restore_finish(struct restore *restore, const struct restore_context *c, struct partition_state *state, struct err *err)
@@ -325,12 +343,13 @@ void restore_end(struct restore *restore)
     for (size_t i = 0; i < restore->garbage_count; i++)
         free((void *)(uintptr_t)restore->garbage[i].entity.data);
     free(restore->garbage);
+    free(restore->growths);
     *restore = (struct restore){0};
 }
 
-struct offset_metadata restore_metadata(const struct restore *restore, const struct partition_state *state, uint64_t rules, const struct checkpoint *checkpoint)
+struct offset_metadata restore_metadata(const struct restore *restore, const struct partition_state *state, uint64_t rules, int32_t partitions, const struct checkpoint *checkpoint)
 {
-    struct offset_metadata m = {.stream_time = windows_stream_time(state->windows), .verdict_hash = state->verdict_hash, .first_offset = restore->first_offset,
+    struct offset_metadata m = {.partitions = partitions, .stream_time = windows_stream_time(state->windows), .verdict_hash = state->verdict_hash, .first_offset = restore->first_offset,
                                 .history_start = windows_history_start(state->windows), .rules = rules};
     if (checkpoint && checkpoint->done_epoch) {
         m.checkpoint_epoch = checkpoint->done_epoch;

@@ -6,7 +6,7 @@ void lane_cover(struct lane *l, struct lane_partition *p)
 {
     bool moved = p->state.next_offset != p->covered;
     p->covered = p->state.next_offset;
-    writer_cover(l->writer, (struct writer_part){.partition = p->state.id, .next_offset = p->state.next_offset, .moved = moved, .metadata = restore_metadata(&p->restore, &p->state, l->rules, p->checkpoint)});
+    writer_cover(l->writer, (struct writer_part){.partition = p->state.id, .next_offset = p->state.next_offset, .moved = moved, .metadata = restore_metadata(&p->restore, &p->state, l->rules, l->topics.input_partitions, p->checkpoint)});
 }
 
 /* An empty transaction takes a batch whatever its sketch has room for: what finds no cell is counted as such. */

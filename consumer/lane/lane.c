@@ -166,8 +166,8 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);
-    l->recovery = recovery_reader_create(options->config, &options->topics->changelog, options->stop);
-    if (changelog_init(&l->changelog, options->config, &options->topics->changelog, l->writer, err) < 0)
+    l->recovery = recovery_reader_create(options->config, &l->topics.changelog, options->stop);
+    if (changelog_init(&l->changelog, options->config, &l->topics.changelog, l->writer, err) < 0)
         goto fail;
     l->outputs = (struct kafka_outputs){.config = options->config, .topics = &l->topics, .writer = l->writer, .changelog = &l->changelog};
     l->sink = kafka_sink(&l->outputs);

@@ -30,6 +30,7 @@ struct lane_partition {
     int64_t committed;
     int64_t covered;    /* the offset that the latest transaction with it commits */
     int64_t reads_from; /* where the input was positioned when it came */
+    bool grown;         /* the input has got more partitions, and the changelog does not say so yet */
     bool reread;        /* the input is to be read from the state's next offset */
     struct lag lag;
 };
@@ -145,6 +146,12 @@ void lane_note_committed(void *lane, uint64_t sequence, const struct writer_part
 int lane_checkpoint(struct lane *lane, struct err *err);
 /* All partitions at their present offsets, committed.  0, 1: not all of it in time, -1. */
 int lane_final_checkpoint(struct lane *lane, int64_t deadline_ns, struct err *err);
+
+/* ---- growth.c: the input gets more partitions ---- */
+/* Whether it has; then the topics are looked at again.  -1: changelog or outputs have not grown. */
+int lane_look_for_growth(struct lane *lane, struct err *err);
+/* Says so in the partition's changelog, at its next offset: its history begins there. */
+int lane_note_growth(struct lane *lane, struct lane_partition *partition, struct err *err);
 
 /* ---- face.c: what other threads see ---- */
 void lane_publish_face(struct lane *lane);

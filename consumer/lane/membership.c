@@ -75,25 +75,6 @@ static void read_member(const struct lane *l, char member[sizeof l->member])
         rd_kafka_mem_free(l->consumer, id);
 }
 
-/* The input has grown while we run: what is written to must have grown first. */
-static int learn_growth(struct lane *l, const rd_kafka_topic_partition_list_t *list, struct err *err)
-{
-    int32_t last = -1;
-    for (int i = 0; i < list->cnt; i++)
-        last = list->elems[i].partition > last ? list->elems[i].partition : last;
-    if (last < l->topics.input_partitions)
-        return 0;
-    if (topics_count_again(l->consumer, l->o.config, &l->topics, err) < 0)
-        return err_prefix(err, "the input has grown to at least %d partitions", last + 1);
-    log_info("lane %d: %s has %d partitions now", l->o.index, l->o.config->input.topic, l->topics.input_partitions);
-    for (int i = 0; i < OUTPUT_COUNT; i++)
-        if (l->topics.outputs[i].name)
-            writer_look_up(l->writer, l->topics.outputs[i].name);
-    if (l->topics.changelog.name[0])
-        writer_look_up(l->writer, l->topics.changelog.name);
-    return 0;
-}
-
 static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
     size_t count = (size_t)list->cnt;
@@ -118,7 +99,7 @@ static int take_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list
     l->answering = false;
     FAILPOINT(in_assign);
     if (result >= 0)
-        result = learn_growth(l, list, err);
+        result = lane_look_for_growth(l, err);
     if (result >= 0)
         result = prepare_partitions(l, list, err);
     if (kafka_take_error(rd_kafka_incremental_assign(l->consumer, list), "assign partitions", result < 0 ? NULL : err) != REMEDY_NONE)

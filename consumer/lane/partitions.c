@@ -53,7 +53,7 @@ void lane_forget_partition(struct lane *l, int32_t id)
 
 static struct restore_context context_of(const struct lane *l)
 {
-    return (struct restore_context){.consumer = l->consumer, .stop = l->o.stop, .config = l->o.config, .rules = l->rules, .changelog = &l->o.topics->changelog,
+    return (struct restore_context){.consumer = l->consumer, .stop = l->o.stop, .config = l->o.config, .rules = l->rules, .partitions = l->topics.input_partitions, .changelog = &l->o.topics->changelog,
                                     .reader = l->recovery, .registry = l->o.registry, .deployment = l->deployment};
 }
 
@@ -91,6 +91,7 @@ int lane_add_partition(struct lane *l, int32_t id, const struct committed *commi
         return -1;
     }
     *start = p->reads_from = p->state.next_offset;
+    p->grown = p->restore.grown;
     l->partition_count++;
     if (!p->restore.active)
         begin_checkpoints(l, p);
@@ -201,6 +202,8 @@ int lane_restore(struct lane *l, struct err *err)
         struct lane_partition *p = &l->partitions[i];
         if (p->restore.active)
             result = restore_one(l, p, err);
+        else if (p->grown)
+            result = lane_note_growth(l, p, err);
         if (result == 0 && p->reread)
             result = read_from_here(l, p, err);
     }

@@ -55,6 +55,7 @@ static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BAC
     int32_t id = l->backlog[from]->partition;
     struct lane_partition *p = lane_find_partition(l, id);
     struct batch *b = NULL;
+    int64_t border = INT64_MAX;
     for (size_t i = from; i < l->backlog_count && (!b || b->count < BATCH_MAX); i++) {
         const rd_kafka_message_t *m = l->backlog[i];
         if (taken[i] || m->partition != id || m->err)
@@ -67,8 +68,12 @@ static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BAC
             *pipeline = lane_pipeline(l, p, m->offset);
             b = pipeline_batch(*pipeline);
             b->count = 0;
+            restore_pass(&p->restore, &p->state, m->offset);
+            border = restore_border(&p->restore);
         }
         if (b->count && (b->records[0].offset < p->state.suppress_below) != (m->offset < p->state.suppress_below))
+            break;
+        if (b->count && m->offset >= border)
             break;
         fill_record(&b->records[b->count], m);
         index[b->count++] = (uint16_t)i;
@@ -128,6 +133,8 @@ static int process(struct lane *l, struct lane_partition *p, struct pipeline *pi
             return (int)count; /* from the input, then: they come again */
     }
     bool suppressed = b->records[0].offset < p->state.suppress_below;
+    if (p->grown && !suppressed && lane_note_growth(l, p, err) < 0)
+        return -1;
     struct err away = {0};
     if (!suppressed)
         lane_judge_lag(l, p, b->records[count - 1].offset);

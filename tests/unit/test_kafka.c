@@ -39,9 +39,10 @@ static void offset_metadata_reads_back(void **state)
     (void)state;
     static const struct offset_metadata cases[] = {
         {.stream_time = TIME_UNKNOWN, .history_start = TIME_UNKNOWN},
-        {1767225600000, 0xfedcba9876543210u, 12345678901, 1767000000000, 42, 7, 12345678900, {{1, 2, 3, 0xff}}},
-        {0, UINT64_MAX, INT64_MAX, 0, UINT64_MAX, 1, 0, {{0}}},
-        {INT64_MAX, UINT64_MAX, INT64_MAX, INT64_MAX, UINT64_MAX, INT64_MAX, INT64_MAX, {{0xff}}}, /* the longest */
+        {1767225600000, 0xfedcba9876543210u, 12345678901, 1767000000000, 42, 12, 7, 12345678900, {{1, 2, 3, 0xff}}},
+        {0, UINT64_MAX, INT64_MAX, 0, UINT64_MAX, 0, 1, 0, {{0}}},
+        {.partitions = 3},
+        {INT64_MAX, UINT64_MAX, INT64_MAX, INT64_MAX, UINT64_MAX, 999999999, INT64_MAX, INT64_MAX, {{0xff}}}, /* the longest */
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         char text[OFFSET_METADATA_MAX];
@@ -53,6 +54,7 @@ static void offset_metadata_reads_back(void **state)
         assert_int_equal(read.first_offset, cases[i].first_offset);
         assert_int_equal(read.history_start, cases[i].history_start);
         assert_int_equal(read.rules, cases[i].rules);
+        assert_int_equal(read.partitions, cases[i].partitions);
         assert_int_equal(read.checkpoint_epoch, cases[i].checkpoint_epoch);
         assert_int_equal(read.checkpoint_offset, cases[i].checkpoint_offset);
         assert_memory_equal(read.generation.bytes, cases[i].generation.bytes, GENERATION_BYTES);
