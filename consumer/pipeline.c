@@ -78,9 +78,28 @@ int partition_state_init(struct partition_state *state, const struct config *con
 void partition_state_finish(struct partition_state *state)
 {
     windows_destroy(state->windows);
+    free(state->growths);
+    state->growths = NULL;
+    state->growth_count = state->growth_next = 0;
     serving_destroy(state->serving);
     state->windows = NULL;
     state->serving = NULL;
+}
+
+void partition_state_grows_at(struct partition_state *state, int64_t offset)
+{
+    state->growths = realloc(state->growths, (state->growth_count + 1) * sizeof *state->growths);
+    assert(state->growths);
+    size_t at = state->growth_count++;
+    for (; at > state->growth_next && state->growths[at - 1] > offset; at--)
+        state->growths[at] = state->growths[at - 1];
+    state->growths[at] = offset;
+}
+
+void partition_state_pass(struct partition_state *state, int64_t offset)
+{
+    for (; state->growth_next < state->growth_count && state->growths[state->growth_next] <= offset; state->growth_next++)
+        windows_set_history_cold(state->windows);
 }
 
 static int load_reader_schema(struct pipeline *p, struct err *err)
@@ -363,12 +382,27 @@ static struct verdict rejected_by_windows(const struct pipeline *p, enum reject_
     return (struct verdict){.reason = reason, .field = fields->fields[slot].name};
 }
 
+static int fold(struct pipeline *p, struct partition_state *state)
+{
+    struct batch *b = &p->batch;
+    size_t columns = p->config->spec->count;
+    for (size_t first = 0, end; first < b->event_count; first = end) {
+        partition_state_pass(state, b->events[first].offset);
+        int64_t border = state->growth_next < state->growth_count ? state->growths[state->growth_next] : INT64_MAX;
+        for (end = first + 1; end < b->event_count && b->events[end].offset < border;)
+            end++;
+        if (windows_fold(state->windows, b->events + first, end - first, b->rows + first * columns, b->outcomes + first) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* Folds the events into the windows, then packs events, outcomes and rows so that only accepted ones are left. */
 static int compute_features(struct pipeline *p, struct partition_state *state, struct err *err)
 {
     struct batch *b = &p->batch;
     size_t columns = p->config->spec->count, kept = 0;
-    if (windows_fold(state->windows, b->events, b->event_count, b->rows, b->outcomes) < 0)
+    if (fold(p, state) < 0)
         return err_set(err, "memory is short for the windows of partition %d", state->id);
     for (size_t e = 0; e < b->event_count; e++) {
         if (b->outcomes[e].reason) {

@@ -210,10 +210,7 @@ static void growth_written(struct recovery *r, const struct changelog_key *key)
         return;
     r->growths = realloc(r->growths, (r->growth_count + 1) * sizeof *r->growths);
     assert(r->growths);
-    size_t at = r->growth_count++;
-    for (; at && r->growths[at - 1] > key->first_offset; at--)
-        r->growths[at] = r->growths[at - 1];
-    r->growths[at] = key->first_offset;
+    r->growths[r->growth_count++] = key->first_offset;
 }
 
 static void take_record(struct recovery *r, const rd_kafka_message_t *m)
@@ -455,13 +452,10 @@ struct changelog_key *recovery_take_garbage(struct recovery *r, size_t *count)
     return garbage;
 }
 
-int64_t *recovery_take_growths(struct recovery *r, size_t *count)
+void recovery_give_growths(const struct recovery *r, struct partition_state *state)
 {
-    int64_t *growths = r->growths;
-    *count = r->growth_count;
-    r->growths = NULL;
-    r->growth_count = 0;
-    return growths;
+    for (size_t i = 0; i < r->growth_count; i++)
+        partition_state_grows_at(state, r->growths[i]);
 }
 
 static void unassign(const struct recovery *r)

@@ -34,7 +34,7 @@ struct recovery_status recovery_status(const struct recovery *recovery);
 const struct marker *recovery_marker(const struct recovery *recovery);
 int64_t recovery_highest_epoch(const struct recovery *recovery);
 struct changelog_key *recovery_take_garbage(struct recovery *recovery, size_t *count); /* the caller owns it */
-/* Offsets at or after the marker's from which on the input had more partitions, ascending; the caller owns them. */
-int64_t *recovery_take_growths(struct recovery *recovery, size_t *count);
+/* Offsets of the tail from which on the input had more partitions. */
+void recovery_give_growths(const struct recovery *recovery, struct partition_state *state);
 /* At any time: stops reading. */
 void recovery_end(struct recovery *recovery);

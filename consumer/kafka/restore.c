@@ -122,7 +122,6 @@ static int rebuild_instead(struct restore *restore, const struct restore_context
     recovery_end(restore->recovery);
     restore->recovery = NULL;
     drop_old_rules(restore);
-    restore->growth_next = restore->growth_count;
     partition_state_finish(state);
     if (partition_state_init(state, c->config, id) < 0)
         return err_set(err, "memory is short for partition %d", id);
@@ -229,8 +228,8 @@ static int changelog_done(struct restore *restore, const struct restore_context 
     struct err why;
     if (marker->rules_hash != c->rules && state->next_offset < state->suppress_below && take_old_rules(restore, c, state, marker, &why) < 0)
         return rebuild_instead(restore, c, state, why.msg, err);
+    recovery_give_growths(restore->recovery, state);
     restore->garbage = recovery_take_garbage(restore->recovery, &restore->garbage_count);
-    restore->growths = recovery_take_growths(restore->recovery, &restore->growth_count);
     recovery_end(restore->recovery);
     restore->recovery = NULL;
     restore->stage = RESTORE_TAIL;
@@ -279,20 +278,9 @@ static bool as_committed(const struct restore *restore, const struct partition_s
     return windows_stream_time(state->windows) == m->stream_time && (!whole || state->verdict_hash == m->verdict_hash);
 }
 
-int64_t restore_border(const struct restore *restore)
-{
-    return restore->growth_next < restore->growth_count ? restore->growths[restore->growth_next] : INT64_MAX;
-}
-
-void restore_pass(struct restore *restore, struct partition_state *state, int64_t offset)
-{
-    for (; restore_border(restore) <= offset; restore->growth_next++)
-        windows_set_history_cold(state->windows);
-}
-
 static int finish_tail(struct restore *restore, const struct restore_context *c, struct partition_state *state, struct err *err)
 {
-    restore_pass(restore, state, state->suppress_below);
+    partition_state_pass(state, state->suppress_below);
     if (!as_committed(restore, state, true))
         return rebuild_instead(restore, c, state, "the records after it are judged otherwise than when they were processed", err);
     drop_old_rules(restore);
@@ -343,7 +331,6 @@ void restore_end(struct restore *restore)
     for (size_t i = 0; i < restore->garbage_count; i++)
         free((void *)(uintptr_t)restore->garbage[i].entity.data);
     free(restore->garbage);
-    free(restore->growths);
     *restore = (struct restore){0};
 }
 

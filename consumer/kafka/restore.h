@@ -43,8 +43,6 @@ struct restore {
     struct changelog_key *garbage;
     size_t garbage_count;
     bool grown;             /* the input has got more partitions since the last commit: histories begin at the committed offset */
-    int64_t *growths;       /* likewise in the tail: offsets, ascending */
-    size_t growth_count, growth_next;
     /* In RESTORE_TAIL, where the checkpoint's rules are not the configured ones: */
     struct config *old_config, *old_judge; /* as parsed; ours with its rules in their place */
     struct pipeline *old_pipeline;
@@ -65,11 +63,6 @@ int restore_turn(struct restore *restore, const struct restore_context *context,
 int restore_finish(struct restore *restore, const struct restore_context *context, struct partition_state *state, struct err *err);
 /* What the next commit of this partition says. */
 struct offset_metadata restore_metadata(const struct restore *restore, const struct partition_state *state, uint64_t rules, int32_t partitions, const struct checkpoint *checkpoint);
-
-/* The next offset of the tail at which histories begin anew; INT64_MAX: none.  restore_pass is called before the first record
- * at or after it is folded. */
-int64_t restore_border(const struct restore *restore);
-void restore_pass(struct restore *restore, struct partition_state *state, int64_t offset);
 
 /* 0..1 of the stage under way, and seconds that it will still take; -1: not known yet. */
 double restore_share(const struct restore *restore, const struct partition_state *state);

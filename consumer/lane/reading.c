@@ -55,7 +55,6 @@ static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BAC
     int32_t id = l->backlog[from]->partition;
     struct lane_partition *p = lane_find_partition(l, id);
     struct batch *b = NULL;
-    int64_t border = INT64_MAX;
     for (size_t i = from; i < l->backlog_count && (!b || b->count < BATCH_MAX); i++) {
         const rd_kafka_message_t *m = l->backlog[i];
         if (taken[i] || m->partition != id || m->err)
@@ -68,12 +67,8 @@ static struct lane_partition *gather(struct lane *l, size_t from, bool taken[BAC
             *pipeline = lane_pipeline(l, p, m->offset);
             b = pipeline_batch(*pipeline);
             b->count = 0;
-            restore_pass(&p->restore, &p->state, m->offset);
-            border = restore_border(&p->restore);
         }
         if (b->count && (b->records[0].offset < p->state.suppress_below) != (m->offset < p->state.suppress_below))
-            break;
-        if (b->count && m->offset >= border)
             break;
         fill_record(&b->records[b->count], m);
         index[b->count++] = (uint16_t)i;

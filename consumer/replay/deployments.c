@@ -25,9 +25,13 @@ static int take(const struct record *record, const struct generation *generation
 {
     struct changelog_key key;
     const uint8_t *value = record->value;
-    if (!value || record->value_size < FRAMING || !changelog_key_parse(record->key, record->key_size, &key) || key.kind != KEY_DEPLOYMENT ||
+    if (!value || record->value_size < FRAMING || !changelog_key_parse(record->key, record->key_size, &key) || (key.kind != KEY_DEPLOYMENT && key.kind != KEY_GROWTH) ||
         memcmp(key.generation.bytes, generation->bytes, GENERATION_BYTES) != 0)
         return 0;
+    if (key.kind == KEY_GROWTH) {
+        partition_state_grows_at(state, key.first_offset);
+        return 0;
+    }
     struct avro_reader in = {value + FRAMING, value + record->value_size, false};
     get_branch(&in, BRANCH_DEPLOYMENT);
     size_t size;

@@ -10,7 +10,7 @@ from confluent_kafka.admin import NewPartitions
 
 import ledger
 from deployment import Pipeline
-from outputs import Replayed, Written, assert_no_open_transaction
+from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, split_header
 from services import Kafka
 from traffic import PREDICTION_BYTES_MAX, Traffic, produce
 from worker import run_weir
@@ -191,6 +191,8 @@ def test_an_input_that_grows_is_followed(kafka, models, schemas, schema_ids, tmp
     written = Written(kafka, pipeline.outputs)
     assert {m.partition for m in written.predictions} == {0, 1, 2, 3}
     ledger.check_all(pipeline, traffic, written, Replayed(pipeline.replay(f"{tmp_path}/replayed")))
+    whole = [decode(PREDICTION, split_header(m.value)[1])["window_complete"] for m in written.predictions]
+    assert not any(whole[:1]) and len(whole) > 1000, "an entity may have come from another partition"
 
 
 def grow(kafka, topic, partitions):

@@ -5,9 +5,10 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import NewPartitions
 
 import ledger
-from deployment import FEATURES, Models
+from deployment import FEATURES, Models, Pipeline
 from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, read_topic, split_header
 from test_start import refused
 from traffic import Traffic, produce
@@ -262,3 +263,50 @@ def test_a_changelog_with_wrong_settings(pipeline, setting, patterns):
 def test_a_changelog_with_too_few_partitions(pipeline):
     pipeline.kafka.create(pipeline.changelog, 3, {"cleanup.policy": "compact", "min.compaction.lag.ms": "600000"})
     refused(pipeline, 1, "has 3 partitions, and the input 12", "kafka-topics.sh --alter")
+
+
+def grow(kafka, topic, partitions):
+    for answer in kafka.admin.create_partitions([NewPartitions(topic, partitions)]).values():
+        answer.result(15)
+
+
+def growing(kafka, models, schemas, tmp_path, name):
+    pipeline = Pipeline(kafka, models, tmp_path, name, schemas, partitions=2).create_topics()
+    pipeline.config["kafka"] |= {"topic.metadata.refresh.interval.ms": "500"}
+    return pipeline, pipeline.worker("w", state=OFTEN).start().wait_ready()
+
+
+def test_where_the_input_grew_is_known_after_a_kill(kafka, models, schemas, schema_ids, tmp_path):
+    """Histories begin anew at the same offsets, in the tail of a recovery and in a replay."""
+    pipeline, worker = growing(kafka, models, schemas, tmp_path, "grown")
+    before = Traffic(schema_ids, 600, partitions=2, cards=40, seed=3, garbage=0)
+    before.produce(kafka.brokers, pipeline.topic)
+    worker.wait_for(lambda: sum(offset for offset in pipeline.committed() if offset > 0) >= 600, "all is committed")
+    for topic in (*[name for setting, name in pipeline.outputs.items() if setting != "monitoring"], pipeline.changelog, pipeline.topic):
+        grow(kafka, topic, 4)
+    worker.wait_for(lambda: len(worker.status()["lanes"][0]["partitions"]) == 4, "it has the new partitions")
+    pipeline.partitions = 4
+    after = Traffic(schema_ids, 1200, partitions=4, cards=40, seed=4, garbage=0)
+    for record in after.records:
+        record.value = record.value.replace(b"tx-0", b"ty-0", 1)
+    feed(pipeline, after.records[:600], 10)
+    worker.kill()
+    worker.start().wait_ready()
+    feed(pipeline, after.records[600:], 4)
+    worker.wait_for(lambda: sum(pipeline.committed()) >= 1800, "all is committed")
+    worker.stop()
+    written, replayed = Written(kafka, pipeline.outputs), Replayed(pipeline.replay(f"{tmp_path}/replayed"))
+    bodies = {}
+    for m in written.predictions:
+        body = split_header(m.value)[1]
+        p = decode(PREDICTION, body)
+        bodies[p["partition"], p["offset"]] = body
+    assert len(bodies) == len(written.predictions)
+    assert bodies == replayed.predictions
+
+
+def test_an_input_that_grows_before_its_changelog(kafka, models, schemas, tmp_path):
+    pipeline, worker = growing(kafka, models, schemas, tmp_path, "outgrown")
+    grow(kafka, pipeline.topic, 4)
+    assert worker.ends() == 1
+    assert re.search(rf"topic {pipeline.changelog}: has 2 partitions, and the input 4; grow it first", worker.logged())
