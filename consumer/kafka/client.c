@@ -212,12 +212,14 @@ int kafka_group_consumer(const struct config *config, struct kafka_identity iden
 {
     static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
         {"isolation.level", "read_committed"}};
+    /* Of the classic protocol alone; the other has them as settings of the broker's, and refuses these.  A rebalance is
+     * noticed at the next heartbeat, and a cooperative one takes two of them. */
+    static const char *const session[][2] = {{"session.timeout.ms", "20000"}, {"heartbeat.interval.ms", "1000"}};
     bool broker_assigns = kafka_uses_consumer_protocol(config);
-    const char *session = broker_assigns ? NULL : "20000"; /* the other protocol has it as a setting of the broker's, and refuses this one */
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     char member[512];
     snprintf(member, sizeof member, "%s-%d", identity.instance, identity.lane);
-    if ((session && set(conf, "session.timeout.ms", session, err) < 0) || base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 ||
+    if ((!broker_assigns && SET_ALL(conf, session, err) < 0) || base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 ||
         SET_ALL(conf, owned, err) < 0 || set(conf, "group.id", kafka_group_id(config), err) < 0 || set(conf, "client.id", member, err) < 0 ||
         (broker_assigns ? set_consumer_protocol(conf, err) : set_classic(conf, member, err)) < 0) {
         rd_kafka_conf_destroy(conf);

@@ -203,8 +203,8 @@ def grow(kafka, topic, partitions):
 STOP_SECONDS_MAX = 5
 
 
-def test_a_worker_stops_in_time_and_leaves_the_group(pipeline, small_traffic, small_replayed, kafka):
-    """In full work: what is done is committed, and a successor need not wait for a session to end."""
+def test_a_worker_stops_in_time_and_its_work_goes_on_elsewhere(pipeline, small_traffic, small_replayed, kafka):
+    """In full work: what is done is committed. A static member's partitions wait for it as long as its session lasts."""
     workers = pipeline.workers(2)
     for worker in workers:
         worker.start().wait_ready()
