@@ -20,10 +20,10 @@ pytestmark = [pytest.mark.heavy, pytest.mark.timeout(1200)]
 
 
 class Copy:
-    """Of the source, with a build directory of its own; `planted` is the file that is not as it was."""
+    """Of the source, with a build directory of its own; `planted` is the file that is not as it was, and how it was."""
 
     def __init__(self, directory):
-        self.source, self.build, self.planted = f"{directory}/source", f"{directory}/build", None
+        self.source, self.build, self.planted = f"{directory}/source", f"{directory}/build", (None, None)
         names = subprocess.run(["git", "-C", ROOT, "ls-files", "-z"], capture_output=True, check=True).stdout.decode().split("\0")
         for name in filter(None, names):
             if os.path.exists(f"{ROOT}/{name}"):
@@ -41,14 +41,15 @@ class Copy:
         return f"{self.build}/weir"
 
     def plant(self, bug):
-        if self.planted:
-            shutil.copyfile(f"{ROOT}/{self.planted}", f"{self.source}/{self.planted}")
+        if self.planted[0]:
+            with open(self.planted[0], "w") as file:
+                file.write(self.planted[1])
         with open(f"{self.source}/{bug.file}") as file:
             text = file.read()
         assert text.count(bug.old) == 1, f"{bug.file}: the bug's place is there {text.count(bug.old)} times; plant it anew: {bug.old}"
         with open(f"{self.source}/{bug.file}", "w") as file:
             file.write(text.replace(bug.old, bug.new))
-        self.planted = bug.file
+        self.planted = f"{self.source}/{bug.file}", text
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +71,7 @@ def test_a_planted_bug_is_found(copy, kafka, registry, tmp_path, name):
     assert found.by_kind, f"{name}: not found"
 
 
-@pytest.mark.parametrize("actions", ["HELD_RECORDS", "HELD_COMMITS", "DOUBTS", "KILLS_IN_CHECKPOINTS"])
+@pytest.mark.parametrize("actions", ["KILLS", "ABORTS", "DOUBTS", "HELD_RECORDS", "HELD_COMMITS", "KILLS_IN_CHECKPOINTS"])
 def test_what_is_done_finds_nothing_where_nothing_is_planted(kafka, registry, models, tmp_path, actions):
     kafka.proxy.tell("calm")
     settings = planted.SLOW_CHECKPOINTS if actions == "KILLS_IN_CHECKPOINTS" else {}
