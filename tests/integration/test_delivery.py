@@ -6,11 +6,12 @@ import signal
 import time
 
 import pytest
+from confluent_kafka import IsolationLevel
 from confluent_kafka.admin import NewPartitions
 
 import ledger
 from deployment import Pipeline
-from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, split_header
+from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, end_offsets, split_header
 from services import Kafka
 from traffic import PREDICTION_BYTES_MAX, Traffic, produce
 from worker import run_weir
@@ -145,6 +146,24 @@ def test_what_the_broker_refuses_is_sent_again_and_what_it_has_is_not(pipeline, 
     for order in orders:
         assert f"failpoint {order.split(':')[0]}: the process fails here" in worker.logged()
     assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+def test_a_successor_ends_what_a_dead_worker_left_open(pipeline, small_traffic, small_replayed, kafka, failpoints):
+    """It dies with both its transactions open, offsets sent: the broker would wait 10 s for it, and readers too."""
+    worker = pipeline.worker("w", failpoints=["before_commit:kill@2"], commit_interval_ms=20).start().wait_ready()
+    small_traffic.produce(kafka.brokers, pipeline.topic)
+    assert worker.ends(60) == -signal.SIGKILL
+    died = time.monotonic()
+    predictions = pipeline.outputs["predictions"]
+    written = end_offsets(kafka, predictions)
+    assert end_offsets(kafka, predictions, IsolationLevel.READ_COMMITTED) != written
+    worker = pipeline.worker("w").start()
+    while any(now < then for now, then in zip(end_offsets(kafka, predictions, IsolationLevel.READ_COMMITTED), written)):
+        assert time.monotonic() - died < 9, "nobody ended it but the broker"
+        time.sleep(0.05)
+    pipeline.wait_committed([worker], small_traffic.ends)
+    worker.stop()
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
