@@ -50,7 +50,7 @@ static void add_health(struct reporter *r)
     for (size_t i = 0; i < r->lane_count; i++)
         n += lane_partitions(r->lanes[i], statuses + n, PARTITIONS_MAX - n);
     for (size_t i = 0; i < n; i++)
-        health[i] = (struct partition_health){statuses[i].partition, statuses[i].stream_time_ms, statuses[i].position, statuses[i].end_offset};
+        health[i] = (struct partition_health){statuses[i].partition, statuses[i].stream_time_ms, statuses[i].position, statuses[i].end_offset, 0};
     observer_health(r->observer, health, n, clock_wall_ms());
     free(statuses);
     free(health);

@@ -13,6 +13,7 @@ struct partition_health {
     int32_t partition;
     int64_t stream_time_ms;       /* TIME_UNKNOWN: none yet */
     int64_t position, end_offset; /* -1: unknown */
+    int64_t checkpoint_ms; /* wall clock of its latest checkpoint; 0: none yet */
 };
 
 /* now - T in seconds, not below 0 (clocks differ); NaN if T is unknown. */

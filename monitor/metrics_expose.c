@@ -116,6 +116,12 @@ static void expose_partitions(const struct partition_health *partitions, size_t 
         if (!isnan(lag))
             exposition_sample(text, "weir_stream_time_lag_seconds", &partition, 1, lag);
     }
+    exposition_family(text, "weir_checkpoint_age_seconds", EXPOSITION_GAUGE, "Since the latest checkpoint of a partition was closed.");
+    for (size_t i = 0; i < count; i++) {
+        snprintf(number, sizeof number, "%d", partitions[i].partition);
+        if (partitions[i].checkpoint_ms)
+            exposition_sample(text, "weir_checkpoint_age_seconds", &partition, 1, (double)(now_ms - partitions[i].checkpoint_ms) / 1000);
+    }
     exposition_family(text, "weir_consumer_lag_records", EXPOSITION_GAUGE, "Records of a partition not yet processed.");
     for (size_t i = 0; i < count; i++) {
         int64_t lag = freshness_consumer_lag(partitions[i].end_offset, partitions[i].position);

@@ -34,7 +34,7 @@ void lane_publish_face(struct lane *l)
             l->statuses[i].restored_share = restore_share(&p->restore, &p->state);
             l->statuses[i].restore_seconds = restore_eta_seconds(&p->restore, &p->state);
         }
-        metrics_set_partition(&l->metrics, (struct partition_health){p->state.id, l->statuses[i].stream_time_ms, p->state.next_offset, high});
+        metrics_set_partition(&l->metrics, (struct partition_health){p->state.id, l->statuses[i].stream_time_ms, p->state.next_offset, high, p->checkpoint ? p->checkpoint->done_ms : 0});
     }
     l->metrics.entities = entities;
     l->metrics.retained_events = events;

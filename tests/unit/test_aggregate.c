@@ -474,7 +474,7 @@ static void health_is_on_the_wall_clock(void **state)
     scene_add(f->delta, (struct scene_event){.time_ms = 20 * S}); /* merged at 2,000 s; `device` is null */
     commit(f);
     f->reports.count = 0;
-    struct partition_health partitions[] = {{3, 2000500, 90, 100}, {4, TIME_UNKNOWN, -1, 100}};
+    struct partition_health partitions[] = {{3, 2000500, 90, 100, 0}, {4, TIME_UNKNOWN, -1, 100, 0}};
     aggregate_partition_health(f->aggregate, partitions, 2, 2003000, &f->reports);
     aggregate_field_health(f->aggregate, 2003000, &f->reports);
     assert_int_equal(f->reports.count, 2 + SCENE_FIELDS);
