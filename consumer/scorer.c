@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/clock.h"
 #include "consumer/failpoint.h"
 #include "scoring/vector_rules.h"
 
@@ -61,6 +62,8 @@ void scorer_destroy(struct scorer *s)
 void scorer_set_deployment(struct scorer *s, const struct deployment *deployment)
 {
     struct deployment *old = s->deployment;
+    for (size_t i = 1; i <= SHADOWS_MAX; i++)
+        s->counts.scoring_ns[i] = s->counts.scored[i] = 0;
     s->deployment = deployment ? deployment_retain(deployment) : NULL;
     if (s->deployment)
         deployment_shelf_put(&s->shelf, s->deployment);
@@ -89,6 +92,12 @@ static bool in_share(const char *salt, uint32_t below, struct bytes entity)
     return below >= 10000 || (below > 0 && entity_bucket(salt, entity) < below);
 }
 
+static void count_time(struct scorer *s, size_t whose, int64_t began_ns, size_t rows)
+{
+    s->counts.scoring_ns[whose] += clock_monotonic_ns() - began_ns;
+    s->counts.scored[whose] += (int64_t)rows;
+}
+
 static int answer(struct scorer *s, struct batch *b, struct serving *serving, struct run run, bool suppressed, struct err *err)
 {
     struct chain chain;
@@ -102,8 +111,11 @@ static int answer(struct scorer *s, struct batch *b, struct serving *serving, st
     }
     struct chain_batch ask = {run.end - run.first, b->rows + run.first * s->columns, s->now_ms + run.first, canary->id ? s->canary + run.first : NULL};
     struct served *served = suppressed ? s->ignored : b->served + run.first;
+    int64_t began_ns = clock_monotonic_ns();
     if (chain_answer(&chain, s->scratch, &ask, served, suppressed ? unwanted : s->counts.fallbacks, err) < 0)
         return err_prefix(err, "model %s", run.deployment->champion.id);
+    if (!suppressed)
+        count_time(s, 0, began_ns, ask.n);
     for (size_t e = run.first; !suppressed && e < run.end; e++)
         b->answered[e] = b->served[e].place == CHAIN_FIXED ? NULL : models[b->served[e].place];
     return 0;
@@ -191,7 +203,10 @@ static void shadow_run(struct scorer *s, struct batch *b, struct serving *servin
     pick(s, b, run, shadow, breaker);
     if (!s->picked_count)
         return;
+    int64_t began_ns = clock_monotonic_ns();
     bool scored = score_picked(s, b, run, run.deployment->shadows[shadow].model);
+    if (run.deployment == s->deployment)
+        count_time(s, 1 + shadow, began_ns, s->picked_count);
     for (size_t i = 0; i < s->picked_count; i++) {
         size_t e = s->picked[i], at = shadow * BATCH_MAX + e;
         if (breaker_state(breaker, rules, s->now_ms[e]) == BREAKER_OPEN) {

@@ -254,6 +254,18 @@ int serving_schedule(struct serving *s, int64_t first_offset, const void *record
     return 0;
 }
 
+void serving_take_schedule(struct serving *s, struct serving *from)
+{
+    for (size_t i = 0; i < s->scheduled_count; i++)
+        free(s->scheduled[i].record);
+    free(s->scheduled);
+    s->scheduled = from->scheduled;
+    s->scheduled_count = from->scheduled_count;
+    s->scheduled_done = 0;
+    from->scheduled = NULL;
+    from->scheduled_count = from->scheduled_done = 0;
+}
+
 void serving_follow_schedule(struct serving *s)
 {
     s->follows_schedule = true;

@@ -34,6 +34,8 @@ int serving_import(struct serving *serving, const void *bytes, size_t size, stru
  * force serves is left out.  -1: not such bytes, or too many. */
 enum { SERVING_SCHEDULE_MAX = 100000 };
 int serving_schedule(struct serving *serving, int64_t first_offset, const void *record, size_t size, struct err *err);
+/* What is scheduled there is scheduled here instead of what was. */
+void serving_take_schedule(struct serving *serving, struct serving *from);
 /* Whatever is configured, records are served by the schedule; before its first entry by that one.  Where nothing is
  * scheduled this changes nothing.  For replays. */
 void serving_follow_schedule(struct serving *serving);

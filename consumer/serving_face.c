@@ -19,8 +19,13 @@ void serving_face_finish(struct serving_face *face)
     face->out_of_range = NULL;
 }
 
-void serving_face_take(struct serving_face *face, const struct scorer_counts *counts)
+void serving_face_take(struct serving_face *face, const struct scorer *scorer)
 {
+    const struct scorer_counts *counts = scorer_counts(scorer);
+    const struct deployment *d = scorer_deployment(scorer);
+    face->shadow_count = d ? d->shadow_count : 0;
+    for (size_t i = 0; i < face->shadow_count; i++)
+        snprintf(face->shadows[i], sizeof face->shadows[i], "%s", d->shadows[i].id);
     face->counts = *counts;
     face->counts.out_of_range = NULL;
     memcpy(face->out_of_range, counts->out_of_range, face->columns * sizeof *face->out_of_range);
@@ -49,6 +54,22 @@ void serving_face_add_partition(struct serving_face *face, const struct partitio
         serving_breakers(state->serving, now_ms, add_breaker, &(struct adding){face, state->id});
 }
 
+/* By id: while a swap is under way lanes may have different shadows. */
+static void merge_shadows(struct serving_face *into, const struct serving_face *from)
+{
+    for (size_t i = 0; i < from->shadow_count; i++) {
+        size_t at = 0;
+        while (at < into->shadow_count && strcmp(into->shadows[at], from->shadows[i]))
+            at++;
+        if (at == SHADOWS_MAX)
+            continue;
+        if (at == into->shadow_count)
+            memcpy(into->shadows[into->shadow_count++], from->shadows[i], sizeof from->shadows[i]);
+        into->counts.scoring_ns[1 + at] += from->counts.scoring_ns[1 + i];
+        into->counts.scored[1 + at] += from->counts.scored[1 + i];
+    }
+}
+
 void serving_face_merge(struct serving_face *into, const struct serving_face *from)
 {
     for (int i = 0; i < FALLBACK_REASONS; i++)
@@ -57,6 +78,9 @@ void serving_face_merge(struct serving_face *into, const struct serving_face *fr
     into->counts.shadow_errors += from->counts.shadow_errors;
     into->counts.shadow_circuit_open += from->counts.shadow_circuit_open;
     into->counts.swaps += from->counts.swaps;
+    into->counts.scoring_ns[0] += from->counts.scoring_ns[0];
+    into->counts.scored[0] += from->counts.scored[0];
+    merge_shadows(into, from);
     for (size_t i = 0; i < into->columns; i++)
         into->out_of_range[i] += from->out_of_range[i];
     for (size_t i = 0; i < from->breaker_count && into->breaker_count < OPEN_BREAKERS_MAX; i++)
@@ -67,6 +91,16 @@ static void counter(struct text_buffer *text, const char *name, const char *help
 {
     exposition_family(text, name, EXPOSITION_COUNTER, help);
     exposition_sample_integer(text, name, NULL, 0, value);
+}
+
+static void expose_times(const struct serving_face *face, struct text_buffer *text)
+{
+    exposition_family(text, "weir_scoring_seconds_total", EXPOSITION_COUNTER, "Time spent scoring, by the models that serve and by each shadow.");
+    for (size_t i = 0; i <= face->shadow_count; i++)
+        exposition_sample(text, "weir_scoring_seconds_total", &(struct label){"model", i ? face->shadows[i - 1] : "serving"}, 1, (double)face->counts.scoring_ns[i] / 1e9);
+    exposition_family(text, "weir_scored_rows_total", EXPOSITION_COUNTER, "Vectors scored, likewise.");
+    for (size_t i = 0; i <= face->shadow_count; i++)
+        exposition_sample_integer(text, "weir_scored_rows_total", &(struct label){"model", i ? face->shadows[i - 1] : "serving"}, 1, face->counts.scored[i]);
 }
 
 void serving_face_expose(const struct serving_face *face, const struct feature_spec *spec, struct text_buffer *text)
@@ -82,6 +116,7 @@ void serving_face_expose(const struct serving_face *face, const struct feature_s
         exposition_sample_integer(text, "ml_feature_out_of_range_total", &(struct label){"feature", spec->features[i].name}, 1, face->out_of_range[i]);
     counter(text, "weir_shadow_errors_total", "Scores that a shadow could not give.", face->counts.shadow_errors);
     counter(text, "weir_shadow_circuit_open_total", "Shadow scores not asked for, the shadow's breaker being open.", face->counts.shadow_circuit_open);
+    expose_times(face, text);
     counter(text, "weir_deployment_swaps_total", "Deployments that came into force, each partition for itself.", face->counts.swaps);
 }
 

@@ -65,6 +65,26 @@ static int first_that_matters(const struct restore_context *c, const struct comm
     return m->rules != c->rules; /* the fold is not whole, and what lies before it was judged by other rules */
 }
 
+/* Deployments that served the records to be folded: read now, all of the changelog for it, since nothing else is. */
+static int schedule_deployments(const struct restore_context *c, struct partition_state *state, struct err *err)
+{
+    struct partition_state scratch;
+    struct recovery *reading;
+    if (!c->changelog->name[0])
+        return 0;
+    if (partition_state_init(&scratch, c->config, state->id) < 0)
+        return err_set(err, "memory is short for partition %d", state->id);
+    int result = recovery_begin(c->reader, &scratch, &(struct offset_metadata){0}, 0, &reading, err);
+    while (result == 0 && recovery_status(reading).state == RECOVERY_READS && !(c->stop && atomic_load(c->stop)))
+        recovery_reader_turn(c->reader, clock_monotonic_ns() + 100000000, 100);
+    if (result == 0) {
+        recovery_end(reading);
+        serving_take_schedule(state->serving, scratch.serving);
+    }
+    partition_state_finish(&scratch);
+    return result;
+}
+
 static int rebuild_begin(struct restore *restore, const struct restore_context *c, struct partition_state *state, struct err *err)
 {
     const struct committed *committed = &restore->target;
@@ -99,6 +119,8 @@ static int rebuild_begin(struct restore *restore, const struct restore_context *
         windows_set_history_start(state->windows, m->history_start);
     else if (restore->first_offset > 0)
         windows_set_history_cold(state->windows);
+    if (committed->has_metadata && schedule_deployments(c, state, err) < 0)
+        return -1;
     if (restore->active)
         log_info("partition %d: rebuilding its state from offset %" PRId64 " to %" PRId64, state->id, from, target);
     return 0;

@@ -11,7 +11,7 @@ void lane_publish_face(struct lane *l)
     int64_t entities = 0, events = 0, bytes = 0;
     bool restoring = false;
     pthread_mutex_lock(&l->lock);
-    serving_face_take(&l->serving, scorer_counts(pipeline_scorer(l->pipeline)));
+    serving_face_take(&l->serving, pipeline_scorer(l->pipeline));
     l->statuses = realloc(l->statuses, (l->partition_count + 1) * sizeof *l->statuses);
     assert(l->statuses);
     l->status_count = l->partition_count;

