@@ -102,6 +102,7 @@ class Run:
             self.fleet.start(schedule.WORKERS)
             for name in schedule.WORKERS:
                 self.fleet[name].worker.wait_ready(READY_SECONDS_MAX)
+            self.wait_shared_out()
             self.feeder.start()
             self.hands = [threading.Thread(target=self.hand, args=(i,), daemon=True) for i in range(HANDS)]
             for hand in self.hands:
@@ -120,6 +121,16 @@ class Run:
             self.fleet.kill()
         self.judge(watcher)
         return self.findings
+
+    def wait_shared_out(self):
+        """Until the group has come to rest: each partition has an owner, and each worker has some."""
+        deadline = time.monotonic() + READY_SECONDS_MAX
+        while time.monotonic() < deadline:
+            shares = [len(lane["partitions"]) for name in schedule.WORKERS for lane in self.fleet[name].worker.status()["lanes"]]
+            if sum(shares) == self.sizes.partitions and all(shares):
+                return
+            time.sleep(0.1)
+        self.findings.add("stuck", f"after {READY_SECONDS_MAX} s the workers have {shares} partitions")
 
     # -- afterwards --
 
