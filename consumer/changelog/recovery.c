@@ -57,6 +57,9 @@ struct recovery_reader {
     rd_kafka_queue_t *queue;
     struct recovery **active;
     size_t active_count;
+    int64_t *ends; /* by partition */
+    int32_t end_count;
+    bool ends_known; /* since the latest assignment */
 };
 
 /* ---- one record ---- */
@@ -311,6 +314,7 @@ void recovery_reader_destroy(struct recovery_reader *reader)
     assert(!reader->active_count);
     disconnect(reader);
     free(reader->active);
+    free(reader->ends);
     free(reader);
 }
 
@@ -359,14 +363,28 @@ void recovery_reader_turn(struct recovery_reader *reader, int64_t deadline_ns, i
     }
 }
 
-/* Where the partition's log really ends, open transactions and all. */
-static int true_end(struct recovery_reader *reader, int32_t partition, int64_t *end, struct err *err)
+static void take_ends(struct recovery_reader *reader, const rd_kafka_ListOffsetsResultInfo_t **found, size_t count, rd_kafka_resp_err_t *code)
+{
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_topic_partition_t *p = rd_kafka_ListOffsetsResultInfo_topic_partition(found[i]);
+        *code = p->err ? p->err : *code;
+        if (p->partition >= 0 && p->partition < reader->end_count)
+            reader->ends[p->partition] = p->offset;
+    }
+}
+
+/* Where the partitions' logs really end, open transactions and all: of all in one request, for each takes its time. */
+static int look_for_ends(struct recovery_reader *reader, struct err *err)
 {
     rd_kafka_resp_err_t code;
     struct attempts a = attempts_begin(reader->stop);
+    reader->end_count = reader->topic->partitions;
+    reader->ends = realloc(reader->ends, (size_t)reader->end_count * sizeof *reader->ends);
+    assert(reader->ends);
     do {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-        rd_kafka_topic_partition_list_add(list, reader->topic->name, partition)->offset = RD_KAFKA_OFFSET_SPEC_LATEST;
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(reader->end_count);
+        for (int32_t i = 0; i < reader->end_count; i++)
+            rd_kafka_topic_partition_list_add(list, reader->topic->name, i)->offset = RD_KAFKA_OFFSET_SPEC_LATEST;
         rd_kafka_queue_t *queue = rd_kafka_queue_new(reader->consumer);
         rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(reader->consumer, RD_KAFKA_ADMIN_OP_LISTOFFSETS);
         rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(options, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED));
@@ -376,18 +394,30 @@ static int true_end(struct recovery_reader *reader, int32_t partition, int64_t *
         code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
         size_t count = 0;
         const rd_kafka_ListOffsetsResultInfo_t **found = event && !code ? rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count) : NULL;
-        if (count) {
-            const rd_kafka_topic_partition_t *p = rd_kafka_ListOffsetsResultInfo_topic_partition(found[0]);
-            code = p->err;
-            *end = p->offset;
-        }
+        take_ends(reader, found, count, &code);
         if (event)
             rd_kafka_event_destroy(event);
         rd_kafka_AdminOptions_destroy(options);
         rd_kafka_queue_destroy(queue);
         rd_kafka_topic_partition_list_destroy(list);
     } while (attempts_again(&a, code, "changelog's end"));
+    reader->ends_known = !code;
     return code ? kafka_err(err, code, "cannot read where the changelog ends") : 0;
+}
+
+static int true_end(struct recovery_reader *reader, int32_t partition, int64_t *end, struct err *err)
+{
+    if ((!reader->ends_known || partition >= reader->end_count) && look_for_ends(reader, err) < 0)
+        return -1;
+    if (partition >= reader->end_count)
+        return err_set(err, "the changelog has no partition %" PRId32, partition);
+    *end = reader->ends[partition];
+    return 0;
+}
+
+void recovery_reader_assigned(struct recovery_reader *reader)
+{
+    reader->ends_known = false;
 }
 
 static int assign(struct recovery *r, struct err *err)

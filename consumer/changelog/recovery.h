@@ -14,6 +14,8 @@ struct recovery_reader;
 /* Borrows both. */
 struct recovery_reader *recovery_reader_create(const struct config *config, const struct changelog_topic *topic, const atomic_bool *stop);
 void recovery_reader_destroy(struct recovery_reader *reader);
+/* Partitions have been assigned: where their changelogs end is looked up anew. */
+void recovery_reader_assigned(struct recovery_reader *reader);
 /* Takes what has arrived and imports it until the deadline (monotonic); waits at most wait_ms for something. */
 void recovery_reader_turn(struct recovery_reader *reader, int64_t deadline_ns, int wait_ms);
 

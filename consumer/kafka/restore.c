@@ -143,6 +143,7 @@ static int rebuild_instead(struct restore *restore, const struct restore_context
     log_warning("partition %d: its checkpoint cannot be used: %s; rebuilding its state from the input", id, why);
     recovery_end(restore->recovery);
     restore->recovery = NULL;
+    restore->stage = RESTORE_REBUILD;
     drop_old_rules(restore);
     partition_state_finish(state);
     if (partition_state_init(state, c->config, id) < 0)
@@ -270,6 +271,7 @@ static int take_newer(struct restore *restore, const struct restore_context *c, 
     restore->target.metadata.checkpoint_offset = s->newer_offset;
     recovery_end(restore->recovery);
     restore->recovery = NULL;
+    restore->stage = RESTORE_REBUILD;
     partition_state_finish(state);
     if (partition_state_init(state, c->config, id) < 0)
         return err_set(err, "memory is short for partition %d", id);

@@ -83,6 +83,7 @@ static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *l
     assert(ids && committed);
     for (size_t i = 0; i < count; i++)
         ids[i] = list->elems[i].partition;
+    recovery_reader_assigned(l->recovery);
     int result = count ? offsets_committed(l->consumer, l->o.stop, l->o.config->input.topic, ids, count, committed, err) : 0;
     for (size_t i = 0; result == 0 && i < count; i++)
         result = lane_add_partition(l, ids[i], &committed[i], &list->elems[i].offset, err);
