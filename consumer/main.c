@@ -14,6 +14,7 @@ static const struct {
     {"generate", "synthetic labelled transactions, the same for the same seed", command_generate},
     {"replay", "a file or a time range of a topic through the same pipeline", command_replay},
     {"baseline", "what a range of events looks like: the reference of monitoring", command_baseline},
+    {"monitor", "the aggregator alone: reports of all workers' windows", command_monitor},
     {"train", "an XGBoost model from a training set", command_train},
     {"explain", "one record: its fields, features, scores, and what made them", command_explain},
     {"model", "inspect a model file", command_model},

@@ -77,7 +77,7 @@ static int load_baseline(struct observer *o, const struct config *config, struct
     return 0;
 }
 
-int observer_create(const struct config *config, bool alone, int64_t now_ms, struct observer **out, struct err *err)
+int observer_create(const struct config *config, int64_t now_ms, struct observer **out, struct err *err)
 {
     struct observer *o = calloc(1, sizeof *o);
     assert(o);
@@ -90,7 +90,7 @@ int observer_create(const struct config *config, bool alone, int64_t now_ms, str
     for (size_t i = 0; i < config->fields.count; i++)
         o->fields[i] = config->fields.fields[i].name;
     size_t models = name_models(o, config), segments = name_segments(o, config);
-    o->alone = alone;
+    o->alone = true;
     o->topic = config->input.topic;
     choose_widths(o, config->monitor.window_ms);
     if (load_baseline(o, config, err) < 0)
@@ -141,9 +141,19 @@ const struct sketch_shape *observer_shape(const struct observer *o)
     return o->shape;
 }
 
+void observer_share(struct observer *o)
+{
+    o->alone = false;
+}
+
 bool observer_is_alone(const struct observer *o)
 {
     return o->alone;
+}
+
+size_t observer_widths(const struct observer *o)
+{
+    return o->width_count;
 }
 
 struct aggregate *observer_aggregate(const struct observer *o, int64_t now_ms)

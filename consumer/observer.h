@@ -10,12 +10,14 @@
 #include "monitor/metrics.h"
 
 struct observer;
-/* Reads monitor.baseline, if any.  alone: merge here. */
-int observer_create(const struct config *config, bool alone, int64_t now_ms, struct observer **out, struct err *err);
+/* Reads monitor.baseline, if any.  Alone, until observer_share. */
+int observer_create(const struct config *config, int64_t now_ms, struct observer **out, struct err *err);
 void observer_destroy(struct observer *observer);
 
 const struct sketch_shape *observer_shape(const struct observer *observer);
+void observer_share(struct observer *observer); /* deltas go to the sketches topic: before lanes run */
 bool observer_is_alone(const struct observer *observer);
+size_t observer_widths(const struct observer *observer); /* windows longer than monitor.window */
 /* Another aggregate of the same shape and widths, to be destroyed. */
 struct aggregate *observer_aggregate(const struct observer *observer, int64_t now_ms);
 /* Both do nothing where it is not alone. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/aggregator/aggregator.h"
 #include "consumer/clock.h"
 #include "consumer/failpoint.h"
 #include "consumer/hash.h"
@@ -41,6 +42,7 @@ struct worker {
     struct lane_thread *threads;
     size_t lane_count;
     struct reporter *reporter;
+    struct aggregator *aggregator; /* NULL: the broker keeps no sketches */
     struct http_server *http;
     int64_t started_ms;
 };
@@ -243,6 +245,8 @@ static int connect_all(struct worker *w, struct err *err)
     if (kafka_plain_consumer(w->config, &client, err) < 0)
         return -1;
     int result = look_up(w, client, err);
+    if (result == 0 && w->topics.sketches.name[0])
+        observer_share(w->observer);
     if (result == 0)
         result = create_lanes(w, err);
     if (result == 0)
@@ -264,8 +268,9 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     struct registry_options registry = registry_options_of(config);
     struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status};
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||
-        observer_create(config, true, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
+        observer_create(config, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
+        (w->topics.sketches.name[0] && aggregator_start(config, &w->topics, w->observer, w->instance.name, NULL, &w->aggregator, err) < 0) ||
         (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0)) {
         worker_destroy(w);
         return -1;
@@ -283,6 +288,7 @@ bool worker_destroy(struct worker *w)
     if (w->http)
         http_server_stop(w->http);
     watch_stop(atomic_load(&w->watch));
+    aggregator_stop(w->aggregator);
     reporter_stop(w->reporter);
     deployment_plan_destroy(w->plan);
     bool all_end = true;

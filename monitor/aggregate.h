@@ -111,6 +111,6 @@ struct aggregate_window {
 };
 size_t aggregate_windows(const struct aggregate *aggregate);
 struct aggregate_window aggregate_window_at(const struct aggregate *aggregate, size_t i, const struct sketch_cell **cell);
-void aggregate_set_saved(struct aggregate *aggregate, size_t i, int64_t saved);
+void aggregate_set_saved(struct aggregate *aggregate, size_t i, int64_t saved); /* -1: it is to be saved again */
 /* Puts a window back (counts as saved); its empty cell is the caller's to fill.  NULL: a width that is not kept, or no room. */
 struct sketch_cell *aggregate_put_window(struct aggregate *aggregate, const struct aggregate_window *window);

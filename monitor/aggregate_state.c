@@ -81,7 +81,7 @@ void aggregate_set_saved(struct aggregate *a, size_t i, int64_t saved)
 {
     struct window_state *window = &list_of(a, &i)->of[i];
     window->saved = saved;
-    window->changed = false;
+    window->changed = saved < 0;
 }
 
 struct sketch_cell *aggregate_put_window(struct aggregate *a, const struct aggregate_window *window)

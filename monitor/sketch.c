@@ -116,6 +116,11 @@ void sketch_cover(struct sketch *sketch, int32_t partition, int64_t from, int64_
         position->stream_time_ms = stream_time_ms;
 }
 
+void sketch_add_beyond(struct sketch *sketch, int32_t partition, int64_t records)
+{
+    position_of(sketch, partition)->beyond += records;
+}
+
 size_t sketch_position_count(const struct sketch *sketch)
 {
     return sketch->position_count;
@@ -287,6 +292,13 @@ void sketch_add_latency(struct sketch *sketch, int32_t partition, int64_t stream
     struct sketch_cell *cell = stream_time_ms == TIME_UNKNOWN ? NULL : cell_at(sketch, partition, stream_time_ms);
     if (cell)
         cell->counts[sketch->shape->latencies_at + latency_bin(ms)] += n;
+}
+
+void sketch_add_latencies(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, const int64_t bins[LATENCY_BINS])
+{
+    struct sketch_cell *cell = stream_time_ms == TIME_UNKNOWN ? NULL : cell_at(sketch, partition, stream_time_ms);
+    for (size_t i = 0; cell && i < LATENCY_BINS; i++)
+        cell->counts[sketch->shape->latencies_at + i] += bins[i];
 }
 
 struct sketch_cell *sketch_cell_open(struct sketch *sketch, int32_t partition, int64_t window_start_ms)

@@ -195,9 +195,11 @@ void sketch_add_reject(struct sketch *sketch, int32_t partition, int64_t offset,
 /* n events of the partition became visible `ms` after their record's timestamp.  Counted in the window of the stream
  * time; health of the process, no function of the log. */
 void sketch_add_latency(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, int64_t ms, int64_t n);
+void sketch_add_latencies(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, const int64_t bins[LATENCY_BINS]);
 /* The offsets [from, to) that the delta covers in a partition, and T: what the lane commits.  Widens what events and
  * rejects have said themselves (they know of no records that only the log has: transaction markers). */
 void sketch_cover(struct sketch *sketch, int32_t partition, int64_t from, int64_t to, int64_t stream_time_ms);
+void sketch_add_beyond(struct sketch *sketch, int32_t partition, int64_t records); /* found no cell elsewhere */
 /* Forgets what belongs to a partition (it was lost before the commit). */
 void sketch_drop(struct sketch *sketch, int32_t partition);
 

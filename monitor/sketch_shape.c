@@ -44,6 +44,9 @@ static uint64_t fingerprint_of(const struct sketch_shape *shape)
     const struct sketch_shape_options *o = &shape->options;
     uint64_t hash = 0xcbf29ce484222325u;
     mix_number(&hash, sizeof(struct sketch_model_counts));
+    const size_t layout[] = {shape->feature_stride, shape->model_stride, shape->models_at, REJECT_REASON_COUNT, LATENCY_BINS};
+    for (size_t i = 0; i < sizeof layout / sizeof *layout; i++)
+        mix_number(&hash, layout[i]); /* another release counts other things */
     mix_number(&hash, (uint64_t)o->window_ms);
     mix_number(&hash, (uint64_t)o->lateness_ms);
     mix_number(&hash, o->feature_count);

@@ -13,6 +13,7 @@
 #include "consumer/config/option.h"
 #include "consumer/deployment.h"
 #include "consumer/hash.h"
+#include "consumer/observer.h"
 #include "scoring/features.h"
 
 static const char help[] =
@@ -215,6 +216,22 @@ static void check_baseline(const struct config *config, struct check_report *rep
     free(names);
 }
 
+/* What monitoring takes at most: two sketches a lane and, where the aggregator runs, its windows. */
+static void check_monitor(const struct config *config, struct check_report *report)
+{
+    struct observer *observer;
+    struct err err;
+    if (observer_create(config, 0, &observer, &err) < 0)
+        return; /* the baseline's own step says why */
+    const struct sketch_shape *shape = observer_shape(observer);
+    size_t cell = sketch_cell_bytes(shape), widths = observer_widths(observer);
+    double mib = 1024 * 1024;
+    check_say(report, CHECK_OK, "monitor", "a window of %zu features and up to %zu models takes %.0f KiB; at worst %.0f MiB a lane, and %.0f MiB for the aggregator's windows",
+              config->spec->count, sketch_models_max(shape), (double)cell / 1024, 2 * (double)sketch_cells_max(shape) * (double)cell / mib,
+              (double)(aggregate_bytes_max(shape, widths) + sketch_cells_max(shape) * cell) / mib);
+    observer_destroy(observer);
+}
+
 /* --- all of it --- */
 
 /* The config's messages begin with its name, the feature file's with its own. */
@@ -241,6 +258,7 @@ static void check_steps(const struct check_arguments *a, const struct config *co
     uint64_t bytes = check_state(config, report);
     check_models(config, report);
     check_baseline(config, report);
+    check_monitor(config, report);
     if (a->offline) {
         check_say(report, CHECK_SKIPPED, "connections", "--offline: brokers, topics and the schema registry were not asked");
     } else {

@@ -10,3 +10,4 @@ int command_baseline(int argc, char **argv);
 int command_train(int argc, char **argv);
 int command_explain(int argc, char **argv);
 int command_model(int argc, char **argv);
+int command_monitor(int argc, char **argv);

@@ -63,7 +63,7 @@ static enum kafka_remedy initialise(struct carrier *c, struct err *err)
 
 static enum kafka_remedy open_producer(struct carrier *c, struct err *err)
 {
-    struct kafka_producer_callbacks callbacks = {producer_error, delivered, c};
+    struct kafka_producer_callbacks callbacks = {.error = producer_error, .delivered = delivered, .opaque = c};
     carrier_forgive(c);
     if (kafka_producer_within(c->config, c->sizes, carrier_transactional(c) ? c->id : NULL, &callbacks, &c->producer, err) < 0)
         return REMEDY_STOP;

@@ -193,7 +193,9 @@ static int create(rd_kafka_type_t type, rd_kafka_conf_t *conf, rd_kafka_t **out,
 /* The classic protocol: cooperative, and a static member, whose partitions stay its own over a short restart. */
 static int set_classic(rd_kafka_conf_t *conf, const char *member, struct err *err)
 {
-    return set(conf, "partition.assignment.strategy", "cooperative-sticky", err) < 0 ? -1 : set(conf, "group.instance.id", member, err);
+    if (set(conf, "partition.assignment.strategy", "cooperative-sticky", err) < 0)
+        return -1;
+    return member ? set(conf, "group.instance.id", member, err) : 0;
 }
 
 /* KIP-848: the broker assigns.  No static membership: the successor of a killed member would be refused for good
@@ -220,8 +222,8 @@ int kafka_group_consumer(const struct config *config, struct kafka_identity iden
     char member[512];
     snprintf(member, sizeof member, "%s-%d", identity.instance, identity.lane);
     if ((!broker_assigns && SET_ALL(conf, session, err) < 0) || base_conf(config, consumer_defaults, sizeof consumer_defaults / sizeof *consumer_defaults, conf, err) < 0 ||
-        SET_ALL(conf, owned, err) < 0 || set(conf, "group.id", kafka_group_id(config), err) < 0 || set(conf, "client.id", member, err) < 0 ||
-        (broker_assigns ? set_consumer_protocol(conf, err) : set_classic(conf, member, err)) < 0) {
+        SET_ALL(conf, owned, err) < 0 || set(conf, "group.id", identity.group ? identity.group : kafka_group_id(config), err) < 0 || set(conf, "client.id", member, err) < 0 ||
+        (broker_assigns ? set_consumer_protocol(conf, err) : set_classic(conf, identity.group ? NULL : member, err)) < 0) {
         rd_kafka_conf_destroy(conf);
         return -1;
     }
@@ -283,6 +285,8 @@ int kafka_producer_within(const struct config *config, struct kafka_sizes sizes,
         bad = set(conf, "transactional.id", transactional_id, err) < 0 || set(conf, "transaction.timeout.ms", transaction_timeout, err) < 0;
     else if (!bad)
         bad = set(conf, "message.timeout.ms", "0", err) < 0; /* never given up: an output is late, not lost */
+    if (!bad && callbacks->every_delivery)
+        bad = set(conf, "delivery.report.only.error", "false", err) < 0;
     if (bad) {
         rd_kafka_conf_destroy(conf);
         return -1;

@@ -22,6 +22,7 @@ int kafka_err(struct err *err, rd_kafka_resp_err_t code, const char *what);
 struct kafka_identity {
     const char *instance; /* of the process */
     int lane;             /* -1: none: an administrative client */
+    const char *group;    /* NULL: the worker's; another one has no static members */
 };
 
 /* A member of the group <app_id>; `opaque` is handed to the rebalance and error callbacks. */
@@ -44,6 +45,7 @@ struct kafka_producer_callbacks {
     void (*error)(rd_kafka_t *rk, int err, const char *reason, void *opaque);
     void (*delivered)(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque); /* or not: message->err; NULL: nobody asks */
     void *opaque;
+    bool every_delivery; /* `delivered` hears of those that went well, too */
 };
 /* transactional_id NULL: an idempotent producer. */
 int kafka_producer_within(const struct config *config, struct kafka_sizes sizes, const char *transactional_id, const struct kafka_producer_callbacks *callbacks, rd_kafka_t **out, struct err *err);

@@ -57,6 +57,7 @@ void outbox_add(struct outbox *outbox, struct outbox_record record, int32_t sche
         record.value_size += framing;
     }
     outbox->records[outbox->count++] = record;
+    outbox->joined.count = 0;
 }
 
 static uint8_t *append(uint8_t *to, const void *data, size_t size)
@@ -72,6 +73,11 @@ size_t outbox_next(struct outbox *outbox, size_t i, struct outbox_record *record
     const struct outbox_joint *joint = record->joint;
     if (!joint)
         return 1;
+    if (outbox->joined.count && outbox->joined.at == i) {
+        record->value = outbox->joined.value;
+        record->value_size = outbox->joined.value_size;
+        return outbox->joined.count;
+    }
     size_t n = 0, size = joint->head_size + joint->tail_size;
     while (i + n < outbox->count && outbox->records[i + n].joint == joint && (n == 0 || size + outbox->records[i + n].value_size <= joint->size_max))
         size += outbox->records[i + n++].value_size;
@@ -81,6 +87,10 @@ size_t outbox_next(struct outbox *outbox, size_t i, struct outbox_record *record
     append(at, joint->tail, joint->tail_size);
     record->value = value;
     record->value_size = size;
+    outbox->joined.at = i;
+    outbox->joined.count = n;
+    outbox->joined.value = value;
+    outbox->joined.value_size = size;
     return n;
 }
 
@@ -92,6 +102,7 @@ static void finish_record(struct outbox_record *record)
 
 void outbox_drop(struct outbox *outbox, int32_t source)
 {
+    outbox->joined.count = 0;
     size_t kept = 0;
     for (size_t i = 0; i < outbox->count; i++) {
         if (outbox->records[i].source == source)
@@ -107,6 +118,7 @@ void outbox_clear(struct outbox *outbox)
     for (size_t i = 0; i < outbox->count; i++)
         finish_record(&outbox->records[i]);
     outbox->count = 0;
+    outbox->joined.count = 0;
     outbox->bytes = 0;
     while (outbox->chunks && (outbox->chunks->next || outbox->chunks->size > CHUNK_BYTES)) {
         struct outbox_chunk *next = outbox->chunks->next;

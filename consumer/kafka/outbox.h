@@ -30,6 +30,11 @@ struct outbox {
     size_t count, capacity;
     struct outbox_chunk *chunks; /* newest first */
     size_t bytes;
+    struct { /* what outbox_next put together last: it may be asked for again */
+        size_t at, count; /* 0: nothing */
+        const void *value;
+        size_t value_size;
+    } joined;
 };
 
 void outbox_init(struct outbox *outbox);

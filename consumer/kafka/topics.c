@@ -113,6 +113,8 @@ int topics_describe(rd_kafka_t *client, const struct config *config, struct topi
     if (describe_output(client, "monitoring", config->outputs.monitoring, &monitoring, err) < 0)
         return -1;
     topics->report_max_message_bytes = monitoring.max_message_bytes;
+    if (sketches_describe(client, config, &topics->sketches, err) < 0)
+        return -1;
     return changelog_describe(client, config, topics->input_partitions, true, &topics->changelog, err);
 }
 
@@ -134,6 +136,10 @@ int topics_count_again(rd_kafka_t *client, const struct config *config, struct t
 struct kafka_sizes topics_sizes(const struct topics *topics)
 {
     struct kafka_sizes sizes = {.batch_max = topics->changelog.name[0] ? topics->changelog.max_message_bytes : SIZE_MAX};
+    if (topics->sketches.name[0]) {
+        sizes.batch_max = topics->sketches.max_message_bytes < sizes.batch_max ? topics->sketches.max_message_bytes : sizes.batch_max;
+        sizes.record_max = topics->sketches.max_message_bytes;
+    }
     for (int i = 0; i < OUTPUT_COUNT; i++) {
         size_t most = topics->outputs[i].max_message_bytes;
         if (!topics->outputs[i].name)
@@ -158,6 +164,8 @@ int topics_resolve_schemas(struct registry *registry, const struct config *confi
     if (config->models.shadow_count && resolve(registry, config->outputs.shadows, schema_shadow, &topics->outputs[OUTPUT_SHADOW].schema_id, err) < 0)
         return -1;
     if (topics->changelog.name[0] && resolve(registry, topics->changelog.name, schema_changelog, &topics->changelog.schema_id, err) < 0)
+        return -1;
+    if (topics->sketches.name[0] && resolve(registry, topics->sketches.name, schema_sketch, &topics->sketches.schema_id, err) < 0)
         return -1;
     return resolve(registry, config->outputs.monitoring, schema_report, &topics->report_schema_id, err);
 }

@@ -1,6 +1,7 @@
 /* What the broker says about the topics that weir uses: looked up once at start. */
 #pragma once
 #include <librdkafka/rdkafka.h>
+#include "consumer/aggregator/sketches_topic.h"
 #include "consumer/changelog/topic.h"
 #include "consumer/kafka/client.h"
 #include "consumer/pipeline.h"
@@ -16,6 +17,7 @@ struct topics {
     int32_t report_schema_id;
     size_t report_max_message_bytes; /* of the monitoring topic */
     struct changelog_topic changelog;
+    struct sketches_topic sketches;
 };
 
 /* `client` is any handle.  Missing topics and topics without partitions are errors that name topic and setting. */

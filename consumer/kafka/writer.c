@@ -195,7 +195,9 @@ static int send_rest(struct writer *w, struct transaction *t, struct err *err)
                 return 0;
             }
         }
-        enum kafka_remedy remedy = carrier_send(t->carrier, &t->outbox.records[t->sent], &cause);
+        struct outbox_record record;
+        size_t count = outbox_next(&t->outbox, t->sent, &record);
+        enum kafka_remedy remedy = carrier_send(t->carrier, &record, &cause);
         if (remedy == REMEDY_RETRY) {
             carrier_poll(t->carrier); /* back-pressure: the arena fills, and then the lane reads no more */
             return 0;
@@ -204,7 +206,7 @@ static int send_rest(struct writer *w, struct transaction *t, struct err *err)
             return give_up(&cause, err);
         if (remedy != REMEDY_NONE)
             spoil(w, t, remedy, &cause);
-        else if (++t->sent % 1024 == 0)
+        else if ((t->sent += count) % 1024 == 0)
             carrier_poll(t->carrier);
     }
     return 0;
@@ -219,6 +221,8 @@ static bool open_may_send(const struct writer *w)
 int writer_add(struct writer *w, struct outbox_record record, int32_t schema_id, struct err *err)
 {
     transaction_add(w->open, record, schema_id);
+    if (record.joint) /* goes when all pieces are there */
+        return 0;
     FAILPOINT(before_produce);
     int result = open_may_send(w) ? send_rest(w, w->open, err) : 0;
     FAILPOINT(after_produce);

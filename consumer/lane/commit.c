@@ -40,6 +40,7 @@ static void cover_what_checkpoints_wrote(struct lane *l)
 void lane_end_transaction(struct lane *l)
 {
     cover_what_checkpoints_wrote(l);
+    lane_emit_sketch(l);
     int64_t now = clock_monotonic_ns();
     l->ended.sequence = writer_sequence(l->writer);
     l->ended.sketch = l->sketch;
@@ -68,6 +69,7 @@ static void take_up_ended(struct lane *l)
     if (!l->ended.sequence || writer_committed(l->writer) < l->ended.sequence)
         return;
     l->ended.sequence = 0;
+    lane_observe_latencies(l);
     metrics_add_sketch(&l->metrics, l->ended.sketch);
     observer_merge(l->o.observer, l->ended.sketch, clock_wall_ms());
     sketch_reset(l->ended.sketch);

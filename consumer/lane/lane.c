@@ -159,13 +159,14 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     struct kafka_consumer_callbacks callbacks = {lane_on_rebalance, lane_on_error, l};
     if (deployment_load(options->plan, NULL, &l->deployment, err) < 0 ||
         pipeline_create(options->config, l->deployment, options->registry, &l->pipeline, err) < 0 ||
-        kafka_group_consumer(options->config, (struct kafka_identity){options->instance, options->index}, &callbacks, &l->consumer, err) < 0)
+        kafka_group_consumer(options->config, (struct kafka_identity){.instance = options->instance, .lane = options->index}, &callbacks, &l->consumer, err) < 0)
         goto fail;
     l->queue = rd_kafka_queue_get_consumer(l->consumer);
     l->owner = (struct writer_owner){l, l->consumer, l->o.stop, lane_serve_membership, lane_note_committed, wake};
     if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;
     pipeline_set_sketch(l->pipeline, l->sketch);
+    sketching_init(&l->sketching, shape, &l->topics.sketches);
     l->recovery = recovery_reader_create(options->config, &l->topics.changelog, options->stop);
     if (changelog_init(&l->changelog, options->config, &l->topics.changelog, l->writer, err) < 0)
         goto fail;
@@ -188,6 +189,7 @@ bool lane_destroy(struct lane *l)
         lane_free_partition(&l->partitions[--l->partition_count]);
     free(l->partitions);
     recovery_reader_destroy(l->recovery);
+    sketching_finish(&l->sketching);
     changelog_finish(&l->changelog);
     free(l->statuses);
     if (l->queue)

@@ -12,6 +12,7 @@
 #include "consumer/kafka/writer.h"
 #include "consumer/lane/lag.h"
 #include "consumer/lane/lane.h"
+#include "consumer/lane/sketching.h"
 
 enum {
     BACKLOG_MAX = 4 * BATCH_MAX, /* room to poll even while a batch waits for the schema registry */
@@ -33,6 +34,7 @@ struct lane_partition {
     bool grown;         /* the input has got more partitions, and the changelog does not say so yet */
     bool reread;        /* the input is to be read from the state's next offset */
     struct lag lag;
+    int64_t *latencies; /* LATENCY_BINS, not yet in a delta; NULL: none */
 };
 
 /* A rebalance that the callback noted and the loop has not served yet. */
@@ -61,6 +63,7 @@ struct lane {
         struct sketch *sketch;
         int64_t began_ns;
     } ended;
+    struct sketching sketching;
     int64_t clock_ns; /* of the commit interval: when the last transaction was ended */
     uint64_t rules;
 

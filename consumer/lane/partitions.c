@@ -20,6 +20,8 @@ struct lane_partition *lane_find_partition(struct lane *l, int32_t id)
 
 void lane_free_partition(struct lane_partition *p)
 {
+    free(p->latencies);
+    p->latencies = NULL;
     checkpoint_destroy(p->checkpoint);
     restore_end(&p->restore);
     partition_state_finish(&p->state);

@@ -178,7 +178,7 @@ static int set_up(struct replay *r, struct err *err)
     if (r->o->output && config->models.given && deployment_create(config, &r->deployment, err) < 0)
         return -1;
     if (add_timestamps(r, err) < 0 || pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0 ||
-        observer_create(config, true, 0, &r->observer, err) < 0)
+        observer_create(config, 0, &r->observer, err) < 0)
         return -1;
     size_t recorded;
     if (r->deployment && !r->o->input && !r->o->as_configured && deployments_follow(source_client(r->source), config, r->states, r->state_count, &recorded, err) < 0)

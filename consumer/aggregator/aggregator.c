@@ -1,0 +1,305 @@
+/* The loop: become active, merge what comes, publish what is closed. */
+#include "consumer/aggregator/aggregator.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "consumer/aggregator/aggregator_state.h"
+#include "consumer/clock.h"
+#include "consumer/log.h"
+
+enum { POLL_MS = 100, TURN_RECORDS = 500, SAVE_MS = 60000, HEALTH_MS_MAX = 15000, REST_MS = 2000, QUIET_MS = 3000, FRAMING = 5 };
+
+/* ---- the group ---- */
+
+static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *partitions, void *opaque)
+{
+    struct aggregator *a = opaque;
+    if (a->closing) { /* the library waits for it; everything is saved already */
+        rd_kafka_error_destroy(code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS ? rd_kafka_incremental_assign(rk, partitions) : rd_kafka_incremental_unassign(rk, partitions));
+        return;
+    }
+    assert(!a->rebalance.pending);
+    a->rebalance.pending = true;
+    a->rebalance.assign = code == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+    a->rebalance.lost = rd_kafka_assignment_lost(rk);
+    a->rebalance.partitions = rd_kafka_topic_partition_list_copy(partitions);
+}
+
+static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)opaque;
+    kafka_log_error("monitor", code, reason);
+}
+
+static int join(struct aggregator *a, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, a->topics->sketches.name, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(a->consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code ? kafka_err(err, code, "subscribe to the sketches topic") : 0;
+}
+
+static void step_down(struct aggregator *a)
+{
+    atomic_store(&a->active, false);
+    observer_set_drift(a->observer, NULL);
+    if (a->producer) {
+        rd_kafka_purge(a->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+        rd_kafka_flush(a->producer, 1000);
+        rd_kafka_destroy(a->producer);
+    }
+    aggregate_destroy(a->aggregate);
+    a->producer = NULL;
+    a->aggregate = NULL;
+    a->reports.count = a->evaluated = 0;
+    a->unsaved = a->window_rows = false;
+}
+
+/* Between the end of one process and its own: what others would have to read again. */
+static void save(struct aggregator *a)
+{
+    struct err err;
+    if (a->aggregate && (a->unsaved || a->reports.count) && aggregator_publish(a, true, &err) < 0)
+        log_warning("monitor: %s; the next one reads it again", err.msg);
+}
+
+static int become_active(struct aggregator *a, struct err *err)
+{
+    a->aggregate = observer_aggregate(a->observer, clock_wall_ms());
+    if (aggregator_open_producer(a, err) < 0 || aggregator_recover(a, err) < 0)
+        return -1;
+    a->saved_ns = a->health_ns = a->merged_ns = clock_monotonic_ns();
+    a->quiet = false;
+    atomic_store(&a->active, true);
+    log_info("monitor: active, from offset %" PRId64 " of %s", a->position, a->topics->sketches.name);
+    return 0;
+}
+
+static void answer(struct aggregator *a, rd_kafka_error_t *error)
+{
+    struct err err;
+    if (kafka_take_error(error, "the aggregator's assignment", &err) != REMEDY_NONE)
+        log_warning("monitor: %s", err.msg);
+    rd_kafka_topic_partition_list_destroy(a->rebalance.partitions);
+    a->rebalance.pending = false;
+}
+
+/* Somebody else may do better, and we after a rest. */
+static void give_up(struct aggregator *a, const struct err *err)
+{
+    struct err again;
+    log_warning("monitor: %s; joining anew", err->msg);
+    step_down(a);
+    rd_kafka_unsubscribe(a->consumer);
+    usleep(REST_MS * 1000);
+    if (!atomic_load(&a->stop) && join(a, &again) < 0)
+        log_error("monitor: %s", again.msg);
+}
+
+static void serve_rebalance(struct aggregator *a)
+{
+    struct err err;
+    rd_kafka_topic_partition_list_t *list = a->rebalance.partitions;
+    if (!a->rebalance.pending)
+        return;
+    if (a->rebalance.assign) {
+        bool ours = list->cnt > 0;
+        int result = ours && !a->aggregate ? become_active(a, &err) : 0;
+        if (ours)
+            list->elems[0].offset = a->position;
+        answer(a, rd_kafka_incremental_assign(a->consumer, list));
+        if (result < 0)
+            give_up(a, &err);
+        return;
+    }
+    if (list->cnt > 0 && a->aggregate) {
+        if (!a->rebalance.lost)
+            save(a);
+        step_down(a);
+        log_info("monitor: another one takes over");
+    }
+    answer(a, rd_kafka_incremental_unassign(a->consumer, list));
+}
+
+/* ---- records ---- */
+
+static int take_part(struct aggregator *a, struct sketch_reader *r, const struct sketch_part *part, bool alike, struct err *err)
+{
+    const struct sketch_position *p = &part->position;
+    if (p->partition < 0)
+        return sketch_reader_pass(r, part, err); /* a window that this or another aggregator saved */
+    if (!alike) {
+        aggregate_pass(a->aggregate, p, &a->reports);
+        return sketch_reader_pass(r, part, err);
+    }
+    if (p->from < p->to)
+        sketch_cover(a->delta, p->partition, p->from, p->to, p->stream_time_ms);
+    if (p->beyond)
+        sketch_add_beyond(a->delta, p->partition, p->beyond);
+    return sketch_reader_cells(r, part, a->delta, err);
+}
+
+static int take_record(struct aggregator *a, const rd_kafka_message_t *m, struct err *err)
+{
+    const uint8_t *data = m->payload;
+    struct sketch_reader r;
+    struct sketch_part part;
+    int more;
+    if (m->len < FRAMING || data[0] != 0 || ((uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 8 | data[4]) != (uint32_t)a->topics->sketches.schema_id)
+        return err_set(err, "it has another schema");
+    if (sketch_reader_begin(&r, data + FRAMING, m->len - FRAMING, err) < 0)
+        return -1;
+    bool alike = r.shape == sketch_shape_fingerprint(observer_shape(a->observer));
+    sketch_reset(a->delta);
+    while ((more = sketch_reader_part(&r, &part, err)) == 1)
+        if (take_part(a, &r, &part, alike, err) < 0)
+            return -1;
+    if (more < 0)
+        return -1;
+    if (!sketch_position_count(a->delta))
+        return 0;
+    size_t before = a->reports.count;
+    uint64_t closed = aggregate_count(a->aggregate).windows_closed;
+    aggregate_merge(a->aggregate, a->delta, clock_wall_ms(), &a->reports);
+    a->unsaved = true;
+    a->quiet = false;
+    a->merged_ns = clock_monotonic_ns();
+    a->window_rows = a->window_rows || a->reports.count > before;
+    if (aggregate_count(a->aggregate).windows_closed > closed)
+        observer_set_drift(a->observer, aggregate_drift(a->aggregate));
+    return 0;
+}
+
+static void take_message(struct aggregator *a, rd_kafka_message_t *m)
+{
+    struct err err;
+    if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE) {
+        err_set(&err, "%s: deltas were deleted before they were read", a->topics->sketches.name);
+        give_up(a, &err);
+    } else if (m->err) {
+        log_warning("monitor: %s", rd_kafka_message_errstr(m));
+    } else if (a->aggregate && m->offset >= a->position) {
+        if (take_record(a, m, &err) < 0 && !a->unreadable++)
+            log_warning("monitor: the record at offset %" PRId64 " of %s is left out: %s", m->offset, a->topics->sketches.name, err.msg);
+        a->position = m->offset + 1;
+    }
+    rd_kafka_message_destroy(m);
+}
+
+static void read_some(struct aggregator *a)
+{
+    for (int i = 0; i < TURN_RECORDS && !a->rebalance.pending; i++) {
+        rd_kafka_message_t *m = rd_kafka_consumer_poll(a->consumer, i ? 0 : POLL_MS);
+        if (!m)
+            return;
+        take_message(a, m);
+    }
+}
+
+/* ---- publication ---- */
+
+static void look_at_health(struct aggregator *a)
+{
+    int64_t now = clock_monotonic_ns(), window = a->config->monitor.window_ms;
+    if (now - a->health_ns < (window < HEALTH_MS_MAX ? window : HEALTH_MS_MAX) * 1000000)
+        return;
+    a->health_ns = now;
+    aggregate_field_health(a->aggregate, clock_wall_ms(), &a->reports);
+}
+
+/* Revisions wait for stream time to go on; where it stands still they are written all the same. */
+static void revise_when_quiet(struct aggregator *a)
+{
+    size_t before = a->reports.count;
+    if (a->quiet || clock_monotonic_ns() - a->merged_ns < (int64_t)QUIET_MS * 1000000)
+        return;
+    aggregate_flush(a->aggregate, false, &a->reports);
+    a->quiet = true;
+    a->window_rows = a->window_rows || a->reports.count > before;
+}
+
+static void publish(struct aggregator *a)
+{
+    struct err err;
+    look_at_health(a);
+    revise_when_quiet(a);
+    bool old = clock_monotonic_ns() - a->saved_ns > (int64_t)SAVE_MS * 1000000;
+    if (aggregator_publish(a, a->window_rows || (a->unsaved && old), &err) < 0)
+        give_up(a, &err);
+    else
+        rd_kafka_poll(a->producer, 0);
+}
+
+static void *run(void *context)
+{
+    struct aggregator *a = context;
+    struct err err;
+    if (join(a, &err) < 0)
+        log_error("monitor: %s", err.msg);
+    while (!atomic_load(&a->stop)) {
+        read_some(a);
+        serve_rebalance(a);
+        if (a->aggregate)
+            publish(a);
+    }
+    save(a);
+    step_down(a);
+    a->closing = true;
+    if (a->rebalance.pending)
+        answer(a, a->rebalance.assign ? rd_kafka_incremental_assign(a->consumer, a->rebalance.partitions) : rd_kafka_incremental_unassign(a->consumer, a->rebalance.partitions));
+    rd_kafka_consumer_close(a->consumer);
+    return NULL;
+}
+
+int aggregator_start(const struct config *config, const struct topics *topics, struct observer *observer, const char *instance, const struct aggregator_listener *listener,
+    struct aggregator **out, struct err *err)
+{
+    struct aggregator *a = calloc(1, sizeof *a);
+    assert(a);
+    a->config = config;
+    a->topics = topics;
+    a->observer = observer;
+    if (listener)
+        a->listener = *listener;
+    snprintf(a->group, sizeof a->group, "%s-monitor", kafka_group_id(config));
+    snprintf(a->id, sizeof a->id, "%s-monitor", config->app_id);
+    snprintf(a->instance, sizeof a->instance, "%s-monitor", instance);
+    a->delta = sketch_create(observer_shape(observer));
+    assert(a->delta);
+    struct kafka_consumer_callbacks callbacks = {on_rebalance, on_error, a};
+    if (kafka_group_consumer(config, (struct kafka_identity){a->instance, 0, a->group}, &callbacks, &a->consumer, err) < 0) {
+        sketch_destroy(a->delta);
+        free(a);
+        return -1;
+    }
+    int failed = pthread_create(&a->thread, NULL, run, a);
+    assert(!failed);
+    *out = a;
+    return 0;
+}
+
+void aggregator_stop(struct aggregator *a)
+{
+    if (!a)
+        return;
+    atomic_store(&a->stop, true);
+    pthread_join(a->thread, NULL);
+    rd_kafka_destroy(a->consumer);
+    report_list_finish(&a->reports);
+    sketch_destroy(a->delta);
+    buffer_finish(&a->value);
+    buffer_finish(&a->piece);
+    free(a);
+}
+
+bool aggregator_is_active(const struct aggregator *a)
+{
+    return atomic_load(&a->active);
+}

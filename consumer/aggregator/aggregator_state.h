@@ -1,0 +1,43 @@
+/* What an aggregator is made of; for the files of this directory alone. */
+#pragma once
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "consumer/aggregator/aggregator.h"
+#include "consumer/aggregator/sketch_record.h"
+
+struct aggregator {
+    const struct config *config;
+    const struct topics *topics;
+    struct observer *observer;
+    struct aggregator_listener listener;
+    char group[512], id[512], instance[256]; /* id: transactional */
+    rd_kafka_t *consumer;
+    pthread_t thread;
+    atomic_bool stop, active;
+    bool closing;
+    struct { /* noted by the callback, served by the loop */
+        bool pending, assign, lost;
+        rd_kafka_topic_partition_list_t *partitions;
+    } rebalance;
+
+    /* while active */
+    rd_kafka_t *producer;
+    struct aggregate *aggregate;
+    struct sketch *delta;
+    struct report_list reports; /* not yet published */
+    size_t evaluated;           /* of them the listener has seen */
+    int64_t position;           /* of the next record */
+    bool unsaved;               /* something was merged since the state was saved */
+    bool window_rows;           /* rows of windows wait: they go with the state */
+    int64_t saved_ns, health_ns, merged_ns;
+    bool quiet;                 /* revisions that waited have been written since the last delta */
+    int64_t unreadable;         /* records of another schema */
+    struct buffer value, piece;
+};
+
+/* publish.c: reports (and with `state` the state) become visible, or -1: this process is active no more. */
+int aggregator_publish(struct aggregator *aggregator, bool state, struct err *err);
+int aggregator_open_producer(struct aggregator *aggregator, struct err *err);
+/* recover.c: the committed offset and the state that it names. */
+int aggregator_recover(struct aggregator *aggregator, struct err *err);

@@ -1,0 +1,94 @@
+/* weir monitor: the aggregator alone. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "consumer/aggregator/aggregator.h"
+#include "consumer/clock.h"
+#include "consumer/commands/arguments.h"
+#include "consumer/commands/command.h"
+#include "consumer/config/config.h"
+#include "consumer/log.h"
+#include "consumer/process.h"
+
+static const char about[] =
+    "The aggregator alone: merges what the workers count, closes windows, publishes reports. Each worker runs one too;\n"
+    "one of all is active, and the next takes over where it stood. Until SIGTERM or SIGINT. Logs to standard error.\n"
+    "\n"
+    "Exit status: 0 stopped by a signal, 1 failed, 2 usage or configuration.";
+
+enum { TURN_US = 100000 };
+
+static int look_up(const struct config *config, struct registry *registry, struct topics *topics, struct err *err)
+{
+    rd_kafka_t *client = NULL;
+    if (kafka_plain_consumer(config, &client, err) < 0)
+        return -1;
+    int result = topics_describe(client, config, topics, err);
+    if (result == 0 && !topics->sketches.name[0])
+        result = err_set(err, "this broker keeps no sketches topic");
+    if (result == 0)
+        result = topics_resolve_schemas(registry, config, topics, err);
+    rd_kafka_consumer_close(client);
+    rd_kafka_destroy(client);
+    return result;
+}
+
+static int monitor(const struct config *config)
+{
+    static atomic_bool stop;
+    struct registry *registry = NULL;
+    struct observer *observer = NULL;
+    struct aggregator *aggregator = NULL;
+    struct topics topics;
+    struct err err;
+    char instance[128];
+    process_stop_on_signals(&stop);
+    snprintf(instance, sizeof instance, "%s-%d", config->instance ? config->instance : "alone", (int)getpid());
+    struct registry_options options = registry_options_of(config);
+    int result = -1;
+    if (registry_create(&options, &registry, &err) < 0 || observer_create(config, clock_wall_ms(), &observer, &err) < 0 || look_up(config, registry, &topics, &err) < 0)
+        goto done;
+    observer_share(observer);
+    if (aggregator_start(config, &topics, observer, instance, NULL, &aggregator, &err) < 0)
+        goto done;
+    while (!atomic_load(&stop))
+        usleep(TURN_US);
+    result = 0;
+done:
+    aggregator_stop(aggregator);
+    observer_destroy(observer);
+    registry_destroy(registry);
+    if (result < 0)
+        log_error("%s", err.msg);
+    else
+        log_info("stopped");
+    return result < 0 ? 1 : 0;
+}
+
+int command_monitor(int argc, char **argv)
+{
+    const char *path = NULL;
+    bool verbose = false;
+    const struct argument table[] = {
+        {"config", ARGUMENT_TEXT, &path, 0, 0, "FILE", "the configuration (weir check explains it)"},
+        {"verbose", ARGUMENT_FLAG, &verbose, 0, 0, NULL, "log more"},
+    };
+    struct err err;
+    enum arguments_outcome outcome = arguments_take(argc, argv, about, table, sizeof table / sizeof *table, &err);
+    if (outcome == ARGUMENTS_HELP)
+        return 0;
+    if (outcome == ARGUMENTS_GIVEN && !path) {
+        err_set(&err, "which configuration? weir monitor -c weir.yaml");
+        outcome = ARGUMENTS_WRONG;
+    }
+    struct config *config = NULL;
+    if (outcome == ARGUMENTS_WRONG || config_load(path, CONFIG_NEED_INPUT | CONFIG_NEED_MODELS | CONFIG_NEED_KAFKA, &config, &err) < 0) {
+        fprintf(stderr, "weir monitor: %s\n", err.msg);
+        return 2;
+    }
+    if (verbose)
+        log_set_level(LOG_DEBUG);
+    int status = monitor(config);
+    config_destroy(config);
+    return status;
+}

@@ -1,0 +1,118 @@
+"""The aggregator: reports of a group of workers do not depend on how the stream was split nor on who was restarted when."""
+
+import json
+import random
+import time
+
+import fastavro
+import pytest
+
+from deployment import Pipeline
+from outputs import decode, read_container, read_topic, split_header
+from traffic import MINUTE, ROOT, Traffic, produce
+
+WINDOW, LATENESS = 60 * MINUTE, 10 * MINUTE
+EVENTS = 3000
+with open(f"{ROOT}/schemas/report.avsc") as file:
+    REPORT = fastavro.parse_schema(json.load(file))
+OF_THE_DATA = {"DRIFT", "PREDICTION", "QUALITY", "FRESHNESS"}  # LATENCY is of the process
+
+
+def stream(schema_ids, partitions):
+    """A minute between events, out of order by up to five: none is later than the lateness."""
+    traffic = Traffic(schema_ids, EVENTS, partitions=partitions, cards=200, late=0, duplicates=0, garbage=0, step_ms=MINUTE)
+    draw = random.Random(5)
+    traffic.records.sort(key=lambda r: r.event["event_time"] + draw.randrange(5 * MINUTE))
+    return traffic
+
+
+def last_words(reports, topic, until):
+    """What stands of each window that ends by `until`: of the highest revision, which nothing says any more."""
+    rows = {}
+    for r in reports:
+        if r["kind"] not in OF_THE_DATA or r["window_start"] == r["window_end"] or r["window_end"].timestamp() * 1000 > until:
+            continue
+        detail = json.loads(r["detail"] or "{}")
+        revision = detail.pop("revision", 0)
+        subject = "<topic>" if r["subject"] == topic else r["subject"]
+        key = (r["kind"], r["window_start"], r["window_end"], r["model_id"], subject, r["statistic"])
+        if key not in rows or rows[key][0] <= revision:
+            rows[key] = (revision, repr((r["value"], r["threshold"], r["p_value"], r["count"], r["severity"], sorted(detail.items()))))
+    return {key: row for key, (_, row) in rows.items()}
+
+
+def published(pipeline):
+    return [decode(REPORT, split_header(m.value)[1]) for m in read_topic(pipeline.kafka, pipeline.outputs["monitoring"])]
+
+
+def wait_published(pipeline, until):
+    """Until every window up to there is closed, and nothing more comes."""
+    before, deadline = None, time.monotonic() + 60
+    while True:
+        rows = last_words(published(pipeline), pipeline.topic, until)
+        closed = max((key[2].timestamp() * 1000 for key in rows), default=0)
+        if closed >= until and rows == before:
+            return rows
+        assert time.monotonic() < deadline, f"windows are closed up to {closed}, not {until}"
+        before = rows
+        time.sleep(5)                                          # revisions come three seconds after the last delta
+
+
+def last_whole_window(traffic):
+    """The end of the last window that is closed however the stream is split."""
+    largest = max(r.event["event_time"] for r in traffic.records)
+    return (largest - WINDOW - LATENESS) // WINDOW * WINDOW
+
+
+def feed(pipeline, traffic, slices, between):
+    size = -(-len(traffic.records) // slices)
+    for i in range(slices):
+        produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[i * size:(i + 1) * size])
+        between(i)
+        time.sleep(1)
+
+
+@pytest.fixture(scope="module")
+def alone(kafka, models, schemas, schema_ids, tmp_path_factory):
+    """One partition, one worker, nothing happens to it: topic, end, and its reports."""
+    pipeline = Pipeline(kafka, models, tmp_path_factory.mktemp("alone"), "merge-1", schemas, partitions=1).create_topics()
+    traffic = stream(schema_ids, 1)
+    worker = pipeline.worker("a").start().wait_ready()
+    feed(pipeline, traffic, 3, lambda _: None)
+    until = last_whole_window(traffic)
+    rows = wait_published(pipeline, until)
+    worker.stop()
+    assert len({key[1] for key in rows}) > 40
+    return pipeline, until, rows
+
+
+@pytest.mark.parametrize("partitions", [pytest.param(3, marks=pytest.mark.heavy), 12])
+def test_reports_are_the_same_however_the_stream_is_split(partitions, alone, kafka, models, schemas, schema_ids, tmp_path):
+    """Three workers; of those one after the other is killed or stopped, the active aggregator among them, and comes back."""
+    _, until, expected = alone
+    pipeline = Pipeline(kafka, models, tmp_path, f"merge-{partitions}", schemas, partitions=partitions).create_topics()
+    traffic = stream(schema_ids, partitions)
+    workers = [worker.start() for worker in pipeline.workers(3)]
+    for worker in workers:
+        worker.wait_ready()
+
+    def disturb(i):
+        victim = workers[i % 3]
+        victim.kill() if i % 2 else victim.stop()
+        victim.start()
+
+    feed(pipeline, traffic, 6, disturb)
+    pipeline.wait_committed(workers, traffic.ends)
+    rows = wait_published(pipeline, until)
+    for worker in workers:
+        worker.stop()
+    assert rows.keys() == expected.keys()
+    different = [(key, expected[key], rows[key]) for key in sorted(rows, key=str) if rows[key] != expected[key]]
+    assert not different, different[:5]
+
+
+def test_a_replay_reports_what_the_worker_did(alone):
+    pipeline, until, expected = alone
+    directory = pipeline.replay(f"{pipeline.directory}/replayed")
+    rows = last_words((r for r, _ in read_container(f"{directory}/reports.avro")), pipeline.topic, until)
+    assert rows == expected
