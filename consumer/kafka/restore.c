@@ -115,7 +115,7 @@ static int rebuild_begin(struct restore *restore, const struct restore_context *
     restore->began_ns = clock_monotonic_ns();
     state->next_offset = from;
     state->suppress_below = target;
-    if (known && from > m->first_offset && m->history_start != TIME_UNKNOWN)
+    if (known && (from > m->first_offset || !restore->active) && m->history_start != TIME_UNKNOWN)
         windows_set_history_start(state->windows, m->history_start);
     else if (restore->first_offset > 0)
         windows_set_history_cold(state->windows);
@@ -247,8 +247,10 @@ static int changelog_done(struct restore *restore, const struct restore_context 
     restore->first_offset = marker->first_offset;
     state->verdict_hash = marker->verdict_hash;
     restore->origin = (struct checkpoint_origin){.generation = restore->target.metadata.generation, .epoch = recovery_highest_epoch(restore->recovery), .done_epoch = marker->epoch,
-                                                 .done_offset = marker->offset};
+                                                 .done_offset = marker->offset, .at_once = marker->rules_hash != c->rules};
     struct err why;
+    if (marker->rules_hash != restore->target.metadata.rules && state->next_offset < state->suppress_below)
+        return rebuild_instead(restore, c, state, "the rules changed after it, and its tail was judged by both", err);
     if (marker->rules_hash != c->rules && state->next_offset < state->suppress_below && take_old_rules(restore, c, state, marker, &why) < 0)
         return rebuild_instead(restore, c, state, why.msg, err);
     recovery_give_growths(restore->recovery, state);
@@ -326,6 +328,8 @@ static void finish_rebuild(struct restore *restore, const struct restore_context
     log_info("partition %d: state rebuilt, %" PRId64 " records in %.1f s", state->id, state->suppress_below - restore->from, seconds);
     if (!restore->target.has_metadata || m->first_offset != restore->first_offset)
         return;
+    if (m->history_start > windows_history_start(state->windows)) /* the input has grown on the way */
+        windows_set_history_start(state->windows, m->history_start);
     if (m->rules != c->rules) {
         log_info("partition %d: features or validation have changed since the last commit; the new rules hold for the whole rebuild", state->id);
         return;

@@ -286,6 +286,9 @@ def test_where_the_input_grew_is_known_after_a_kill(kafka, models, schemas, sche
         grow(kafka, topic, 4)
     worker.wait_for(lambda: len(worker.status()["lanes"][0]["partitions"]) == 4, "it has the new partitions")
     pipeline.partitions = 4
+    worker.wait_for(lambda: min(pipeline.committed()) >= 0, "it has said so where no event has come yet")
+    worker.kill()
+    worker.start().wait_ready()
     after = Traffic(schema_ids, 1200, partitions=4, cards=40, seed=4, garbage=0)
     for record in after.records:
         record.value = record.value.replace(b"tx-0", b"ty-0", 1)
