@@ -250,7 +250,7 @@ static int connect_all(struct worker *w, struct err *err)
     if (result == 0)
         result = create_lanes(w, err);
     if (result == 0)
-        result = offsets_resolve_start(client, w->stop, w->config, w->topics.input_partitions, err);
+        result = offsets_resolve_start(client, w->stop, w->config, w->topics.changelog.name, w->topics.input_partitions, err);
     rd_kafka_consumer_close(client);
     rd_kafka_destroy(client);
     return result;

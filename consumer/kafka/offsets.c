@@ -211,26 +211,57 @@ static int commit_start(rd_kafka_t *client, const atomic_bool *stop, const char 
     return code ? kafka_err(err, code, "cannot commit the group's starting offsets") : 0;
 }
 
-int offsets_resolve_start(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t count, struct err *err)
+/* Whether the group has no offset at all. */
+static int is_fresh(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t count, bool *fresh, struct err *err)
 {
     int32_t *partitions = calloc((size_t)count, sizeof *partitions);
     struct committed *committed = calloc((size_t)count, sizeof *committed);
-    int64_t *offsets = calloc((size_t)count, sizeof *offsets);
-    assert(partitions && committed && offsets);
+    assert(partitions && committed);
     for (int32_t i = 0; i < count; i++)
         partitions[i] = i;
     int result = offsets_committed(client, stop, config->input.topic, partitions, (size_t)count, committed, err);
-    bool fresh = true;
-    for (int32_t i = 0; i < count; i++)
-        fresh = fresh && committed[i].offset < 0;
+    *fresh = true;
+    for (int32_t i = 0; result == 0 && i < count; i++)
+        *fresh = *fresh && committed[i].offset < 0;
+    free(partitions);
+    free(committed);
+    return result;
+}
+
+/* A changelog that somebody has written to, and no offset: records would be processed again whose outputs are there. */
+static int refuse_state_without_offsets(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, const char *changelog, int32_t count, bool *fresh, struct err *err)
+{
+    int64_t first, end = 0;
+    for (int32_t i = 0; end == 0 && i < count; i++)
+        if (offsets_bounds(client, stop, changelog, i, &first, &end, err) < 0)
+            return -1;
+    if (end == 0)
+        return 0;
+    if (is_fresh(client, stop, config, count, fresh, err) < 0)
+        return -1;
+    if (!*fresh)
+        return 0; /* another instance has begun just now */
+    if (config->input.on_gap == GAP_REFUSE)
+        return err_set(err, "group %s has no offsets, but topic %s holds its state: they have expired or were deleted, or group.id is another one, and what was processed would be processed "
+            "again; set the group's offsets, or delete that topic to begin anew, or set input.on_gap: continue to begin at input.start", kafka_group_id(config), changelog);
+    log_warning("group %s has no offsets, but topic %s holds its state; beginning at input.start: what was processed before is processed again", kafka_group_id(config), changelog);
+    return 0;
+}
+
+int offsets_resolve_start(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, const char *changelog, int32_t count, struct err *err)
+{
+    int64_t *offsets = calloc((size_t)count, sizeof *offsets);
+    bool fresh = false;
+    assert(offsets);
+    int result = is_fresh(client, stop, config, count, &fresh, err);
+    if (result == 0 && fresh && *changelog)
+        result = refuse_state_without_offsets(client, stop, config, changelog, count, &fresh, err);
     for (int32_t i = 0; result == 0 && fresh && i < count; i++)
         result = resolve_one(client, stop, config, i, &offsets[i], err);
     if (result == 0 && fresh) {
         log_info("group %s has no offsets: starting at %s of %s, %d partitions", kafka_group_id(config), config->input.start, config->input.topic, count);
         result = commit_start(client, stop, config->input.topic, count, offsets, err);
     }
-    free(partitions);
-    free(committed);
     free(offsets);
     return result;
 }

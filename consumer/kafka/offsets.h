@@ -39,5 +39,6 @@ int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *t
 int offsets_bounds(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err);
 /* The first offset whose record timestamp is at or after time_ms; the end of the log if there is none. */
 int offsets_at_time(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset, struct err *err);
-/* If the group has no offset at all: resolves input.start to one offset a partition and commits them, before anybody joins. */
-int offsets_resolve_start(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t partitions, struct err *err);
+/* If the group has no offset at all: resolves input.start to one offset a partition and commits them, before anybody joins.
+ * Where the changelog ("": there is none) holds state already that is a gap, refused or begun after as input.on_gap says. */
+int offsets_resolve_start(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, const char *changelog, int32_t partitions, struct err *err);

@@ -78,6 +78,19 @@ def test_a_second_process_of_the_same_instance(pipeline):
     first.stop()
 
 
+def test_state_without_offsets(pipeline, traffic, kafka):
+    """A group without offsets would process again what its changelog knows of: refused, or begun anew where that is wanted."""
+    worker = pipeline.worker("w").start()
+    produce(kafka.brokers, pipeline.topic, traffic.records)
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.stop()
+    other = pipeline.config["kafka"] | {"group.id": "another"}
+    refused(pipeline, 1, "group another has no offsets", f"{pipeline.app_id}-windows-changelog", "on_gap: continue", kafka=other)
+    worker = pipeline.worker("w", kafka=other, input=pipeline.config["input"] | {"on_gap": "continue"}).start().wait_ready()
+    assert "group another has no offsets" in worker.logged()
+    worker.stop()
+
+
 def test_records_that_were_deleted_before_they_were_read(pipeline, traffic, kafka):
     """on_gap: refuse stops at the gap and says what to do; continue goes on, with windows that say they are not complete."""
     worker = pipeline.worker("w").start()
