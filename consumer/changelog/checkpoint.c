@@ -68,9 +68,9 @@ int changelog_put_growth(struct changelog *log, int32_t partition, int64_t first
 
 static size_t record_bytes(const struct changelog *log, size_t key_bytes)
 {
-    size_t room = topics_room(log->topic->max_message_bytes);
-    room = room < CHECKPOINT_RECORD_BYTES_MAX ? room : CHECKPOINT_RECORD_BYTES_MAX;
-    return room > key_bytes + KEY_HEAD_BYTES ? room - key_bytes - KEY_HEAD_BYTES : 0;
+    size_t room = topics_room(log->topic->max_message_bytes), taken = key_bytes + KEY_HEAD_BYTES;
+    room = room > taken ? room - taken : 0;
+    return room < CHECKPOINT_RECORD_BYTES_MAX ? room : CHECKPOINT_RECORD_BYTES_MAX;
 }
 
 static void put_of(struct checkpoint *c, const struct changelog_key *key, bool tombstone)

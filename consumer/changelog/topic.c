@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/avro/schema.h"
 #include "consumer/kafka/client.h"
 #include "consumer/kafka/topics.h"
 #include "consumer/log.h"
+#include "consumer/serving.h"
 
-enum { ADMIN_TIMEOUT_MS = 20000, VISIBLE_TIMEOUT_MS = 10000 };
+enum { ADMIN_TIMEOUT_MS = 20000, VISIBLE_TIMEOUT_MS = 10000, BESIDE_KEY_BYTES = 64 << 10 };
 
 /* Compaction keeps a few versions of each entity at most, so that reading it all stays short. */
 static const char *const settings[][2] = {{"cleanup.policy", "compact"}, {"min.compaction.lag.ms", "600000"}, {"min.cleanable.dirty.ratio", "0.2"}, {"segment.bytes", "67108864"}, {"segment.ms", "600000"}};
@@ -34,14 +36,24 @@ static rd_kafka_event_t *answer(rd_kafka_queue_t *queue, const char *what, struc
     return NULL;
 }
 
-static int create(rd_kafka_t *client, const char *name, int32_t partitions, struct err *err)
+/* An entity may be as long as a record, and its key is never cut; nor is a marker, which holds the reader schema and the
+ * deployment in force. */
+static size_t message_bytes_needed(const struct config *config)
 {
-    char why[256] = "";
+    size_t entity = (size_t)config->input.max_record_bytes, marker = SERVING_BYTES_MAX + SCHEMA_TEXT_MAX;
+    return (entity > marker ? entity : marker) + BESIDE_KEY_BYTES;
+}
+
+static int create(rd_kafka_t *client, const char *name, int32_t partitions, size_t message_bytes, struct err *err)
+{
+    char why[256] = "", bytes[24];
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, partitions, -1, why, sizeof why);
     if (!topic)
         return err_set(err, "topic %s: %s", name, why);
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         rd_kafka_NewTopic_set_config(topic, settings[i][0], settings[i][1]);
+    snprintf(bytes, sizeof bytes, "%zu", message_bytes);
+    rd_kafka_NewTopic_set_config(topic, "max.message.bytes", bytes);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
     rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_CREATETOPICS);
     rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_TIMEOUT_MS, NULL, 0);
@@ -74,7 +86,7 @@ static int setting(rd_kafka_t *client, const char *topic, const char *name, char
     return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? 1 : -1;
 }
 
-static int verify_settings(rd_kafka_t *client, struct changelog_topic *topic, struct err *err)
+static int verify_settings(rd_kafka_t *client, const struct config *config, struct changelog_topic *topic, struct err *err)
 {
     char policy[64], lag[64], bytes[64];
     if (setting(client, topic->name, "cleanup.policy", policy, sizeof policy, err) || setting(client, topic->name, "min.compaction.lag.ms", lag, sizeof lag, err) ||
@@ -87,6 +99,9 @@ static int verify_settings(rd_kafka_t *client, struct changelog_topic *topic, st
     if (strtoll(lag, NULL, 10) < MIN_COMPACTION_LAG_MS)
         return err_set(err, "topic %s: min.compaction.lag.ms is %s, and must be %d or more, or what a recovery is reading could go; mend it with kafka-configs.sh --alter --topic %s --add-config min.compaction.lag.ms=%d",
                        topic->name, lag, MIN_COMPACTION_LAG_MS, topic->name, MIN_COMPACTION_LAG_MS);
+    if (topic->max_message_bytes < (size_t)config->input.max_record_bytes + BESIDE_KEY_BYTES)
+        log_warning("topic %s: max.message.bytes is %zu; an entity almost as long as input.max_record_bytes would end the worker; mend it with kafka-configs.sh --alter --topic %s --add-config max.message.bytes=%zu",
+                    topic->name, topic->max_message_bytes, topic->name, message_bytes_needed(config));
     return 0;
 }
 
@@ -153,9 +168,9 @@ int changelog_describe(rd_kafka_t *client, const struct config *config, int32_t 
         return err_prefix(err, "the state's changelog");
     if (there > 0 && !may_create)
         return err_set(err, "topic %s: is not there; `run` creates it", topic->name);
-    if (there > 0 && (create(client, topic->name, input_partitions, err) < 0 || wait_until_visible(client, topic->name, err) < 0))
+    if (there > 0 && (create(client, topic->name, input_partitions, message_bytes_needed(config), err) < 0 || wait_until_visible(client, topic->name, err) < 0))
         return -1;
     if (input_id(client, config->input.topic, topic->input_id, err) < 0)
         return err_prefix(err, "input.topic");
-    return verify_settings(client, topic, err) < 0 || verify_partitions(client, input_partitions, topic, err) < 0 ? -1 : 0;
+    return verify_settings(client, config, topic, err) < 0 || verify_partitions(client, input_partitions, topic, err) < 0 ? -1 : 0;
 }

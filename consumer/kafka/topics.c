@@ -135,10 +135,11 @@ int topics_count_again(rd_kafka_t *client, const struct config *config, struct t
 
 struct kafka_sizes topics_sizes(const struct topics *topics)
 {
-    struct kafka_sizes sizes = {.batch_max = topics->changelog.name[0] ? topics->changelog.max_message_bytes : SIZE_MAX};
+    bool state = topics->changelog.name[0];
+    struct kafka_sizes sizes = {.batch_max = state ? topics->changelog.max_message_bytes : SIZE_MAX, .record_max = state ? topics->changelog.max_message_bytes : 0};
     if (topics->sketches.name[0]) {
         sizes.batch_max = topics->sketches.max_message_bytes < sizes.batch_max ? topics->sketches.max_message_bytes : sizes.batch_max;
-        sizes.record_max = topics->sketches.max_message_bytes;
+        sizes.record_max = topics->sketches.max_message_bytes > sizes.record_max ? topics->sketches.max_message_bytes : sizes.record_max;
     }
     for (int i = 0; i < OUTPUT_COUNT; i++) {
         size_t most = topics->outputs[i].max_message_bytes;

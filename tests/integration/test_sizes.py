@@ -82,3 +82,17 @@ def test_records_as_large_as_kafka_takes_them_by_default(pipeline, traffic, kafk
     assert [m.header("weir.reason") for m in written.dead_letters] == ["not_avro"]
     assert written.dead_letters[0].header("weir.value.bytes") == str(len(bad.value)), "with its headers it no longer fits: cut"
     assert len(written.predictions) == len(traffic.records) - 1
+
+
+def test_an_entity_as_long_as_a_record(kafka, models, schemas, traffic, tmp_path):
+    """No output takes it, and the windows hold it all the same: so must the changelog, whose keys are never cut."""
+    pipeline = Pipeline(kafka, models, tmp_path, "long-entity", schemas).create_topics(input_config={"max.message.bytes": "3000000"})
+    pipeline.config["input"]["max_record_bytes"] = 2_000_000
+    traffic.put_first(traffic.event(traffic.now_ms, card_token="c" * 1_400_000), "output_too_large")
+    long = traffic.records[-1]
+    long.key, long.partition = None, 0
+    written = process(pipeline, traffic.records, kafka)
+    assert [m.header("weir.reason") for m in written.dead_letters] == ["output_too_large"]
+    worker = pipeline.worker("w").start().wait_ready()
+    assert "rebuilding its state" not in worker.logged(), "the stop's checkpoints hold it"
+    worker.stop()
