@@ -198,7 +198,7 @@ static void the_rarest_of_many_codes_have_no_name(void **state)
 {
     (void)state;
     enum { CODES = 300 };
-    static char texts[CODES][8];
+    static char texts[CODES][16];
     const char *names[CODES];
     for (int i = 0; i < CODES; i++) {
         snprintf(texts[i], sizeof texts[i], "c%d", i);
