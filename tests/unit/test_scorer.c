@@ -83,6 +83,7 @@ struct partition {
     struct pipeline *pipeline;
     struct partition_state state;
     int64_t next;
+    bool some_missing; /* of every tenth vector the second value */
     struct outcome outcomes[EVENTS_MAX];
     int told; /* swaps, the last of them: */
     int64_t told_at;
@@ -151,7 +152,7 @@ static int fold(struct partition *p, int count, bool suppressed, struct err *err
         b->events[i] = (struct event){.offset = offset, .time_ms = offset * 1000, .entity = {entities[i], (uint32_t)n}};
         b->outcomes[i] = (struct feature_outcome){0};
         b->rows[2 * i] = amount_of(offset);
-        b->rows[2 * i + 1] = 1;
+        b->rows[2 * i + 1] = p->some_missing && offset % 10 == 0 ? NAN : 1;
     }
     int result = scorer_score(pipeline_scorer(p->pipeline), b, &p->state, suppressed, &sink, err);
     for (int i = 0; i < count && result == 0 && !suppressed; i++) {
@@ -452,9 +453,15 @@ static void doubtful_vectors_degrade_the_answer(void **state)
     assert_int_equal(p->outcomes[31].confidence, CONFIDENCE_NORMAL);
     assert_int_equal(scorer_counts(pipeline_scorer(p->pipeline))->out_of_range[0], 40);
     deploy(p, A ", max_missing_features: 0");
-    live(p, 10);
-    assert_int_equal(p->outcomes[61].confidence, CONFIDENCE_NORMAL);
-    assert_int_equal(p->outcomes[61].role, ROLE_CHAMPION);
+    p->some_missing = true;
+    live(p, 40);
+    deploy(p, A ", max_missing_features: 1");
+    live(p, 40);
+    for (int i = 60; i < 140; i++) {
+        assert_int_equal(p->outcomes[i].confidence, i % 10 == 0 && i < 100 ? CONFIDENCE_DEGRADED : CONFIDENCE_NORMAL);
+        assert_int_equal(p->outcomes[i].role, ROLE_CHAMPION);
+    }
+    assert_int_equal(scorer_counts(pipeline_scorer(p->pipeline))->missing_degraded, 4);
     end(p);
 }
 
