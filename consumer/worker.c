@@ -14,6 +14,7 @@
 #include "consumer/instance.h"
 #include "consumer/kafka/client.h"
 #include "consumer/kafka/offsets.h"
+#include "consumer/labels/labels.h"
 #include "consumer/log.h"
 #include "consumer/process.h"
 #include "consumer/reporter.h"
@@ -43,6 +44,7 @@ struct worker {
     size_t lane_count;
     struct reporter *reporter;
     struct aggregator *aggregator; /* NULL: the broker keeps no sketches */
+    struct label_monitor *labels; /* NULL without monitor.label_topic */
     struct http_server *http;
     int64_t started_ms;
 };
@@ -81,6 +83,7 @@ static void expose_serving(struct worker *w, struct text_buffer *text)
         lane_serving(w->lanes[i], &face);
     serving_face_expose(&face, w->config->spec, text);
     watch_expose(atomic_load(&w->watch), text);
+    labels_expose(w->labels, text);
     serving_face_finish(&face);
 }
 
@@ -271,6 +274,7 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
         observer_create(config, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
         (w->topics.sketches.name[0] && aggregator_start(config, &w->topics, w->observer, w->instance.name, NULL, &w->aggregator, err) < 0) ||
+        (config->monitor.label_topic && labels_start(config, w->instance.name, &w->topics, w->registry, &w->labels, err) < 0) ||
         (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0)) {
         worker_destroy(w);
         return -1;
@@ -288,6 +292,7 @@ bool worker_destroy(struct worker *w)
     if (w->http)
         http_server_stop(w->http);
     watch_stop(atomic_load(&w->watch));
+    labels_stop(w->labels);
     aggregator_stop(w->aggregator);
     reporter_stop(w->reporter);
     deployment_plan_destroy(w->plan);

@@ -98,6 +98,19 @@ static void read_out(const struct label_join *j, const struct entry *e, struct w
     memcpy(p->shadows, (const char *)e + SHADOWS_AT, j->shadows * sizeof *p->shadows);
 }
 
+static bool same_event(const struct entry *e, const struct waiting_prediction *p)
+{
+    return e->hash && e->time_s == seconds_of(p->time_ms) && e->score == p->score;
+}
+
+/* Of the new one those that it has; else those that are there. */
+static void keep_shadows(const struct label_join *j, struct entry *e, const struct waiting_prediction *p)
+{
+    for (size_t i = 0; i < j->shadows; i++)
+        if (!isnan(p->shadows[i]))
+            memcpy((char *)e + SHADOWS_AT + i * sizeof p->shadows[i], &p->shadows[i], sizeof p->shadows[i]);
+}
+
 /* ---- the table ---- */
 
 /* Where the hash is, or the free slot where it would go. */
@@ -259,22 +272,29 @@ int label_join_prediction(struct label_join *j, uint64_t hash, const struct wait
     }
     if (!sampled(j, hash))
         return 0;
+    if (same_event(e, p)) {
+        put_value(e, p->value);
+        keep_shadows(j, e, p);
+        return 0;
+    }
     if (e->hash)
-        j->counts.repeated_predictions++;
+        j->counts.replaced++;
     else
         j->counts.waiting++;
     fill(j, e, hash, p);
     return 0;
 }
 
-void label_join_shadow(struct label_join *j, uint64_t hash, size_t shadow, float score)
+int label_join_shadow(struct label_join *j, uint64_t hash, size_t shadow, float score, const struct waiting_prediction *served)
 {
     assert(shadow < j->shadows);
+    struct waiting_prediction p = *served;
     struct entry *e = find(j, hash);
-    if (e->hash)
-        memcpy((char *)e + SHADOWS_AT + shadow * sizeof score, &score, sizeof score);
-    else
-        j->counts.lost_shadows += sampled(j, hash);
+    if (same_event(e, served))
+        p.value = value_of(e);
+    for (size_t i = 0; i < LABEL_SHADOWS_MAX; i++)
+        p.shadows[i] = i == shadow ? score : NAN;
+    return label_join_prediction(j, hash, &p);
 }
 
 static enum label_outcome outcome_of(struct label_join *j, uint64_t hash, uint8_t label, int64_t reported_ms, struct waiting_prediction *out)

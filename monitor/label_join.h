@@ -39,7 +39,7 @@ enum label_outcome {
 };
 
 struct label_join_counts {
-    uint64_t waiting, unlabelled /* waited in vain */, repeated_predictions, lost_shadows /* their prediction was not there */;
+    uint64_t waiting, unlabelled /* waited in vain */, replaced /* by another event of the same id */;
     uint64_t labels[LABEL_OUTCOME_COUNT];
     double sampled_share; /* of the ids, 1 at first */
     uint64_t bytes;
@@ -51,10 +51,11 @@ struct label_join *label_join_create(uint64_t budget_bytes, int64_t horizon_ms, 
 void label_join_destroy(struct label_join *join);
 
 uint64_t label_join_hash(const void *id, size_t size);
-/* A served prediction; one of the same id takes the older one's place.  -1 if memory is short. */
+/* A served prediction.  Of the same id and another time or score: it takes the older one's place.  The same again (or what
+ * a shadow said of it before): what is known of it, shadows and label, stays.  -1 if memory is short. */
 int label_join_prediction(struct label_join *join, uint64_t hash, const struct waiting_prediction *prediction);
-/* What a shadow made of it; the served one comes first. */
-void label_join_shadow(struct label_join *join, uint64_t hash, size_t shadow, float score);
+/* What a shadow made of it.  served: what its record says of the prediction, which is put down if it has not come yet. */
+int label_join_shadow(struct label_join *join, uint64_t hash, size_t shadow, float score, const struct waiting_prediction *served);
 /* label 0 or 1.  On LABEL_MATCHED and LABEL_CHANGED *out is the prediction. */
 enum label_outcome label_join_label(struct label_join *join, uint64_t hash, int label, int64_t reported_ms, struct waiting_prediction *out);
 struct label_join_counts label_join_count(const struct label_join *join);

@@ -10,7 +10,7 @@ enum value_type {
     VALUE_DOUBLE, /* Avro float (widened exactly) or double */
     VALUE_TEXT,   /* Avro string (valid UTF-8) or enum symbol */
     VALUE_BOOL,   /* integer is 0 or 1 */
-    VALUE_OTHER   /* bytes, fixed, array, map, record: there, but of no use to a feature */
+    VALUE_OTHER   /* bytes, fixed, array, map, record: there, but of no use to a feature; of a map text and size are its blocks */
 };
 
 /* Text points into the record's bytes (or the schema, for an enum) and lives as long as they do. */

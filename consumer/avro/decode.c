@@ -398,8 +398,11 @@ static const uint8_t *run(const struct walk *walk, const struct step *step, cons
             break;
         case STEP_ARRAY:
         case STEP_MAP:
+            text = p;
             if (!(p = run_blocks(walk, step, p, end, base)))
                 return NULL;
+            if (step->slot != NO_SLOT)
+                values[step->slot] = (struct value){.type = VALUE_OTHER, .size = (uint32_t)(p - text), .text = (const char *)text};
             step = &steps[step->jump] - 1;
             break;
         case STEP_CALL:

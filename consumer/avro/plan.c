@@ -331,7 +331,7 @@ static bool emit_items(struct compiler *c, const struct avro_type_node *w, const
         add(c, STEP_ARRAY_FIXED, own, NO_SLOT, item->width < UINT32_MAX ? (uint32_t)item->width : UINT32_MAX, name);
         return true;
     }
-    uint32_t at = add(c, w->type == AVRO_T_ARRAY ? STEP_ARRAY : STEP_MAP, own, NO_SLOT, 0, name);
+    uint32_t at = w->type == AVRO_T_ARRAY ? add(c, STEP_ARRAY, own, NO_SLOT, 0, name) : add(c, STEP_MAP, own, wanted(wants), 0, name);
     c->barrier = c->step_count;
     emit(c, item, reader_item, no_wants, name, own);
     add(c, STEP_END, 0, NO_SLOT, 0, name);

@@ -33,7 +33,7 @@ enum step_op {
     STEP_UNION,         /* arg branches, targets[jump ...] */
     STEP_ARRAY_FIXED,   /* items of arg bytes */
     STEP_ARRAY,         /* the item's steps follow, up to STEP_END; then go to jump */
-    STEP_MAP,           /* likewise */
+    STEP_MAP,           /* likewise; slot (or NO_SLOT) gets its bytes */
     STEP_CALL           /* programs[jump] */
 };
 

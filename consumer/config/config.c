@@ -137,6 +137,7 @@ static int check_topics(const struct reading *reading, const struct yaml_node *r
         {"outputs", "shadows", config->outputs.shadows},
         {"outputs", "dead_letters", config->outputs.dead_letters},
         {"outputs", "monitoring", config->outputs.monitoring},
+        {"monitor", "label_topic", config->monitor.label_topic},
     };
     for (size_t i = 1; i < sizeof uses / sizeof *uses; i++)
         for (size_t j = 0; j < i; j++)

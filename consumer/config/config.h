@@ -136,6 +136,8 @@ struct config {
         size_t segment_count;
         char **segments;
         char *value_field; /* NULL: none */
+        char *label_topic; /* NULL: no labels */
+        int64_t label_horizon_ms, label_window_ms;
         size_t alert_count, silence_count, webhook_count;
         bool alerts_given; /* else the default rules hold */
         struct alert_entry *alerts;

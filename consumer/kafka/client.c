@@ -236,13 +236,14 @@ int kafka_group_consumer(const struct config *config, struct kafka_identity iden
     return 0;
 }
 
-int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err)
+static int plain_consumer(const struct config *config, const char *held_kbytes, rd_kafka_t **out, struct err *err)
 {
     static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},
         {"isolation.level", "read_committed"}, {"enable.partition.eof", "true"}};
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     if (base_conf(config, plain_defaults, sizeof plain_defaults / sizeof *plain_defaults, conf, err) < 0 || SET_ALL(conf, owned, err) < 0 ||
-        set(conf, "group.id", kafka_group_id(config), err) < 0 || (kafka_uses_consumer_protocol(config) && set_consumer_protocol(conf, err) < 0)) {
+        (held_kbytes && set(conf, "queued.max.messages.kbytes", held_kbytes, err) < 0) || set(conf, "group.id", kafka_group_id(config), err) < 0 ||
+        (kafka_uses_consumer_protocol(config) && set_consumer_protocol(conf, err) < 0)) {
         rd_kafka_conf_destroy(conf);
         return -1;
     }
@@ -251,6 +252,16 @@ int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct e
         return -1;
     rd_kafka_poll_set_consumer(*out);
     return 0;
+}
+
+int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err)
+{
+    return plain_consumer(config, NULL, out, err);
+}
+
+int kafka_frugal_consumer(const struct config *config, rd_kafka_t **out, struct err *err)
+{
+    return plain_consumer(config, "512", out, err);
 }
 
 /* Over the user's own: a batch that a topic does not take would abort every transaction.  A single record may exceed

@@ -35,6 +35,8 @@ bool kafka_uses_consumer_protocol(const struct config *config); /* KIP-848 */
 int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err);
 /* A consumer without a group membership of its own (replay, look-ups); group.id is set so that offsets can be read. */
 int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err);
+/* The same, holding little of each partition: for one that reads many at once. */
+int kafka_frugal_consumer(const struct config *config, rd_kafka_t **out, struct err *err);
 /* What the topics that a producer writes to take.  Kafka holds max.message.bytes against a whole batch: the smallest of
  * the topics bounds all batches, the largest bounds single records. */
 struct kafka_sizes {

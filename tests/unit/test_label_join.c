@@ -37,7 +37,7 @@ static void a_prediction_comes_back_whole(void **state)
     for (size_t i = 0; i < sizeof values / sizeof *values; i++) {
         struct waiting_prediction p = {.time_ms = 5 * DAY + 1000, .value = values[i], .score = 0.25f, .model = 15, .segments = 65535, .shadows = {NAN, NAN}}, out;
         label_join_prediction(join, id_hash(i), &p);
-        label_join_shadow(join, id_hash(i), 1, 0.5f);
+        assert_int_equal(label_join_shadow(join, id_hash(i), 1, 0.5f, &p), 0);
         assert_int_equal(label_join_label(join, id_hash(i), 1, 6 * DAY, &out), LABEL_MATCHED);
         assert_int_equal(out.value, values[i] == INT64_C(1) << 38 ? LABEL_VALUE_NONE : values[i]);
         assert_int_equal(out.time_ms, 5 * DAY + 1000);
@@ -57,12 +57,34 @@ static void outcomes(void **state)
     assert_int_equal(label_join_label(join, id_hash(1), 0, 3 * DAY, &out), LABEL_REPEATED);
     assert_int_equal(label_join_label(join, id_hash(1), 1, 4 * DAY, &out), LABEL_CHANGED);
     assert_int_equal(label_join_label(join, id_hash(1), 0, 32 * DAY, &out), LABEL_LATE);
-    label_join_shadow(join, id_hash(9), 0, 0.5f);
     struct label_join_counts counts = label_join_count(join);
     assert_int_equal(counts.waiting, 1);
-    assert_int_equal(counts.lost_shadows, 1);
     for (int i = 0; i < LABEL_OUTCOME_COUNT; i++)
         assert_int_equal(counts.labels[i], i == LABEL_UNSAMPLED ? 0 : 1);
+    label_join_destroy(join);
+}
+
+static void the_order_of_a_prediction_and_its_shadows_does_not_matter(void **state)
+{
+    (void)state;
+    struct label_join *join = label_join_create(MIB, 30 * DAY, 2);
+    struct waiting_prediction served = prediction_of(7, DAY), prediction = served, out;
+    served.value = LABEL_VALUE_NONE;
+    prediction.shadows[0] = prediction.shadows[1] = NAN;
+    assert_int_equal(label_join_shadow(join, id_hash(7), 1, 0.25f, &served), 0);
+    label_join_prediction(join, id_hash(7), &prediction);
+    assert_int_equal(label_join_shadow(join, id_hash(7), 0, 0.75f, &served), 0);
+    assert_int_equal(label_join_label(join, id_hash(7), 1, DAY, &out), LABEL_MATCHED);
+    assert_true(out.value == prediction.value && out.score == prediction.score && out.shadows[0] == 0.75f && out.shadows[1] == 0.25f);
+    label_join_prediction(join, id_hash(7), &prediction);
+    assert_int_equal(label_join_label(join, id_hash(7), 1, DAY, &out), LABEL_REPEATED);
+    prediction.time_ms += 5000; /* another event of that id */
+    label_join_prediction(join, id_hash(7), &prediction);
+    assert_int_equal(label_join_label(join, id_hash(7), 1, DAY, &out), LABEL_MATCHED);
+    assert_true(isnan(out.shadows[0]));
+    struct label_join_counts counts = label_join_count(join);
+    assert_int_equal(counts.waiting, 1);
+    assert_int_equal(counts.replaced, 1);
     label_join_destroy(join);
 }
 
@@ -98,7 +120,7 @@ static void every_one_is_found_while_others_come_and_go(void **state)
         uint64_t id = random % IDS;
         if (random >> 40 & 1) {
             put(join, id, 1000);
-            labels[id] = -1;
+            labels[id] = labels[id] == -2 ? -1 : labels[id]; /* the same event again keeps its label */
             continue;
         }
         int label = (int)(random >> 41 & 1);
@@ -157,7 +179,8 @@ static void a_budget_for_nothing_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_prediction_comes_back_whole), cmocka_unit_test(outcomes), cmocka_unit_test(what_waited_in_vain_goes), cmocka_unit_test(every_one_is_found_while_others_come_and_go),
+        cmocka_unit_test(a_prediction_comes_back_whole), cmocka_unit_test(outcomes), cmocka_unit_test(the_order_of_a_prediction_and_its_shadows_does_not_matter),
+        cmocka_unit_test(what_waited_in_vain_goes), cmocka_unit_test(every_one_is_found_while_others_come_and_go),
         cmocka_unit_test(beyond_the_budget_a_sample_by_id_is_kept), cmocka_unit_test(ten_million_with_a_shadow_fit_into_512_mib), cmocka_unit_test(a_budget_for_nothing_is_refused)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
