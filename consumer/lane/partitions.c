@@ -85,7 +85,7 @@ int lane_add_partition(struct lane *l, int32_t id, const struct committed *commi
     assert(l->partitions);
     struct lane_partition *p = &l->partitions[l->partition_count];
     struct restore_context context = context_of(l);
-    *p = (struct lane_partition){.committed = committed->offset, .covered = committed->offset};
+    *p = (struct lane_partition){0};
     if (partition_state_init(&p->state, l->o.config, id) < 0)
         return err_set(err, "memory is short for partition %d", id);
     if (restore_begin(&p->restore, &context, committed, &p->state, err) < 0) {
@@ -93,6 +93,7 @@ int lane_add_partition(struct lane *l, int32_t id, const struct committed *commi
         return -1;
     }
     *start = p->reads_from = p->state.next_offset;
+    p->committed = p->covered = p->restore.target.offset; /* not that of a topic of the same name before it */
     p->grown = p->restore.grown;
     l->partition_count++;
     if (!p->restore.active)

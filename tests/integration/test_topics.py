@@ -76,6 +76,7 @@ def test_partitions_that_appear_later_are_read_from_their_first_record(kafka, mo
             kafka.admin.create_partitions([NewPartitions(name, 12)])[name].result(15)
     worker = pipeline.worker("w").start().wait_ready()
     produce(kafka.brokers, pipeline.topic, few)
+    kafka.admin.create_partitions([NewPartitions(pipeline.changelog, 12)])[pipeline.changelog].result(15)
     kafka.admin.create_partitions([NewPartitions(pipeline.topic, 12)])[pipeline.topic].result(15)
     produce(kafka.brokers, pipeline.topic, many)
     pipeline.partitions = 12
@@ -136,7 +137,7 @@ def test_a_schema_directory_instead_of_a_registry(kafka, models, tmp_path):
     schema_id = ledger.check_all(pipeline, traffic, Written(kafka, pipeline.outputs), Replayed(pipeline.replay(f"{tmp_path}/replayed")))
     schemas = {name: json.loads((directory / name).read_text()) for name in os.listdir(directory) if int(name.removesuffix(".avsc")) > 5}
     added = {name: schema["name"] if isinstance(schema, dict) else "/".join(branch["name"] for branch in schema) for name, schema in schemas.items()}
-    assert sorted(added.values()) == ["EntityState/CheckpointMarker/DeploymentRecord", "Prediction", "Report", "Shadow"]
+    assert sorted(added.values()) == ["EntityState/CheckpointMarker/DeploymentRecord/PartitionGrowth", "Prediction", "Report", "Shadow", "Sketch"]
     assert added[f"{schema_id}.avsc"] == "Prediction"
 
 
