@@ -28,8 +28,10 @@ PROXY_EFFECTS = {                                              # what the proxy 
 
 
 def kill(run, action):
+    """`before`: so long it is left in peace."""
     slot = run.fleet[action.worker]
     with slot.lock:
+        time.sleep(action.details.get("before", 0))
         slot.kill()
         time.sleep(action.details["down"])
         slot.start()

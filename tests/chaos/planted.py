@@ -15,8 +15,8 @@ class Bug:
     old: str
     new: str
     actions: list
+    also: tuple = ()                             # (old, new): a second place in the file, where weir would find the bug itself
     settings: dict = dataclasses.field(default_factory=dict)
-    cards: int = 2500
 
 
 def on_each(make, times=1):
@@ -29,9 +29,9 @@ DOUBTS = (on_each(lambda worker: Action("failpoint", worker, 4, {"name": "after_
           on_each(lambda worker: Action("proxy", worker, 2, {"do": "swallow", "api": wire.END_TXN, "reset": True})))
 HELD_RECORDS = on_each(lambda worker: Action("proxy", worker, 2, {"do": "hold", "api": wire.PRODUCE, "seconds": 1.5}), 3)
 HELD_COMMITS = on_each(lambda worker: Action("pause_in_commit", worker, 10, {"pause": 8, "api": wire.TXN_OFFSET_COMMIT}))
-# a pause at each entity makes a checkpoint last, and its parts lie in many transactions
-KILLS_IN_CHECKPOINTS = on_each(lambda worker: Action("kill", worker, 3, {"down": 0.2}), 5)
-SLOW_CHECKPOINTS = {"failpoints": ["in_checkpoint_write:pause=15@1+"], "state": {"checkpoint_interval": "1s"}}
+# a pause at each entity makes a checkpoint last, and its parts lie in many transactions: some end, the next is cut off
+KILLS_IN_CHECKPOINTS = [Action("kill", worker, 6, {"down": 0.2, "before": before}) for before in (4.5, 6.1, 3.7, 5.3) for worker in WORKERS]
+SLOW_CHECKPOINTS = {"failpoints": ["in_checkpoint_write:pause=3@1+"], "state": {"checkpoint_interval": "1s"}}
 
 BUGS = {
     "nothing is sent again after an abort": Bug(
@@ -43,7 +43,8 @@ BUGS = {
     "restore writes outputs": Bug(
         "consumer/pipeline.c", "bool suppressed = b->count && b->records[0].offset < state->suppress_below;", "bool suppressed = false;", KILLS),
     "restore begins at the committed offset": Bug(
-        "consumer/kafka/restore.c", "    state->next_offset = m->checkpoint_offset;\n", "    state->next_offset = restore->target.offset;\n", KILLS),
+        "consumer/kafka/restore.c", "    state->next_offset = m->checkpoint_offset;\n", "    state->next_offset = restore->target.offset;\n",
+        KILLS_IN_CHECKPOINTS, (("    return windows_stream_time(state->windows) == m->stream_time &&", "    return true || windows_stream_time(state->windows) == m->stream_time &&"),)),
     "an error of commit is taken for an abort": Bug(
         "consumer/kafka/writer.c", "f->in_doubt = e->commit_called;", "f->in_doubt = false;", DOUBTS),
     "parts that were committed are sent again": Bug(
@@ -58,5 +59,5 @@ BUGS = {
         "consumer/kafka/writer.c", "return w->stage == NOTHING || w->stage == COMMITTING ||", "return w->stage != REPAIRING || w->stage == COMMITTING ||", HELD_RECORDS),
     "both versions of an entity under one key": Bug(
         "consumer/changelog/checkpoint.c", ".slot = slot, .part = part, .entity = image->key}, false)", ".slot = slot & 0, .part = part, .entity = image->key}, false)",
-        KILLS_IN_CHECKPOINTS, SLOW_CHECKPOINTS),
+        KILLS_IN_CHECKPOINTS, settings=SLOW_CHECKPOINTS),
 }

@@ -46,10 +46,12 @@ class Copy:
                 file.write(self.planted[1])
         with open(f"{self.source}/{bug.file}") as file:
             text = file.read()
-        assert text.count(bug.old) == 1, f"{bug.file}: the bug's place is there {text.count(bug.old)} times; plant it anew: {bug.old}"
-        with open(f"{self.source}/{bug.file}", "w") as file:
-            file.write(text.replace(bug.old, bug.new))
         self.planted = f"{self.source}/{bug.file}", text
+        for old, new in ((bug.old, bug.new), *bug.also):
+            assert text.count(old) == 1, f"{bug.file}: the bug's place is there {text.count(old)} times; plant it anew: {old}"
+            text = text.replace(old, new)
+        with open(self.planted[0], "w") as file:
+            file.write(text)
 
 
 @pytest.fixture(scope="session")
