@@ -12,7 +12,7 @@
 #include "consumer/clock.h"
 #include "consumer/log.h"
 
-enum { POLL_MS = 100, TURN_RECORDS = 500, SAVE_MS = 60000, HEALTH_MS_MAX = 15000, REST_MS = 2000, QUIET_MS = 3000, FRAMING = 5 };
+enum { POLL_MS = 100, TURN_RECORDS = 500, SAVE_MS = 60000, HEALTH_MS_MAX = 15000, REST_MS = 2000, QUIET_MS = 3000, LEAVE_MS = 1000, FRAMING = 5 };
 
 /* ---- the group ---- */
 
@@ -52,7 +52,7 @@ static void step_down(struct aggregator *a)
     observer_set_drift(a->observer, NULL);
     if (a->producer) {
         rd_kafka_purge(a->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-        rd_kafka_flush(a->producer, 1000);
+        rd_kafka_flush(a->producer, 200);
         rd_kafka_destroy(a->producer);
     }
     aggregate_destroy(a->aggregate);
@@ -97,6 +97,8 @@ static void give_up(struct aggregator *a, const struct err *err)
     struct err again;
     log_warning("monitor: %s; joining anew", err->msg);
     step_down(a);
+    if (a->asked && atomic_load(a->asked))
+        return;
     rd_kafka_unsubscribe(a->consumer);
     usleep(REST_MS * 1000);
     if (!atomic_load(&a->stop) && join(a, &again) < 0)
@@ -243,7 +245,7 @@ static void *run(void *context)
     struct err err;
     if (join(a, &err) < 0)
         log_error("monitor: %s", err.msg);
-    while (!atomic_load(&a->stop)) {
+    while (!atomic_load(&a->stop) && !(a->asked && atomic_load(a->asked))) {
         read_some(a);
         serve_rebalance(a);
         if (a->aggregate)
@@ -254,11 +256,21 @@ static void *run(void *context)
     a->closing = true;
     if (a->rebalance.pending)
         answer(a, a->rebalance.assign ? rd_kafka_incremental_assign(a->consumer, a->rebalance.partitions) : rd_kafka_incremental_unassign(a->consumer, a->rebalance.partitions));
-    rd_kafka_consumer_close(a->consumer);
+    rd_kafka_queue_t *queue = rd_kafka_queue_get_consumer(a->consumer);
+    rd_kafka_error_t *failed = rd_kafka_consumer_close_queue(a->consumer, queue);
+    int64_t began = clock_monotonic_ns();
+    while (!failed && !rd_kafka_consumer_closed(a->consumer) && clock_monotonic_ns() - began < (int64_t)LEAVE_MS * 1000000) {
+        rd_kafka_message_t *m = rd_kafka_consume_queue(queue, 20);
+        if (m)
+            rd_kafka_message_destroy(m);
+    }
+    rd_kafka_error_destroy(failed);
+    rd_kafka_queue_destroy(queue);
+    a->left = rd_kafka_consumer_closed(a->consumer);
     return NULL;
 }
 
-int aggregator_start(const struct config *config, const struct topics *topics, struct observer *observer, const char *instance, const struct aggregator_listener *listener,
+int aggregator_start(const struct config *config, const struct topics *topics, struct observer *observer, const char *instance, const atomic_bool *asked, const struct aggregator_listener *listener,
     struct aggregator **out, struct err *err)
 {
     struct aggregator *a = calloc(1, sizeof *a);
@@ -266,6 +278,7 @@ int aggregator_start(const struct config *config, const struct topics *topics, s
     a->config = config;
     a->topics = topics;
     a->observer = observer;
+    a->asked = asked;
     if (listener)
         a->listener = *listener;
     snprintf(a->group, sizeof a->group, "%s-monitor", kafka_group_id(config));
@@ -291,6 +304,8 @@ void aggregator_stop(struct aggregator *a)
         return;
     atomic_store(&a->stop, true);
     pthread_join(a->thread, NULL);
+    if (!a->left) /* a broker that does not answer: the process ends with it */
+        return;
     rd_kafka_destroy(a->consumer);
     report_list_finish(&a->reports);
     sketch_destroy(a->delta);

@@ -27,8 +27,9 @@ struct aggregator_listener { /* any may be NULL; called from the aggregator's th
 };
 
 struct aggregator;
-/* Starts a thread; all are borrowed.  listener NULL: nobody. */
-int aggregator_start(const struct config *config, const struct topics *topics, struct observer *observer, const char *instance, const struct aggregator_listener *listener,
+/* Starts a thread; all are borrowed.  asked: once set it publishes what is ready and ends (NULL: at aggregator_stop alone).
+ * listener NULL: nobody. */
+int aggregator_start(const struct config *config, const struct topics *topics, struct observer *observer, const char *instance, const atomic_bool *asked, const struct aggregator_listener *listener,
     struct aggregator **out, struct err *err);
 /* Publishes what is ready, gives the partition back; NULL does nothing. */
 void aggregator_stop(struct aggregator *aggregator);

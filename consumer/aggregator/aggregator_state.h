@@ -6,6 +6,8 @@
 #include "consumer/aggregator/aggregator.h"
 #include "consumer/aggregator/sketch_record.h"
 
+enum { WINDOWS_MOST = 1024 }; /* of an aggregate: 288 and four of each width */
+
 struct aggregator {
     const struct config *config;
     const struct topics *topics;
@@ -15,7 +17,8 @@ struct aggregator {
     rd_kafka_t *consumer;
     pthread_t thread;
     atomic_bool stop, active;
-    bool closing;
+    const atomic_bool *asked; /* the process is to stop; NULL: nobody asks */
+    bool closing, left;
     struct { /* noted by the callback, served by the loop */
         bool pending, assign, lost;
         rd_kafka_topic_partition_list_t *partitions;
@@ -34,6 +37,8 @@ struct aggregator {
     bool quiet;                 /* revisions that waited have been written since the last delta */
     int64_t unreadable;         /* records of another schema */
     struct buffer value, piece;
+    /* Where records came to lie: delivery reports write here, and may do so until the producer is gone. */
+    int64_t offsets[WINDOWS_MOST], state_offset;
 };
 
 /* publish.c: reports (and with `state` the state) become visible, or -1: this process is active no more. */

@@ -11,11 +11,21 @@
 #include "consumer/log.h"
 #include "consumer/output.h"
 
-enum { CALL_MS = 5000, ATTEMPTS = 5, FLUSH_MS = 20000 };
+enum { CALL_MS = 2000, ATTEMPTS = 5, FLUSH_MS = 20000, STOP_MS = 1500 /* of any call, once the process is to stop */ };
 
 static bool transactional(const struct aggregator *a)
 {
     return a->config->delivery == DELIVERY_EXACTLY_ONCE;
+}
+
+static bool stops(const struct aggregator *a)
+{
+    return atomic_load(&a->stop) || (a->asked && atomic_load(a->asked));
+}
+
+static int within(const struct aggregator *a, int ms)
+{
+    return stops(a) && ms > STOP_MS ? STOP_MS : ms;
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -41,8 +51,8 @@ int aggregator_open_producer(struct aggregator *a, struct err *err)
     if (kafka_producer_within(a->config, sizes, transactional(a) ? a->id : NULL, &callbacks, &a->producer, err) < 0)
         return -1;
     enum kafka_remedy remedy = transactional(a) ? REMEDY_RETRY : REMEDY_NONE;
-    while (remedy == REMEDY_RETRY && !atomic_load(&a->stop))
-        remedy = kafka_take_error(rd_kafka_init_transactions(a->producer, CALL_MS), a->id, err);
+    while (remedy == REMEDY_RETRY && !stops(a))
+        remedy = kafka_take_error(rd_kafka_init_transactions(a->producer, STOP_MS), a->id, err);
     return remedy == REMEDY_NONE ? 0 : -1;
 }
 
@@ -60,7 +70,7 @@ static int produce(struct aggregator *a, const char *topic, const char *key, int
             RD_KAFKA_V_VALUE(a->value.data, a->value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(offset), RD_KAFKA_V_END);
         if (!code)
             return 0;
-        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || clock_monotonic_ns() - began > (int64_t)FLUSH_MS * 1000000)
+        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || clock_monotonic_ns() - began > (int64_t)within(a, FLUSH_MS) * 1000000)
             return kafka_err(err, code, "publish reports");
         rd_kafka_poll(a->producer, 10);
     }
@@ -86,7 +96,11 @@ static void add_piece(void *context, int32_t partition, const struct buffer *pie
 
 static int flush(struct aggregator *a, struct err *err)
 {
-    rd_kafka_resp_err_t code = rd_kafka_flush(a->producer, FLUSH_MS);
+    int64_t began = clock_monotonic_ns();
+    rd_kafka_resp_err_t code;
+    do
+        code = rd_kafka_flush(a->producer, 200);
+    while (code == RD_KAFKA_RESP_ERR__TIMED_OUT && clock_monotonic_ns() - began < (int64_t)within(a, FLUSH_MS) * 1000000);
     return code ? kafka_err(err, code, "publish reports") : 0;
 }
 
@@ -136,7 +150,7 @@ static enum kafka_remedy send_offset(struct aggregator *a, int64_t state, struct
     if (transactional(a)) {
         rd_kafka_consumer_group_metadata_t *group = rd_kafka_consumer_group_metadata(a->consumer);
         remedy = group && rd_kafka_consumer_group_metadata_generation_id(group) > 0
-            ? kafka_take_error(rd_kafka_send_offsets_to_transaction(a->producer, list, group, CALL_MS), "send the aggregator's offset", err) : REMEDY_REFRESH;
+            ? kafka_take_error(rd_kafka_send_offsets_to_transaction(a->producer, list, group, within(a, CALL_MS)), "send the aggregator's offset", err) : REMEDY_REFRESH;
         if (group)
             rd_kafka_consumer_group_metadata_destroy(group);
     } else {
@@ -149,11 +163,11 @@ static enum kafka_remedy send_offset(struct aggregator *a, int64_t state, struct
     return remedy;
 }
 
-static enum kafka_remedy call_again(rd_kafka_error_t *(*call)(rd_kafka_t *, int), rd_kafka_t *producer, const char *what, struct err *err)
+static enum kafka_remedy call_again(const struct aggregator *a, rd_kafka_error_t *(*call)(rd_kafka_t *, int), const char *what, struct err *err)
 {
     enum kafka_remedy remedy = REMEDY_RETRY;
-    for (int i = 0; remedy == REMEDY_RETRY && i < 2 * ATTEMPTS; i++)
-        remedy = kafka_take_error(call(producer, CALL_MS), what, err);
+    for (int i = 0; remedy == REMEDY_RETRY && i < (stops(a) ? 1 : 2 * ATTEMPTS); i++)
+        remedy = kafka_take_error(call(a->producer, within(a, CALL_MS)), what, err);
     return remedy;
 }
 
@@ -167,7 +181,6 @@ static void forget_saved(struct aggregator *a, const int64_t *offsets)
 /* One attempt.  REMEDY_NONE: done; REMEDY_ABORT: to be tried again; anything else: by somebody else. */
 static enum kafka_remedy attempt(struct aggregator *a, bool state, int64_t *offsets, struct err *err)
 {
-    int64_t state_offset = -1;
     enum kafka_remedy remedy = transactional(a) ? kafka_take_error(rd_kafka_begin_transaction(a->producer), "begin a transaction", err) : REMEDY_NONE;
     if (remedy != REMEDY_NONE)
         return REMEDY_RECREATE;
@@ -177,21 +190,25 @@ static enum kafka_remedy attempt(struct aggregator *a, bool state, int64_t *offs
         for (size_t i = 0; sent && i < aggregate_windows(a->aggregate); i++)
             if (offsets[i] >= 0)
                 aggregate_set_saved(a->aggregate, i, offsets[i]);
-        sent = sent && produce_state(a, &state_offset, err) == 0;
+        sent = sent && produce_state(a, &a->state_offset, err) == 0;
     } else if (sent) {
         sent = flush(a, err) == 0;
     }
     if (sent && state)
-        remedy = send_offset(a, state_offset, err);
+        remedy = send_offset(a, a->state_offset, err);
     if (sent && remedy == REMEDY_NONE && transactional(a))
-        remedy = call_again(rd_kafka_commit_transaction, a->producer, "commit", err);
+        remedy = call_again(a, rd_kafka_commit_transaction, "commit", err);
     if (sent && remedy == REMEDY_NONE)
         return REMEDY_NONE;
+    rd_kafka_purge(a->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
+    rd_kafka_flush(a->producer, 200);
     if (state)
         forget_saved(a, offsets);
     if (remedy == REMEDY_STOP || remedy == REMEDY_RECREATE || remedy == REMEDY_REFRESH)
         return remedy;
-    return transactional(a) && call_again(rd_kafka_abort_transaction, a->producer, "abort", err) != REMEDY_NONE ? REMEDY_RECREATE : REMEDY_ABORT;
+    if (stops(a))
+        return REMEDY_RECREATE; /* the next one's init_transactions takes it back */
+    return transactional(a) && call_again(a, rd_kafka_abort_transaction, "abort", err) != REMEDY_NONE ? REMEDY_RECREATE : REMEDY_ABORT;
 }
 
 int aggregator_publish(struct aggregator *a, bool state, struct err *err)
@@ -201,17 +218,16 @@ int aggregator_publish(struct aggregator *a, bool state, struct err *err)
     if (a->listener.evaluated && a->evaluated < a->reports.count)
         a->listener.evaluated(a->listener.context, &a->reports, a->evaluated);
     a->evaluated = a->reports.count;
-    int64_t *offsets = calloc(aggregate_windows(a->aggregate) + 1, sizeof *offsets);
-    assert(offsets);
+    int64_t *offsets = a->offsets;
+    assert(aggregate_windows(a->aggregate) < WINDOWS_MOST);
     enum kafka_remedy remedy = REMEDY_ABORT;
     for (size_t i = 0; i <= aggregate_windows(a->aggregate); i++)
         offsets[i] = -1;
-    for (int i = 0; remedy == REMEDY_ABORT && i < ATTEMPTS; i++) {
+    for (int i = 0; remedy == REMEDY_ABORT && i < (stops(a) ? 1 : ATTEMPTS); i++) {
         if (i)
             usleep(100000u << i);
         remedy = attempt(a, state, offsets, err);
     }
-    free(offsets);
     if (remedy != REMEDY_NONE)
         return -1;
     a->reports.count = a->evaluated = 0;

@@ -49,7 +49,7 @@ static int monitor(const struct config *config)
     if (registry_create(&options, &registry, &err) < 0 || observer_create(config, clock_wall_ms(), &observer, &err) < 0 || look_up(config, registry, &topics, &err) < 0)
         goto done;
     observer_share(observer);
-    if (aggregator_start(config, &topics, observer, instance, NULL, &aggregator, &err) < 0)
+    if (aggregator_start(config, &topics, observer, instance, &stop, NULL, &aggregator, &err) < 0)
         goto done;
     while (!atomic_load(&stop))
         usleep(TURN_US);
