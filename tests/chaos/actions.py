@@ -34,7 +34,8 @@ def kill(run, action):
         time.sleep(action.details.get("before", 0))
         slot.kill()
         time.sleep(action.details["down"])
-        slot.start()
+        with run.compaction_at_rest(slot):
+            slot.start()
 
 
 def pause(run, action):

@@ -6,6 +6,7 @@
 What it prints first is what repeats it. Some hands act at a time, so actions overlap, but a worker is hurt by one at a time."""
 
 import argparse
+import contextlib
 import dataclasses
 import json
 import operator
@@ -36,18 +37,21 @@ HANDS = 3
 BREATH_SECONDS = (0.2, 1.5)                                    # of a hand between two actions
 SETTLE_SECONDS_MAX = 180
 READY_SECONDS_MAX = 45
+COMPACTION = {"min.compaction.lag.ms": "0", "segment.ms": "300", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "100"}
 SHED_LAG_MS = 86_400_000                                       # never: each shadow must be there
 SETTINGS = {"state": {"checkpoint_interval": "2s"}}
 
 
 class Run:
     def __init__(self, kafka, registry, models, directory, seed, sizes, changes=None, only=None, log=print, name="chaos", actions=None,
-                 patience=SETTLE_SECONDS_MAX):
-        """`actions` instead of the schedule's; `patience`: seconds until all must be committed after them."""
+                 patience=SETTLE_SECONDS_MAX, compacts=False):
+        """`actions` instead of the schedule's; `patience`: seconds until all must be committed after them; `compacts`: the
+        changelog is compacted all the time, of which weir asks ten minutes of rest: it looks only when it starts."""
         self.kafka, self.proxy, self.directory, self.seed, self.sizes, self.log = kafka, kafka.proxy, str(directory), seed, sizes, log
         self.findings, self.hits, self.done, self.hands = Findings(), Counter(), Counter(), []
         self.began, self.lock, self.broker_lock, self.failure = time.monotonic(), threading.Lock(), threading.Lock(), None
-        self.patience = patience
+        self.compaction_lock = threading.Lock()
+        self.patience, self.compacts = patience, compacts
         self.actions = actions or schedule.make(seed, sizes, failpoints(models.binary, sizes.failpoints, seed))
         self.actions = [action for action in self.actions if not only or action.kind in only]
         self.waiting, self.left = list(self.actions), sum(action.seconds for action in self.actions)
@@ -103,6 +107,7 @@ class Run:
             for name in schedule.WORKERS:
                 self.fleet[name].worker.wait_ready(READY_SECONDS_MAX)
             self.wait_shared_out()
+            self.compact(COMPACTION)
             self.feeder.start()
             self.hands = [threading.Thread(target=self.hand, args=(i,), daemon=True) for i in range(HANDS)]
             for hand in self.hands:
@@ -121,6 +126,20 @@ class Run:
             self.fleet.kill()
         self.judge(watcher)
         return self.findings
+
+    def compact(self, settings):
+        if self.compacts:
+            self.kafka.configure(f"{self.pipeline.app_id}-windows-changelog", settings)
+
+    @contextlib.contextmanager
+    def compaction_at_rest(self, slot):
+        """While a worker starts, in which there is no more than that."""
+        with self.compaction_lock if self.compacts else contextlib.nullcontext():
+            self.compact({"min.compaction.lag.ms": "600000"})
+            yield
+            if self.compacts:
+                slot.worker.address()                          # it has looked
+            self.compact(COMPACTION)
 
     def wait_shared_out(self):
         """Until the group has come to rest: each partition has an owner, and each worker has some."""
@@ -147,6 +166,7 @@ class Run:
         watcher.stop()
         written = Written(self.kafka, self.pipeline.outputs)
         self.note(f"{len(written.predictions)} predictions, {len(written.shadows)} shadows, {len(written.dead_letters)} dead letters")
+        self.compact({"min.compaction.lag.ms": "600000"})      # replay looks, too
         replayed = Replayed(self.pipeline.replay(f"{self.directory}/replayed"))
         account(self.findings, self.pipeline, self.records, written, replayed)
         check_seen(self.findings, watcher, written)

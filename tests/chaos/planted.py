@@ -17,6 +17,7 @@ class Bug:
     actions: list
     also: tuple = ()                             # (old, new): a second place in the file, where weir would find the bug itself
     settings: dict = dataclasses.field(default_factory=dict)
+    compacts: bool = False                       # while the changelog is compacted all the time
 
 
 def on_each(make, times=1):
@@ -59,5 +60,5 @@ BUGS = {
         "consumer/kafka/writer.c", "return w->stage == NOTHING || w->stage == COMMITTING ||", "return w->stage != REPAIRING || w->stage == COMMITTING ||", HELD_RECORDS),
     "both versions of an entity under one key": Bug(
         "consumer/changelog/checkpoint.c", ".slot = slot, .part = part, .entity = image->key}, false)", ".slot = slot & 0, .part = part, .entity = image->key}, false)",
-        KILLS_IN_CHECKPOINTS, settings=SLOW_CHECKPOINTS),
+        KILLS_IN_CHECKPOINTS, settings=SLOW_CHECKPOINTS, compacts=True),
 }

@@ -32,9 +32,10 @@ class Proxy(Service):
         return answer["answer"]
 
 
-# of the broker's own group protocol (KIP-848), where the broker decides
+# of the broker's own group protocol (KIP-848), where the broker decides; and compaction without long rests
 GROUP_SETTINGS = {"group.consumer.session.timeout.ms": "6000", "group.consumer.min.session.timeout.ms": "6000",
-                  "group.consumer.heartbeat.interval.ms": "1000", "group.consumer.min.heartbeat.interval.ms": "1000"}
+                  "group.consumer.heartbeat.interval.ms": "1000", "group.consumer.min.heartbeat.interval.ms": "1000",
+                  "log.cleaner.backoff.ms": "300"}
 
 
 class ProxiedKafka(Kafka):

@@ -67,7 +67,8 @@ def test_a_planted_bug_is_found(copy, kafka, registry, tmp_path, name):
     copy.plant(bug)
     kafka.proxy.tell("calm")
     models = Models(copy.built(), tmp_path / "models")
-    run = Run(kafka, registry, models, tmp_path, 1, SIZES, bug.settings, name=f"planted-{list(planted.BUGS).index(name)}", actions=bug.actions, patience=20)
+    run = Run(kafka, registry, models, tmp_path, 1, SIZES, bug.settings, name=f"planted-{list(planted.BUGS).index(name)}", actions=bug.actions, patience=20,
+              compacts=bug.compacts)
     found = run.go()
     print(found)
     assert found.by_kind, f"{name}: not found"
@@ -77,4 +78,5 @@ def test_a_planted_bug_is_found(copy, kafka, registry, tmp_path, name):
 def test_what_is_done_finds_nothing_where_nothing_is_planted(kafka, registry, models, tmp_path, actions):
     kafka.proxy.tell("calm")
     settings = planted.SLOW_CHECKPOINTS if actions == "KILLS_IN_CHECKPOINTS" else {}
-    Run(kafka, registry, models, tmp_path, 1, SIZES, settings, name=f"unplanted-{actions}", actions=getattr(planted, actions)).go().none()
+    Run(kafka, registry, models, tmp_path, 1, SIZES, settings, name=f"unplanted-{actions}", actions=getattr(planted, actions),
+        compacts=bool(settings)).go().none()

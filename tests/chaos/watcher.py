@@ -14,6 +14,7 @@ from outputs import Message, READ_SECONDS_MAX, end_offsets
 OUTPUTS = ("predictions", "shadows", "dead_letters")
 FIELDS_BEHIND = {"predictions": 1, "shadows": 0}               # after the offset: the schema id
 READ_AT_ONCE = 2000
+IDLE_TURNS_MAX = 25                                            # of 0.2 s
 
 
 def _varint_before(data, end):
@@ -59,13 +60,26 @@ class Watcher:
 
     def run(self):
         try:
+            idle = 0
             while self.ends is None or any(self.reached.get(place, 0) < end for place, end in self.ends.items()):
-                for m in self.consumer.consume(READ_AT_ONCE, timeout=0.2):
+                messages = self.consumer.consume(READ_AT_ONCE, timeout=0.2)
+                for m in messages:
                     self.take(m)
+                idle = 0 if messages or self.ends is None else idle + 1
+                if idle == IDLE_TURNS_MAX:
+                    self.go_on_again()
+                    idle = 0
         except Exception as error:                             # noqa: the one who stops the watcher raises it
             self.failure = error
         finally:
             self.consumer.close()
+
+    def go_on_again(self):
+        """The library sometimes stops to fetch a partition after the broker has restarted: it goes on when told to, where it was."""
+        positions = self.consumer.position(self.assigned)
+        for p in positions:
+            p.offset = p.offset if p.offset >= 0 else OFFSET_BEGINNING
+        self.consumer.assign(positions)
 
     def take(self, m):
         if not m.error() or m.error().code() == KafkaError._PARTITION_EOF:
