@@ -274,7 +274,7 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
         observer_create(config, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
         (w->topics.sketches.name[0] && aggregator_start(config, &w->topics, w->observer, w->instance.name, w->stop, NULL, &w->aggregator, err) < 0) ||
-        (config->monitor.label_topic && labels_start(config, w->instance.name, &w->topics, w->registry, &w->labels, err) < 0) ||
+        (config->monitor.label_topic && labels_start(config, w->instance.name, &w->topics, w->registry, w->stop, &w->labels, err) < 0) ||
         (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0)) {
         worker_destroy(w);
         return -1;
@@ -292,11 +292,10 @@ bool worker_destroy(struct worker *w)
     if (w->http)
         http_server_stop(w->http);
     watch_stop(atomic_load(&w->watch));
-    labels_stop(w->labels);
+    bool all_end = labels_stop(w->labels);
     aggregator_stop(w->aggregator);
     reporter_stop(w->reporter);
     deployment_plan_destroy(w->plan);
-    bool all_end = true;
     for (size_t i = 0; i < w->lane_count; i++)
         all_end = lane_destroy(w->lanes[i]) && all_end;
     if (!all_end)

@@ -196,6 +196,24 @@ static void check_changelog(rd_kafka_t *client, const struct config *config, int
     check_permission(client, "state", name, RD_KAFKA_ACL_OPERATION_WRITE, report);
 }
 
+/* Labels find the predictions that they belong to as long as the horizon only if the topics keep them. */
+static void check_labels(rd_kafka_t *client, const struct config *config, struct check_report *report)
+{
+    const char *step = "monitor.label_topic", *topic = config->monitor.label_topic;
+    int64_t needed = config->monitor.label_horizon_ms + config->monitor.label_window_ms, retention;
+    int32_t partitions;
+    struct err err;
+    if (topic_partitions(client, topic, &partitions, &err) < 0) {
+        check_say(report, CHECK_FAILED, step, "%s", err.msg);
+        return;
+    }
+    check_say(report, CHECK_OK, step, "topic %s, partitions: %d", topic, partitions);
+    check_permission(client, step, topic, RD_KAFKA_ACL_OPERATION_READ, report);
+    check_permission(client, step, config->outputs.predictions, RD_KAFKA_ACL_OPERATION_READ, report);
+    if (setting_number(client, config->outputs.predictions, "retention.ms", &retention) && retention != -1 && retention < needed)
+        check_say(report, CHECK_WARNING, step, "topic %s: retention.ms is %" PRId64 ", but labels are joined to predictions for %" PRId64 " (label_horizon and label_window); after a restart older ones are missing", config->outputs.predictions, retention, needed);
+}
+
 static void check_topics(rd_kafka_t *client, const struct config *config, struct check_report *report)
 {
     int32_t inputs;
@@ -214,6 +232,8 @@ static void check_topics(rd_kafka_t *client, const struct config *config, struct
         check_output(client, "shadows", config->outputs.shadows, inputs, report);
     check_output(client, "dead_letters", config->outputs.dead_letters, inputs, report);
     check_output(client, "monitoring", config->outputs.monitoring, 0, report);
+    if (config->monitor.label_topic)
+        check_labels(client, config, report);
     if (inputs)
         check_changelog(client, config, inputs, report);
 }

@@ -1,4 +1,4 @@
-/* weir monitor: the aggregator alone. */
+/* weir monitor: the aggregator, and the models judged by labels, alone. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -7,6 +7,7 @@
 #include "consumer/commands/arguments.h"
 #include "consumer/commands/command.h"
 #include "consumer/config/config.h"
+#include "consumer/labels/labels.h"
 #include "consumer/log.h"
 #include "consumer/process.h"
 
@@ -39,6 +40,7 @@ static int monitor(const struct config *config)
     struct registry *registry = NULL;
     struct observer *observer = NULL;
     struct aggregator *aggregator = NULL;
+    struct label_monitor *labels = NULL;
     struct topics topics;
     struct err err;
     char instance[128];
@@ -51,11 +53,16 @@ static int monitor(const struct config *config)
     observer_share(observer);
     if (aggregator_start(config, &topics, observer, instance, &stop, NULL, &aggregator, &err) < 0)
         goto done;
+    if (config->monitor.label_topic && labels_start(config, instance, &topics, registry, &stop, &labels, &err) < 0)
+        goto done;
     while (!atomic_load(&stop))
         usleep(TURN_US);
     result = 0;
-done:
+done:;
+    bool ended = labels_stop(labels);
     aggregator_stop(aggregator);
+    if (!ended)
+        _exit(result < 0 ? 1 : 0); /* a thread still uses what follows; the broker does not answer */
     observer_destroy(observer);
     registry_destroy(registry);
     if (result < 0)

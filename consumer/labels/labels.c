@@ -1,407 +1,20 @@
-/* The thread: membership, the work of the one that has it, metrics.
- *
- * Work is all or nothing: begun from the marks, dropped when partition 0 goes or anything fails. */
-#include "consumer/labels/labels.h"
-
+/* The thread: membership, life and metrics; judging.c does the work. */
 #include <assert.h>
 #include <inttypes.h>
-#include <math.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "consumer/baseline_file.h"
 #include "consumer/clock.h"
-#include "consumer/labels/label_windows.h"
-#include "consumer/labels/merge.h"
-#include "consumer/labels/publication.h"
+#include "consumer/labels/labels_state.h"
 #include "consumer/log.h"
 #include "monitor/exposition.h"
 
-enum { TURN_RECORDS = 2000, IDLE_MS = 20, AWAIT_MS = 200, RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 60000, COUNT_AGAIN_MS = 60000, LEAVE_MS = 1500 };
-enum { CAUSES = 8 /* texts of faults that are logged once each */, OTHER_MODEL = LABEL_MODELS_MAX - 1 };
-
-struct work {
-    struct publication *publication;
-    struct record_reader *reader;
-    struct merge *merge;
-    struct label_join *join;
-    struct segments *segments;
-    struct label_windows windows;
-    struct report_list rows;
-    size_t partitions[JUDGED_KIND_COUNT];
-    struct label_mark *marks; /* by label partition; as they were read, or last written */
-    uint64_t unlabelled; /* of the join, at the last report */
-    size_t shadows;
-    char *names[LABEL_MODELS_ALL]; /* served ones, then shadows; NULL: free */
-    struct label_time *times; /* by label partition */
-};
-
-struct label_monitor {
-    const struct config *config;
-    const struct topics *topics;
-    struct registry *registry;
-    rd_kafka_t *member;
-    rd_kafka_queue_t *queue; /* of its events */
-    bool leads, stale; /* has partition 0; what it works on has changed */
-    struct work *work;
-    size_t shadows; /* places to begin with: grows when more are seen */
-    float deciles[9];
-    bool has_deciles;
-    const char *causes[CAUSES];
-    pthread_t thread;
-    atomic_bool stop;
-    pthread_mutex_t lock; /* of `shown` */
-    struct label_face {
-        bool leads;
-        uint64_t fates[LABEL_FATE_COUNT];
-        uint64_t bad[JUDGED_KIND_COUNT];
-        uint64_t windows, restarts, lost;
-        int64_t closed_until_ms;
-        struct label_join_counts join;
-    } face, shown; /* the thread's own, and a copy under the lock */
-    int64_t count_again_ms;
-};
-
-/* ---- faults of records ---- */
-
-static const char *const kind_names[JUDGED_KIND_COUNT] = {"prediction", "shadow's prediction", "label"};
-
-static void note_bad(struct label_monitor *l, const struct merged *m)
-{
-    l->face.bad[m->stream->of.kind]++;
-    for (size_t i = 0; i < CAUSES; i++) {
-        if (l->causes[i] == m->why)
-            return;
-        if (!l->causes[i]) {
-            l->causes[i] = m->why;
-            log_warning("labels: a %s cannot be used: %s (%s, partition %d, offset %" PRId64 "); more of this are only counted", kind_names[m->stream->of.kind], m->why,
-                m->stream->of.topic, m->stream->of.partition, m->offset);
-            return;
-        }
-    }
-}
-
-/* ---- models by number ---- */
-
-static bool is_name(const char *name, struct bytes text)
-{
-    return name && strlen(name) == text.size && !memcmp(name, text.data, text.size);
-}
-
-/* The place of a name among names[from..to), taken if it is new; `to`: there is no room. */
-static size_t place_of(struct work *w, size_t from, size_t to, struct bytes name)
-{
-    size_t i = from;
-    while (i < to && w->names[i] && !is_name(w->names[i], name))
-        i++;
-    if (i < to && !w->names[i]) {
-        w->names[i] = strndup(name.data, name.size);
-        assert(w->names[i]);
-    }
-    return i;
-}
-
-/* ---- one record ---- */
-
-static void put_prediction(struct label_monitor *l, const struct judged_record *r)
-{
-    struct work *w = l->work;
-    struct waiting_prediction p = {.time_ms = r->time_ms, .value = r->value, .score = r->score, .segments = segments_number(w->segments, r->segments)};
-    for (size_t i = 0; i < LABEL_SHADOWS_MAX; i++)
-        p.shadows[i] = NAN;
-    p.model = (uint8_t)place_of(w, 0, OTHER_MODEL, r->model);
-    int result;
-    if (r->kind == JUDGED_PREDICTION) {
-        result = label_join_prediction(w->join, r->id_hash, &p);
-    } else {
-        size_t place = place_of(w, LABEL_MODELS_MAX, LABEL_MODELS_MAX + w->shadows, r->shadow) - LABEL_MODELS_MAX;
-        if (place == w->shadows && w->shadows < LABEL_SHADOWS_MAX) {
-            l->shadows = w->shadows + 1; /* one more place in each entry: everything is built anew */
-            l->stale = true;
-            return;
-        }
-        result = place == w->shadows ? 0 : label_join_shadow(w->join, r->id_hash, place, r->shadow_score, &p);
-    }
-    if (result < 0 && !l->face.lost++)
-        log_warning("labels: memory is short: predictions are left out");
-}
-
-static int publish_oldest(struct label_monitor *l, struct err *err);
-
-/* Where its counts belong; -1 if a window had to be published first and could not be. */
-static int window_of(struct label_monitor *l, int64_t reported_ms, struct label_window **out, struct err *err)
-{
-    bool full;
-    while (!(*out = label_windows_at(&l->work->windows, reported_ms, &full)) && full)
-        if (publish_oldest(l, err) < 0)
-            return -1;
-    return 0;
-}
-
-static void count_stray(struct label_monitor *l, const struct merged *m, enum label_fate fate)
-{
-    if (m->offset < l->work->marks[m->stream->of.partition].read_until)
-        return; /* it was counted before we began */
-    l->work->windows.pending[fate]++;
-    l->face.fates[fate]++;
-}
-
-static int put_label(struct label_monitor *l, const struct merged *m, struct err *err)
-{
-    struct work *w = l->work;
-    const struct judged_record *r = &m->record;
-    struct waiting_prediction p;
-    struct label_window *window;
-    enum label_outcome outcome = label_join_label(w->join, r->id_hash, r->label, r->time_ms, &p);
-    bool judged = outcome == LABEL_MATCHED || outcome == LABEL_CHANGED;
-    if (judged && r->time_ms - p.time_ms > l->config->monitor.label_horizon_ms) {
-        outcome = LABEL_LATE; /* the join keeps predictions for longer: what a label finds does not hang on when it is read */
-        judged = false;
-    }
-    if (window_of(l, r->time_ms, &window, err) < 0)
-        return -1;
-    if (!window) {
-        count_stray(l, m, FATE_WINDOW_CLOSED);
-        return 0;
-    }
-    window->fates[outcome]++;
-    l->face.fates[outcome]++;
-    int64_t *first = &window->first[m->stream->of.partition];
-    *first = m->offset < *first ? m->offset : *first;
-    if (judged)
-        label_window_judge(window, w->segments, &p, w->shadows, r->label);
-    return 0;
-}
-
-static int put(struct label_monitor *l, const struct merged *m, struct err *err)
-{
-    if (m->answer == RECORD_BAD) {
-        note_bad(l, m);
-        if (m->stream->of.kind == JUDGED_LABEL)
-            count_stray(l, m, FATE_BAD);
-        return 0;
-    }
-    if (m->stream->of.kind == JUDGED_LABEL)
-        return put_label(l, m, err);
-    put_prediction(l, &m->record);
-    return 0;
-}
-
-/* ---- a window's end ---- */
-
-static void add_row(struct work *w, const struct config *config, const struct label_window *window, const char *statistic, double value, int64_t count)
-{
-    struct report *row = report_add(&w->rows);
-    row->kind = REPORT_QUALITY;
-    row->window_start_ms = window->start_ms;
-    row->window_end_ms = window->end_ms;
-    row->subject = config->monitor.label_topic;
-    row->statistic = statistic;
-    row->value = value;
-    row->count = count;
-}
-
-static void write_rows(struct label_monitor *l, const struct label_window *window)
-{
-    struct work *w = l->work;
-    struct label_join_counts counts = label_join_count(w->join);
-    int64_t labels = 0;
-    w->rows.count = 0;
-    label_quality_rows(window->quality, window->start_ms, window->end_ms, &w->rows);
-    for (int fate = 0; fate < LABEL_OUTCOME_COUNT; fate++)
-        labels += (int64_t)window->fates[fate];
-    for (int fate = 0; fate < LABEL_FATE_COUNT; fate++)
-        add_row(w, l->config, window, label_fate_name(fate), (double)(window->fates[fate] + w->windows.pending[fate]), labels);
-    add_row(w, l->config, window, "predictions_waiting", (double)counts.waiting, labels);
-    add_row(w, l->config, window, "predictions_unlabelled", (double)(counts.unlabelled - w->unlabelled), labels);
-    add_row(w, l->config, window, "sampled_share", counts.sampled_share, labels);
-    add_row(w, l->config, window, "groups_beyond", (double)label_quality_beyond(window->quality), labels);
-    w->unlabelled = counts.unlabelled;
-}
-
-/* The label partitions are the last streams of the merge, in order. */
-static const struct merge_stream *label_stream(const struct work *w, size_t partition)
-{
-    return merge_stream(w->merge, w->partitions[JUDGED_PREDICTION] + w->partitions[JUDGED_SHADOW] + partition);
-}
-
-/* As the marks will be once the oldest window is published.  The record at hand does not count as read. */
-static void next_marks(const struct work *w, struct label_mark *marks)
-{
-    for (size_t i = 0; i < w->partitions[JUDGED_LABEL]; i++) {
-        int64_t position = label_stream(w, i)->position;
-        marks[i].closed_until_ms = w->windows.open[0].end_ms > w->windows.closed_until_ms ? w->windows.open[0].end_ms : w->windows.closed_until_ms;
-        marks[i].read_until = position > w->marks[i].read_until ? position : w->marks[i].read_until;
-        marks[i].offset = position;
-        for (size_t k = 1; k < w->windows.count; k++)
-            if (w->windows.open[k].first[i] < marks[i].offset)
-                marks[i].offset = w->windows.open[k].first[i];
-    }
-}
-
-static int publish_oldest(struct label_monitor *l, struct err *err)
-{
-    struct work *w = l->work;
-    const struct label_window *window = &w->windows.open[0];
-    size_t partitions = w->partitions[JUDGED_LABEL];
-    struct label_mark *marks = calloc(partitions, sizeof *marks);
-    assert(marks);
-    write_rows(l, window);
-    next_marks(w, marks);
-    int result = publication_commit(w->publication, l->member, &w->rows, marks, partitions, err);
-    if (result == 0) {
-        log_info("labels: window of %" PRId64 " s to %" PRId64 " published, %zu rows", window->start_ms / 1000, window->end_ms / 1000, w->rows.count);
-        memcpy(w->marks, marks, partitions * sizeof *marks);
-        label_windows_close_oldest(&w->windows);
-        l->face.windows++;
-    }
-    free(marks);
-    return result;
-}
-
-static int publish_due(struct label_monitor *l, struct err *err)
-{
-    struct work *w = l->work;
-    for (size_t i = 0; i < w->partitions[JUDGED_LABEL]; i++)
-        w->times[i] = (struct label_time){label_stream(w, i)->time_ms, label_stream(w, i)->at_end};
-    int result = 0;
-    while (result == 0 && label_windows_due(&w->windows, w->times))
-        result = publish_oldest(l, err);
-    return result;
-}
-
-/* ---- beginning ---- */
-
-static int count_partitions(struct label_monitor *l, size_t counts[JUDGED_KIND_COUNT], struct err *err)
-{
-    const char *const names[JUDGED_KIND_COUNT] = {l->config->outputs.predictions, l->config->models.shadow_count ? l->config->outputs.shadows : NULL, l->config->monitor.label_topic};
-    for (int kind = 0; kind < JUDGED_KIND_COUNT; kind++) {
-        int32_t count = 0;
-        if (names[kind] && topic_partitions(l->member, names[kind], &count, err) < 0)
-            return -1;
-        counts[kind] = (size_t)count;
-    }
-    return 0;
-}
-
-static int64_t latest_mark(const struct work *w)
-{
-    int64_t latest = INT64_MIN;
-    for (size_t i = 0; i < w->partitions[JUDGED_LABEL]; i++)
-        latest = w->marks[i].closed_until_ms > latest ? w->marks[i].closed_until_ms : latest;
-    return latest;
-}
-
-/* Where to begin: the horizon before the mark, and what open windows need; without a mark where somebody has set the
- * group's offset, or at the log's begin. */
-static int find_start(struct label_monitor *l, struct merge_partition *p, struct err *err)
-{
-    const struct work *w = l->work;
-    int64_t mark = latest_mark(w), needed = p->kind == JUDGED_LABEL ? w->marks[p->partition].offset : -1, first, end;
-    if (offsets_bounds(l->member, &l->stop, p->topic, p->partition, &first, &end, err) < 0)
-        return -1;
-    if (mark == INT64_MIN) {
-        p->from = needed > first ? needed : first;
-        return 0;
-    }
-    int64_t back_ms = l->config->monitor.label_horizon_ms + l->config->spec->future_skew_ms;
-    if (offsets_at_time(l->member, &l->stop, p->topic, p->partition, mark > back_ms ? mark - back_ms : 0, &p->from, err) < 0)
-        return -1;
-    p->from = needed >= 0 && needed < p->from ? needed : p->from;
-    p->from = p->from < first ? first : p->from;
-    return 0;
-}
-
-static int open_merge(struct label_monitor *l, struct err *err)
-{
-    struct work *w = l->work;
-    const char *const names[JUDGED_KIND_COUNT] = {l->config->outputs.predictions, l->config->outputs.shadows, l->config->monitor.label_topic};
-    size_t count = w->partitions[JUDGED_PREDICTION] + w->partitions[JUDGED_SHADOW] + w->partitions[JUDGED_LABEL], n = 0;
-    struct merge_partition *all = calloc(count, sizeof *all);
-    assert(all);
-    int result = 0;
-    for (int kind = 0; kind < JUDGED_KIND_COUNT; kind++)
-        for (size_t i = 0; result == 0 && i < w->partitions[kind]; i++, n++) {
-            all[n] = (struct merge_partition){.kind = (enum judged_kind)kind, .topic = names[kind], .partition = (int32_t)i};
-            result = find_start(l, &all[n], err);
-        }
-    if (result == 0)
-        result = merge_open(l->config, w->reader, all, count, &w->merge, err);
-    free(all);
-    return result;
-}
-
-static void name_shadows(struct label_monitor *l)
-{
-    for (size_t i = 0; i < l->config->models.shadow_count; i++) {
-        const char *id = l->config->models.shadows[i].id;
-        place_of(l->work, LABEL_MODELS_MAX, LABEL_MODELS_MAX + l->work->shadows, (struct bytes){id, (uint32_t)strlen(id)});
-    }
-}
-
-static void open_windows(struct label_monitor *l)
-{
-    const struct config *config = l->config;
-    struct work *w = l->work;
-    label_windows_init(&w->windows, config->monitor.label_window_ms, config->spec->lateness_ms, latest_mark(w), w->partitions[JUDGED_LABEL]);
-    w->windows.models = (const char *const *)w->names;
-    w->windows.thresholds = config->models.champion.has_decision ? config->models.champion.decision : config->models.decision;
-    w->windows.deciles = l->has_deciles ? l->deciles : NULL;
-}
-
-static int begin(struct label_monitor *l, struct err *err)
-{
-    const struct config *config = l->config;
-    struct work *w = l->work = calloc(1, sizeof *w);
-    assert(w);
-    l->stale = false;
-    w->shadows = l->shadows;
-    if (count_partitions(l, w->partitions, err) < 0 || publication_open(config, l->topics, &l->stop, &w->publication, err) < 0)
-        return -1;
-    w->marks = calloc(w->partitions[JUDGED_LABEL], sizeof *w->marks);
-    w->times = calloc(w->partitions[JUDGED_LABEL], sizeof *w->times);
-    assert(w->marks && w->times);
-    if (label_marks_read(l->member, &l->stop, config->monitor.label_topic, w->partitions[JUDGED_LABEL], w->marks, err) < 0)
-        return -1;
-    int64_t kept_ms = config->monitor.label_horizon_ms + config->monitor.label_window_ms + config->spec->lateness_ms;
-    w->join = label_join_create(LABEL_MEMORY_BYTES, kept_ms, w->shadows);
-    if (!w->join)
-        return err_set(err, "memory is short");
-    w->segments = segments_create(config->monitor.segments, config->monitor.segment_count);
-    w->reader = record_reader_create(l->registry, config->spec->future_skew_ms);
-    w->names[OTHER_MODEL] = strdup("other");
-    assert(w->names[OTHER_MODEL]);
-    name_shadows(l);
-    open_windows(l);
-    if (open_merge(l, err) < 0)
-        return -1;
-    log_info("labels: this process judges the models by %s; %zu partitions of predictions, labels judged %s", config->monitor.label_topic, w->partitions[JUDGED_PREDICTION],
-        w->windows.closed_until_ms == INT64_MIN ? "from the beginning" : "before");
-    return 0;
-}
-
-static void drop_work(struct label_monitor *l)
-{
-    struct work *w = l->work;
-    if (!w)
-        return;
-    merge_close(w->merge);
-    record_reader_destroy(w->reader);
-    publication_close(w->publication);
-    label_windows_finish(&w->windows);
-    label_join_destroy(w->join);
-    segments_destroy(w->segments);
-    report_list_finish(&w->rows);
-    for (size_t i = 0; i < LABEL_MODELS_ALL; i++)
-        free(w->names[i]);
-    free(w->marks);
-    free(w->times);
-    free(w);
-    l->work = NULL;
-}
+enum { IDLE_MS = 20, AWAIT_MS = 200, RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 60000, LEAVE_MS = 1000, STOP_S = 3, NICE = 10 };
 
 /* ---- membership ---- */
 
@@ -459,14 +72,16 @@ static int join_group(struct label_monitor *l, const char *instance, struct err 
     return code ? kafka_err(err, code, "subscribe to the label topic") : 0;
 }
 
-/* Orderly, but not for ever: whoever is left behind is taken out of the group by its session's end. */
-static void leave_group(struct label_monitor *l)
+/* Orderly, but not for ever: whoever is left behind is taken out of the group by its session's end.  Whether it is out:
+ * destroying a consumer that is not waits for the broker. */
+static bool leave_group(struct label_monitor *l)
 {
     rd_kafka_error_t *failed = rd_kafka_consumer_close_queue(l->member, l->queue);
     int64_t began = clock_monotonic_ns();
     while (!failed && !rd_kafka_consumer_closed(l->member) && clock_monotonic_ns() - began < (int64_t)LEAVE_MS * 1000000)
         serve_member(l, IDLE_MS);
     rd_kafka_error_destroy(failed);
+    return rd_kafka_consumer_closed(l->member);
 }
 
 /* ---- the thread ---- */
@@ -483,51 +98,24 @@ static void show(struct label_monitor *l)
     pthread_mutex_unlock(&l->lock);
 }
 
-/* Some records, one after the other; 0: there are none at the moment. */
-static int turn(struct label_monitor *l, struct err *err)
-{
-    struct merged m;
-    bool labels = true; /* the last record was a label, and counts as read now: a window may be due */
-    int n = 0;
-    for (; n < TURN_RECORDS && !l->stale; n++) {
-        int more = merge_next(l->work->merge, &m, err);
-        if (more < 0 || ((labels || !more) && publish_due(l, err) < 0))
-            return -1;
-        if (!more)
-            break;
-        if (put(l, &m, err) < 0)
-            return -1;
-        labels = m.stream->of.kind == JUDGED_LABEL;
-    }
-    return n;
-}
-
-/* A topic that has grown has partitions that nobody reads. */
-static void look_for_growth(struct label_monitor *l)
-{
-    size_t counts[JUDGED_KIND_COUNT];
-    int64_t now_ms = clock_monotonic_ns() / 1000000;
-    if (now_ms < l->count_again_ms)
-        return;
-    l->count_again_ms = now_ms + COUNT_AGAIN_MS;
-    if (count_partitions(l, counts, NULL) == 0 && memcmp(counts, l->work->partitions, sizeof counts) != 0)
-        l->stale = true;
-}
-
 /* Whether there was nothing to do. */
 static bool work_once(struct label_monitor *l, struct err *err, int *result)
 {
     int done = 0;
     *result = 0;
     if (!l->work) {
-        l->count_again_ms = clock_monotonic_ns() / 1000000 + COUNT_AGAIN_MS;
-        *result = begin(l, err);
+        *result = labels_begin(l, err);
     } else {
-        look_for_growth(l);
-        done = turn(l, err);
+        labels_look_for_growth(l);
+        done = labels_turn(l, err);
         *result = done < 0 ? -1 : 0;
     }
     return done == 0;
+}
+
+static bool stopping(struct label_monitor *l)
+{
+    return atomic_load(&l->stop) || atomic_load(l->told);
 }
 
 static void *judge(void *context)
@@ -535,29 +123,30 @@ static void *judge(void *context)
     struct label_monitor *l = context;
     int64_t not_before_ns = 0, pause_ms = RETRY_FIRST_MS;
     bool idle = true;
-    while (!atomic_load(&l->stop)) {
+    setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* of this thread: lanes come first */
+    while (!stopping(l)) {
         struct err err = {0};
         int result = 0;
         serve_member(l, !l->work ? AWAIT_MS : idle ? IDLE_MS : 0);
         if (l->work && (!l->leads || l->stale)) {
             log_info("labels: %s", l->leads ? "begun anew: partitions or models have changed" : "another process judges now");
-            drop_work(l);
+            labels_drop(l);
         }
         if (l->leads && clock_monotonic_ns() >= not_before_ns) {
             idle = work_once(l, &err, &result);
             if (result == 0 && !idle)
                 pause_ms = RETRY_FIRST_MS;
         }
-        if (result < 0 && !atomic_load(&l->stop)) {
+        if (result < 0 && !stopping(l)) {
             log_warning("labels: %s; begun anew in %" PRId64 " s", err.msg, pause_ms / 1000);
-            drop_work(l);
+            labels_drop(l);
             l->face.restarts++;
             not_before_ns = clock_monotonic_ns() + pause_ms * 1000000;
             pause_ms = pause_ms * 2 > RETRY_MOST_MS ? RETRY_MOST_MS : pause_ms * 2;
         }
         show(l);
     }
-    drop_work(l);
+    labels_drop(l);
     return NULL;
 }
 
@@ -594,13 +183,15 @@ static void free_monitor(struct label_monitor *l)
     free(l);
 }
 
-int labels_start(const struct config *config, const char *instance, const struct topics *topics, struct registry *registry, struct label_monitor **out, struct err *err)
+int labels_start(const struct config *config, const char *instance, const struct topics *topics, struct registry *registry, const atomic_bool *stop,
+    struct label_monitor **out, struct err *err)
 {
     struct label_monitor *l = calloc(1, sizeof *l);
     assert(l && config->monitor.label_topic);
     l->config = config;
     l->topics = topics;
     l->registry = registry;
+    l->told = stop;
     l->shadows = config->models.shadow_count;
     l->face.closed_until_ms = l->shown.closed_until_ms = INT64_MIN;
     pthread_mutex_init(&l->lock, NULL);
@@ -614,14 +205,18 @@ int labels_start(const struct config *config, const char *instance, const struct
     return 0;
 }
 
-void labels_stop(struct label_monitor *l)
+bool labels_stop(struct label_monitor *l)
 {
+    struct timespec until;
     if (!l)
-        return;
+        return true;
     atomic_store(&l->stop, true);
-    pthread_join(l->thread, NULL);
-    leave_group(l);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += STOP_S;
+    if (pthread_timedjoin_np(l->thread, NULL, &until) != 0 || !leave_group(l))
+        return false;
     free_monitor(l);
+    return true;
 }
 
 /* ---- metrics ---- */
@@ -638,6 +233,9 @@ void labels_expose(struct label_monitor *l, struct text_buffer *text)
     exposition_family(text, "weir_labels_total", EXPOSITION_COUNTER, "Labels read by this process, by what became of them; after a start those of open windows again.");
     for (int i = 0; i < LABEL_FATE_COUNT; i++)
         exposition_sample_integer(text, "weir_labels_total", &(struct label){"fate", strchr(label_fate_name(i), '_') + 1}, 1, (int64_t)f.fates[i]);
+    exposition_family(text, "weir_label_unreadable_total", EXPOSITION_COUNTER, "Records that labels are joined from or are, which cannot be used.");
+    for (int i = 0; i < JUDGED_KIND_COUNT; i++)
+        exposition_sample_integer(text, "weir_label_unreadable_total", &(struct label){"kind", (const char *const[]){"prediction", "shadow", "label"}[i]}, 1, (int64_t)f.bad[i]);
     exposition_family(text, "weir_label_windows_total", EXPOSITION_COUNTER, "Windows of labels that this process has published.");
     exposition_sample_integer(text, "weir_label_windows_total", NULL, 0, (int64_t)f.windows);
     exposition_family(text, "weir_label_restarts_total", EXPOSITION_COUNTER, "Times that the evaluation was begun anew after a failure.");

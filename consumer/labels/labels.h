@@ -22,7 +22,10 @@
 
 struct label_monitor;
 enum { LABEL_MEMORY_BYTES = 512 << 20 };
-/* Borrows all of it.  Only if the configuration has monitor.label_topic. */
-int labels_start(const struct config *config, const char *instance, const struct topics *topics, struct registry *registry, struct label_monitor **out, struct err *err);
-void labels_stop(struct label_monitor *labels); /* NULL is fine; within about two seconds, unless the broker is away */
+/* Borrows all of it.  Only if the configuration has monitor.label_topic.  The work ends when *stop is set. */
+int labels_start(const struct config *config, const char *instance, const struct topics *topics, struct registry *registry, const atomic_bool *stop,
+    struct label_monitor **out, struct err *err);
+/* Within four seconds; NULL is fine.  false: a call to the broker does not return; what it borrows must stay until the
+ * process ends. */
+bool labels_stop(struct label_monitor *labels);
 void labels_expose(struct label_monitor *labels, struct text_buffer *text);

@@ -6,6 +6,7 @@
 
 #include "consumer/clock.h"
 #include "consumer/kafka/client.h"
+#include "consumer/log.h"
 
 enum { SEEK_MS = 10000, AWAY_NS = 1000000000 };
 
@@ -53,10 +54,13 @@ static int look_at(struct stream *s, struct merge *m, struct err *err)
     s->head = (struct merged){.stream = &s->face, .offset = message->offset};
     s->head.answer = record_read(m->reader, s->face.of.kind, message, &s->head.record, &s->head.why);
     if (s->head.answer == RECORD_AWAY) {
+        if (!m->away_until_ns)
+            log_warning("labels: the schema registry does not answer; waiting for it");
         m->away_until_ns = clock_monotonic_ns() + AWAY_NS;
         return 0;
     }
     s->head_ms = s->head.answer == RECORD_READ && s->head.record.time_ms > s->face.time_ms ? s->head.record.time_ms : s->face.time_ms;
+    m->away_until_ns = 0;
     s->has_head = true;
     s->face.at_end = false;
     s->last_ns = clock_monotonic_ns();

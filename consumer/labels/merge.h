@@ -1,5 +1,6 @@
 /* Predictions, shadows and labels as one stream in the order of time, whatever partition they lie in: what was known when
- * a label was reported has been read before it, live and after a restart alike.
+ * a label was reported has been read before it, live and after a restart alike.  (A label that was reported before its
+ * transaction's record was written may find it or not.)
  *
  * The time of a stream (one partition) is the largest that a record of it had; its records come out at that time.  What
  * is next: of the streams' first records the one of the least time, predictions before shadows before labels, once no

@@ -17,8 +17,9 @@ from sklearn.metrics import average_precision_score, brier_score_loss, precision
 
 from outputs import PREDICTION, REPORT, SHADOW, decode, read_topic, split_header
 from traffic import DAY, HOUR, MINUTE, ROOT, Traffic
+from worker import run_weir
 
-WINDOW, HORIZON, PARTITIONS, LATENESS = 6 * HOUR, 5 * DAY, 3, 10 * MINUTE
+WINDOW, HORIZON, PARTITIONS = 2 * HOUR, 5 * DAY, 3
 REVIEW, DECLINE = 0.5, 0.9                                     # the pipeline's thresholds
 BINS = 1000                                                    # that weir ranks by
 with open(f"{ROOT}/schemas/label.avsc") as file:
@@ -39,7 +40,8 @@ class Labels:
         self.window_fates = collections.defaultdict(collections.Counter)
         self.end_ms = max(p["event_time"] for p in predictions)
         for p in predictions:
-            self.label(p, self.random.random())
+            if p["timestamp"] - p["event_time"] < HOUR:        # none is reported before its transaction is known
+                self.label(p, self.random.random())
         for i in range(60):
             at = min(p["event_time"] for p in predictions) + self.random.randrange(3 * DAY)
             self.put(f"unknown-{i}", 1, at, "labels_unmatched")
@@ -180,7 +182,7 @@ def published(kafka, topic, label_topic):
 
 
 def predictions_of(pipeline):
-    predictions = [decode(PREDICTION, split_header(m.value)[1]) for m in read_topic(pipeline.kafka, pipeline.outputs["predictions"])]
+    predictions = [decode(PREDICTION, split_header(m.value)[1]) | {"timestamp": m.timestamp_ms} for m in read_topic(pipeline.kafka, pipeline.outputs["predictions"])]
     shadows = [decode(SHADOW, split_header(m.value)[1]) for m in read_topic(pipeline.kafka, pipeline.outputs["shadows"])]
     for p in predictions:
         p["event_time"] = millis(p["event_time"])
@@ -192,7 +194,7 @@ class Judged:
 
     def __init__(self, pipeline, registry, schema_ids, count, seed):
         self.pipeline, self.kafka, self.topic = pipeline, pipeline.kafka, f"{pipeline.app_id}-labels-in"
-        pipeline.config["monitor"] |= {"label_topic": self.topic, "label_horizon": "5d", "label_window": "6h"}
+        pipeline.config["monitor"] |= {"label_topic": self.topic, "label_horizon": "5d", "label_window": "2h"}
         self.kafka.create(self.topic, PARTITIONS)
         self.schema_id = registry.register("labels-value", LABEL_TEXT)
         self.traffic = Traffic(schema_ids, count, cards=250, seed=seed, garbage=0, duplicates=0, late=0.02)
@@ -262,7 +264,7 @@ def test_models_are_judged_by_labels(judged):
     judged.labels.produce(judged.kafka, judged.topic, judged.schema_id)
     judged.wait_closed(worker)
     metrics = worker.get("/metrics")[1]
-    assert "weir_labels_active 1" in metrics
+    assert judges(worker)
     assert f'weir_labels_total{{fate="changed"}} {judged.labels.fates["labels_changed"]}' in metrics
     logged = worker.logged()
     worker.stop()
@@ -271,31 +273,40 @@ def test_models_are_judged_by_labels(judged):
     judged.assert_published()
 
 
+def judges(worker):
+    return worker.process.running() and "\nweir_labels_active 1\n" in worker.get("/metrics")[1]
+
+
 @pytest.mark.timeout(300)
 def test_kills_lose_no_window_and_double_none(judged):
-    """Killed while it judges, again and again; in the end another process takes over."""
+    """Killed while it publishes, again and again; each time another process takes over."""
     draw = random.Random(9)
-    first, second = judged.pipeline.worker("w0", lanes=1), judged.pipeline.worker("w1", lanes=1)
-    judged.serve(first, second)
-    steps = 5
-    for i in range(steps):
-        judged.labels.produce(judged.kafka, judged.topic, judged.schema_id, i / (steps + 1), (i + 1) / (steps + 1))
-        time.sleep(draw.uniform(0.3, 3))
-        for worker in (first, second):
-            active = "weir_labels_active 1" in worker.get("/metrics")[1]
-            if active or i == 0:
-                worker.kill()
-                worker.start()
-                break
-    first.wait_ready()
-    second.wait_ready()
-    judged.labels.produce(judged.kafka, judged.topic, judged.schema_id, steps / (steps + 1), 1)
-    time.sleep(1)
-    working = [w for w in (first, second) if "weir_labels_active 1" in w.get("/metrics")[1]]
-    assert len(working) <= 1, "one process judges"
-    gone = working[0] if working else first
-    left = second if gone is first else first
-    gone.kill()
-    judged.wait_closed(left, 90)
-    left.stop()
+    judged.pipeline.config["kafka"] |= {"session.timeout.ms": 6000}
+    workers = [judged.pipeline.worker(f"w{i}") for i in range(2)]
+    judged.serve(*workers)
+    judged.labels.produce(judged.kafka, judged.topic, judged.schema_id)
+    for windows in (1, 6, 8):
+        workers[0].wait_for(lambda: any(map(judges, workers)), "somebody judges")
+        active = next(filter(judges, workers))
+        active.wait_for(lambda: active.logged().count(" published, ") >= windows, f"{windows} windows are published")
+        time.sleep(draw.uniform(0, 0.3))
+        assert sum(map(judges, workers)) == 1
+        active.kill()
+        assert not judged.closed() >= set(judged.labels.windows), "there is something left to do"
+        active.start()
+    judged.wait_closed(workers[0], 60)
+    for worker in workers:
+        worker.stop()
     judged.assert_published()
+
+
+def test_check_looks_at_the_label_topic(judged):
+    def found():
+        done = run_weir(judged.pipeline.binary, "check", "-c", judged.pipeline.write_config("check"), "--json")
+        return done.returncode, [(step["outcome"], step["text"]) for step in json.loads(done.stdout)["steps"] if step["step"] == "monitor.label_topic"]
+
+    status, steps = found()
+    assert status == 0 and ("ok", f"topic {judged.topic}, partitions: {PARTITIONS}") in steps
+    judged.pipeline.config["monitor"]["label_topic"] = "not-there"
+    status, steps = found()
+    assert status == 1 and steps[0][0] == "failed" and "not-there" in steps[0][1]
