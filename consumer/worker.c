@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "consumer/aggregator/aggregator.h"
+#include "consumer/aggregator/evaluation.h"
 #include "consumer/clock.h"
 #include "consumer/failpoint.h"
 #include "consumer/hash.h"
@@ -16,6 +17,7 @@
 #include "consumer/kafka/offsets.h"
 #include "consumer/labels/labels.h"
 #include "consumer/log.h"
+#include "consumer/overview.h"
 #include "consumer/process.h"
 #include "consumer/reporter.h"
 #include "consumer/watch.h"
@@ -43,6 +45,7 @@ struct worker {
     struct lane_thread *threads;
     size_t lane_count;
     struct reporter *reporter;
+    struct evaluation evaluation;
     struct aggregator *aggregator; /* NULL: the broker keeps no sketches */
     struct label_monitor *labels; /* NULL without monitor.label_topic */
     struct http_server *http;
@@ -205,6 +208,19 @@ static void http_status(void *context, struct text_buffer *text)
     free(p);
 }
 
+static void http_overview(void *context, struct text_buffer *text)
+{
+    struct worker *w = context;
+    struct metrics total;
+    assert(metrics_init(&total, observer_shape(w->observer)) == 0);
+    worker_metrics(w, &total);
+    bool active = w->aggregator && aggregator_is_active(w->aggregator);
+    struct overview overview = {.config = w->config, .instance = w->instance.name, .ready = worker_ready(w), .lanes = w->lanes, .lane_count = w->lane_count, .metrics = &total,
+        .view = active ? w->evaluation.view : NULL, .alerting = active ? w->evaluation.alerting : NULL};
+    overview_write(&overview, text);
+    metrics_finish(&total);
+}
+
 /* ---- start and stop ---- */
 
 static void arm_failpoints(const struct config *config)
@@ -269,12 +285,18 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     w->started_ms = clock_wall_ms();
     arm_failpoints(config);
     struct registry_options registry = registry_options_of(config);
-    struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status};
+    struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status, .overview = http_overview};
+    struct aggregator_listener listener = evaluation_listener(&w->evaluation);
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||
-        observer_create(config, w->started_ms, &w->observer, err) < 0 || connect_all(w, err) < 0 ||
+        observer_create(config, w->started_ms, &w->observer, err) < 0 || evaluation_init(&w->evaluation, config, err) < 0 || connect_all(w, err) < 0 ||
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
+<<<<<<< Updated upstream
         (w->topics.sketches.name[0] && aggregator_start(config, &w->topics, w->observer, w->instance.name, w->stop, NULL, &w->aggregator, err) < 0) ||
         (config->monitor.label_topic && labels_start(config, w->instance.name, &w->topics, w->registry, w->stop, &w->labels, err) < 0) ||
+=======
+        (w->topics.sketches.name[0] && aggregator_start(config, &w->topics, w->observer, w->instance.name, w->stop, &listener, &w->aggregator, err) < 0) ||
+        (config->monitor.label_topic && labels_start(config, w->instance.name, &w->topics, w->registry, &w->labels, err) < 0) ||
+>>>>>>> Stashed changes
         (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0)) {
         worker_destroy(w);
         return -1;
@@ -294,6 +316,7 @@ bool worker_destroy(struct worker *w)
     watch_stop(atomic_load(&w->watch));
     bool all_end = labels_stop(w->labels);
     aggregator_stop(w->aggregator);
+    evaluation_finish(&w->evaluation);
     reporter_stop(w->reporter);
     deployment_plan_destroy(w->plan);
     for (size_t i = 0; i < w->lane_count; i++)

@@ -40,6 +40,7 @@ struct report *row_add(struct rows *rows, enum report_kind kind, const char *sub
     report->value = value;
     report->count = count;
     report->judged = true;
+    report->revision = rows->window->revision > 0;
     if (rows->window->revision)
         snprintf(report->detail, sizeof report->detail, "{\"revision\": %d}", rows->window->revision);
     return report;

@@ -23,6 +23,7 @@ struct report {
     enum severity severity;
     char detail[REPORT_DETAIL_MAX]; /* JSON object; empty: null */
     /* Not published: for whoever raises alerts. */
+    bool revision;     /* its window was published before */
     bool judged;       /* there were enough values to hold it against a limit */
     double importance; /* of the feature, a share of all gain; NaN: unknown */
 };

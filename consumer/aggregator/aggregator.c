@@ -50,6 +50,8 @@ static void step_down(struct aggregator *a)
 {
     atomic_store(&a->active, false);
     observer_set_drift(a->observer, NULL);
+    if (a->aggregate && a->listener.restore)
+        a->listener.restore(a->listener.context, "", 0);
     if (a->producer) {
         rd_kafka_purge(a->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
         rd_kafka_flush(a->producer, 200);
@@ -148,6 +150,13 @@ static int take_part(struct aggregator *a, struct sketch_reader *r, const struct
     return sketch_reader_cells(r, part, a->delta, err);
 }
 
+static void tell_closed(struct aggregator *a, size_t before)
+{
+    observer_set_drift(a->observer, aggregate_drift(a->aggregate));
+    if (a->listener.closed)
+        a->listener.closed(a->listener.context, observer_shape(a->observer), a->aggregate, a->reports.rows + before, a->reports.count - before);
+}
+
 static int take_record(struct aggregator *a, const rd_kafka_message_t *m, struct err *err)
 {
     const uint8_t *data = m->payload;
@@ -175,7 +184,7 @@ static int take_record(struct aggregator *a, const rd_kafka_message_t *m, struct
     a->merged_ns = clock_monotonic_ns();
     a->window_rows = a->window_rows || a->reports.count > before;
     if (aggregate_count(a->aggregate).windows_closed > closed)
-        observer_set_drift(a->observer, aggregate_drift(a->aggregate));
+        tell_closed(a, before);
     return 0;
 }
 

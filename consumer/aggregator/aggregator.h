@@ -19,9 +19,12 @@
 
 struct aggregator_listener { /* any may be NULL; called from the aggregator's thread */
     void *context;
-    /* Rows of closed windows and of health, before they are published; it may add rows of its own.  Rows of a window and
-     * width come together. */
+    /* Rows of closed windows and of health, before they are published; it may add rows of its own, and
+     * then its state is saved with them.  Rows of a window and width come together. */
     void (*evaluated)(void *context, struct report_list *rows, size_t from);
+    /* Windows have just closed: their rows, and those of revisions. */
+    void (*closed)(void *context, const struct sketch_shape *shape, const struct aggregate *aggregate, const struct report *rows, size_t count);
+    void (*committed)(void *context); /* all that was evaluated is visible */
     void (*save)(void *context, struct buffer *out);
     void (*restore)(void *context, const void *saved, size_t size); /* size 0: nothing was saved; also: starts over */
 };

@@ -211,13 +211,21 @@ static enum kafka_remedy attempt(struct aggregator *a, bool state, int64_t *offs
     return transactional(a) && call_again(a, rd_kafka_abort_transaction, "abort", err) != REMEDY_NONE ? REMEDY_RECREATE : REMEDY_ABORT;
 }
 
+/* Whether the listener has added rows, so that its state must go with them. */
+static bool tell_evaluated(struct aggregator *a)
+{
+    size_t before = a->reports.count;
+    if (a->listener.evaluated && a->evaluated < before)
+        a->listener.evaluated(a->listener.context, &a->reports, a->evaluated);
+    a->evaluated = a->reports.count;
+    return a->evaluated > before;
+}
+
 int aggregator_publish(struct aggregator *a, bool state, struct err *err)
 {
     if (!a->reports.count && !state)
         return 0;
-    if (a->listener.evaluated && a->evaluated < a->reports.count)
-        a->listener.evaluated(a->listener.context, &a->reports, a->evaluated);
-    a->evaluated = a->reports.count;
+    state = tell_evaluated(a) || state;
     int64_t *offsets = a->offsets;
     assert(aggregate_windows(a->aggregate) < WINDOWS_MOST);
     enum kafka_remedy remedy = REMEDY_ABORT;
@@ -230,6 +238,8 @@ int aggregator_publish(struct aggregator *a, bool state, struct err *err)
     }
     if (remedy != REMEDY_NONE)
         return -1;
+    if (a->listener.committed)
+        a->listener.committed(a->listener.context);
     a->reports.count = a->evaluated = 0;
     if (state) {
         a->unsaved = a->window_rows = false;

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "consumer/aggregator/aggregator.h"
+#include "consumer/aggregator/evaluation.h"
 #include "consumer/clock.h"
 #include "consumer/commands/arguments.h"
 #include "consumer/commands/command.h"
@@ -40,7 +40,12 @@ static int monitor(const struct config *config)
     struct registry *registry = NULL;
     struct observer *observer = NULL;
     struct aggregator *aggregator = NULL;
+<<<<<<< Updated upstream
     struct label_monitor *labels = NULL;
+=======
+    struct evaluation evaluation = {0};
+    struct aggregator_listener listener = evaluation_listener(&evaluation);
+>>>>>>> Stashed changes
     struct topics topics;
     struct err err;
     char instance[128];
@@ -48,10 +53,11 @@ static int monitor(const struct config *config)
     snprintf(instance, sizeof instance, "%s-%d", config->instance ? config->instance : "alone", (int)getpid());
     struct registry_options options = registry_options_of(config);
     int result = -1;
-    if (registry_create(&options, &registry, &err) < 0 || observer_create(config, clock_wall_ms(), &observer, &err) < 0 || look_up(config, registry, &topics, &err) < 0)
+    if (registry_create(&options, &registry, &err) < 0 || observer_create(config, clock_wall_ms(), &observer, &err) < 0 || look_up(config, registry, &topics, &err) < 0 ||
+        evaluation_init(&evaluation, config, &err) < 0)
         goto done;
     observer_share(observer);
-    if (aggregator_start(config, &topics, observer, instance, &stop, NULL, &aggregator, &err) < 0)
+    if (aggregator_start(config, &topics, observer, instance, &stop, &listener, &aggregator, &err) < 0)
         goto done;
     if (config->monitor.label_topic && labels_start(config, instance, &topics, registry, &stop, &labels, &err) < 0)
         goto done;
@@ -61,8 +67,12 @@ static int monitor(const struct config *config)
 done:;
     bool ended = labels_stop(labels);
     aggregator_stop(aggregator);
+<<<<<<< Updated upstream
     if (!ended)
         _exit(result < 0 ? 1 : 0); /* a thread still uses what follows; the broker does not answer */
+=======
+    evaluation_finish(&evaluation);
+>>>>>>> Stashed changes
     observer_destroy(observer);
     registry_destroy(registry);
     if (result < 0)
