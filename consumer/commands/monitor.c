@@ -40,12 +40,9 @@ static int monitor(const struct config *config)
     struct registry *registry = NULL;
     struct observer *observer = NULL;
     struct aggregator *aggregator = NULL;
-<<<<<<< Updated upstream
     struct label_monitor *labels = NULL;
-=======
     struct evaluation evaluation = {0};
     struct aggregator_listener listener = evaluation_listener(&evaluation);
->>>>>>> Stashed changes
     struct topics topics;
     struct err err;
     char instance[128];
@@ -67,12 +64,9 @@ static int monitor(const struct config *config)
 done:;
     bool ended = labels_stop(labels);
     aggregator_stop(aggregator);
-<<<<<<< Updated upstream
     if (!ended)
         _exit(result < 0 ? 1 : 0); /* a thread still uses what follows; the broker does not answer */
-=======
     evaluation_finish(&evaluation);
->>>>>>> Stashed changes
     observer_destroy(observer);
     registry_destroy(registry);
     if (result < 0)
