@@ -37,13 +37,14 @@ HANDS = 3
 BREATH_SECONDS = (0.2, 1.5)                                    # of a hand between two actions
 SETTLE_SECONDS_MAX = 180
 READY_SECONDS_MAX = 45
+TRIES_MAX = 3
 COMPACTION = {"min.compaction.lag.ms": "0", "segment.ms": "300", "min.cleanable.dirty.ratio": "0.01", "delete.retention.ms": "100"}
 SHED_LAG_MS = 86_400_000                                       # never: each shadow must be there
 SETTINGS = {"state": {"checkpoint_interval": "2s"}}
 
 
 class Run:
-    def __init__(self, kafka, registry, models, directory, seed, sizes, changes=None, only=None, log=print, name="chaos", actions=None,
+    def __init__(self, kafka, registry, models, directory, seed, sizes, changes=None, only=None, log=print, name=None, actions=None,
                  patience=SETTLE_SECONDS_MAX, compacts=False):
         """`actions` instead of the schedule's; `patience`: seconds until all must be committed after them; `compacts`: the
         changelog is compacted all the time, of which weir asks ten minutes of rest: it looks only when it starts."""
@@ -55,6 +56,7 @@ class Run:
         self.actions = actions or schedule.make(seed, sizes, failpoints(models.binary, sizes.failpoints, seed))
         self.actions = [action for action in self.actions if not only or action.kind in only]
         self.waiting, self.left = list(self.actions), sum(action.seconds for action in self.actions)
+        name = f"{name or 'chaos'}-{os.getpid()}"             # an instance of an app is locked on its host
         self.pipeline = Pipeline(kafka, models, directory, name, {"url": registry.url}, sizes.partitions, changes=SETTINGS).create_topics()
         self.pipeline.config["models"]["shed_lag_ms"] = SHED_LAG_MS
         self.records = Traffic(register_schemas(registry), sizes.events, partitions=sizes.partitions, seed=seed).records
@@ -93,6 +95,15 @@ class Run:
             if action:
                 self.waiting.remove(action)
             return action
+
+    def again(self, action):
+        """A failpoint that the worker did not come by, because it had no partitions yet, or nothing to do: at its first chance."""
+        tries = action.details.get("tries", 1)
+        if tries < TRIES_MAX:
+            act = action.details["act"].partition("@")[0]
+            with self.lock:
+                self.waiting.append(dataclasses.replace(action, details=action.details | {"act": f"{act}@1", "tries": tries + 1}))
+                self.left += action.seconds
 
     def busy(self, action):
         return (self.fleet[action.worker].lock if action.worker else self.broker_lock).locked()

@@ -200,7 +200,7 @@ def outage(bench, given):
     worker.stop()
     check = run_weir(bench.binary, "check", "-c", worker.config)
     print("\n".join(line for line in (check.stdout + check.stderr).splitlines() if re.search("worst|memory", line)))
-    print(f"before {before} MiB, most while the broker was away {given.seconds} s: {most[0]} MiB; {bench.visible(f'{app_id}-predictions')} predictions of {given.events}")
+    print(f"before {before} MiB, most while the broker was away {given.seconds} s: {most[0]} MiB; {given.events} events committed")
 
 
 def main():
