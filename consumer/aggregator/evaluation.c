@@ -1,7 +1,10 @@
 #include "consumer/aggregator/evaluation.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <jansson.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "consumer/log.h"
 
@@ -25,6 +28,39 @@ static bool same_window(const struct report *a, const struct report *b)
     return a->window_start_ms == b->window_start_ms && a->window_end_ms == b->window_end_ms && a->revision == b->revision;
 }
 
+static struct evaluated_width *width_of(struct evaluation *e, int64_t width_ms)
+{
+    for (size_t i = 0; i < e->width_count; i++)
+        if (e->widths[i].width_ms == width_ms)
+            return &e->widths[i];
+    if (e->width_count == EVALUATION_WIDTHS_MAX)
+        return NULL;
+    e->widths[e->width_count] = (struct evaluated_width){width_ms, INT64_MIN};
+    return &e->widths[e->width_count++];
+}
+
+/* Drift is what needs enough values; where nothing is compared with a baseline the first publication is as good as any. */
+static bool any_judged(const struct report *rows, size_t count)
+{
+    bool compared = false;
+    for (size_t i = 0; i < count; i++) {
+        bool drift = rows[i].kind == REPORT_DRIFT && !strcmp(rows[i].statistic, "psi");
+        if (drift && rows[i].judged)
+            return true;
+        compared = compared || drift;
+    }
+    return !compared;
+}
+
+static bool is_new(struct evaluation *e, const struct report *rows, size_t count)
+{
+    struct evaluated_width *width = width_of(e, rows->window_end_ms - rows->window_start_ms);
+    bool judged = any_judged(rows, count), later = !width || rows->window_end_ms > width->until_ms;
+    if (width && judged && later)
+        width->until_ms = rows->window_end_ms;
+    return !rows->revision || (width && judged && later);
+}
+
 /* Window by window; what is told of them goes behind all rows. */
 static void evaluated(void *context, struct report_list *rows, size_t from)
 {
@@ -33,7 +69,7 @@ static void evaluated(void *context, struct report_list *rows, size_t from)
     for (size_t end; from < rows->count; from = end) {
         for (end = from + 1; end < rows->count && same_window(&rows->rows[from], &rows->rows[end]); end++)
             ;
-        if (!rows->rows[from].revision)
+        if (is_new(e, rows->rows + from, end - from))
             alerting_feed(e->alerting, rows->rows + from, end - from, &alerts);
     }
     for (size_t i = 0; i < alerts.count; i++)
@@ -53,7 +89,12 @@ static void save(void *context, struct buffer *out)
     char *bytes = malloc(STATE_BYTES_MAX);
     assert(bytes && "memory is short");
     text_init(&text, bytes, STATE_BYTES_MAX);
+    text_add(&text, "{\"judged\": [");
+    for (size_t i = 0; i < e->width_count; i++)
+        text_add(&text, "%s[%" PRId64 ", %" PRId64 "]", i ? ", " : "", e->widths[i].width_ms, e->widths[i].until_ms);
+    text_add(&text, "], \"alerts\": ");
     alerting_export(e->alerting, &text);
+    text_add(&text, "}");
     if (text.full)
         log_warning("monitor: so many alerts are followed that their state does not fit; a successor tells them anew");
     else
@@ -61,12 +102,34 @@ static void save(void *context, struct buffer *out)
     free(bytes);
 }
 
+static bool restore_widths(struct evaluation *e, const json_t *judged)
+{
+    size_t i;
+    json_t *pair;
+    if (!json_is_array(judged))
+        return false;
+    json_array_foreach(judged, i, pair) {
+        struct evaluated_width *width = width_of(e, json_integer_value(json_array_get(pair, 0)));
+        if (width)
+            width->until_ms = json_integer_value(json_array_get(pair, 1));
+    }
+    return true;
+}
+
 static void restore(void *context, const void *saved, size_t size)
 {
     struct evaluation *e = context;
+    json_t *all = size ? json_loadb(saved, size, 0, NULL) : NULL;
+    char *alerts = all ? json_dumps(json_object_get(all, "alerts"), JSON_COMPACT) : NULL;
     window_view_clear(e->view);
-    if (alerting_import(e->alerting, size ? saved : "[]", size ? size : 2) < 0)
+    e->width_count = 0;
+    bool good = !size || (alerts && restore_widths(e, json_object_get(all, "judged")));
+    if (!good || alerting_import(e->alerting, size ? alerts : "[]", size ? strlen(alerts) : 2) < 0) {
         log_warning("monitor: the alerts of the one before cannot be read; they are told anew");
+        alerting_import(e->alerting, "[]", 2);
+    }
+    free(alerts);
+    json_decref(all);
 }
 
 static void closed(void *context, const struct sketch_shape *shape, const struct aggregate *aggregate, const struct report *rows, size_t count)

@@ -1,11 +1,21 @@
-/* What becomes of the aggregator's rows beside being published: alerts, and the window that the page shows. */
+/* What becomes of the aggregator's rows beside being published: alerts, and the window that the page shows.
+ *
+ * Alerts look at each window once: at its first publication, and at a revision only where nothing could be judged before,
+ * neither of that window nor of a later one of its width.  (After a catch-up windows close before all partitions have told
+ * of them; what they hold then comes as revisions, in order.) */
 #pragma once
 #include "consumer/aggregator/aggregator.h"
 #include "consumer/aggregator/window_view.h"
 #include "consumer/alerting/alerting.h"
 
+enum { EVALUATION_WIDTHS_MAX = 8 };
+
 struct evaluation {
     struct alerting *alerting;
+    size_t width_count;
+    struct evaluated_width {
+        int64_t width_ms, until_ms; /* end of the latest window that alerts have judged */
+    } widths[EVALUATION_WIDTHS_MAX];
     struct window_view *view;
 };
 int evaluation_init(struct evaluation *evaluation, const struct config *config, struct err *err);
