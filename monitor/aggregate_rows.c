@@ -178,6 +178,7 @@ static void freshness_rows(struct rows *rows)
     for (size_t i = 0; i < rows->options->field_count; i++) {
         double age = freshness_age_seconds(end, w->last_seen_ms[i], w->first_ms);
         struct report *report = row_add(rows, REPORT_FRESHNESS, rows->options->fields[i], "age_seconds", age, w->cell->events);
+        report->judged = w->cell->events >= DRIFT_SAMPLES_MIN; /* a few late events say nothing of a sender */
         if (w->last_seen_ms[i] == TIME_UNKNOWN)
             row_detail(report, "\"seen\": false");
     }
