@@ -63,3 +63,23 @@ def test_runners_add_up_and_the_slowest_comes_first(tmp_path):
 def test_a_failure_and_a_skip_say_why(tmp_path):
     _, lines = summarise(tmp_path, {"unit": (1, MESON, meson("1..2\nnot ok 1 - one\n# 0x1 != 0x2\n# skipped: no disk\nnot ok 2 # SKIP two\n", "FAIL", 1))})
     assert lines[:3] == ["skipped: unit: window: two (no disk)", "failed: unit: window: one", "    0x1 != 0x2"]
+
+
+@pytest.mark.parametrize("again, last_line, code", [
+    (junit(""), "1 passed, 0 failed, 0 skipped", 0),
+    (junit('<failure message="no"/>'), "0 passed, 1 failed, 0 skipped", 1),
+])
+def test_what_failed_and_passes_when_it_is_run_again_is_named_as_unsteady(tmp_path, again, last_line, code):
+    (tmp_path / "x.again.xml").write_text(again)
+    found, lines = summarise(tmp_path, {"x": (1, PYTEST, junit('<failure message="no"/>'))})
+    assert (found, lines[-1]) == (code, last_line)
+    assert any(line.startswith("unsteady: x: a") for line in lines) == (code == 0)
+
+
+@pytest.mark.parametrize("count, printed", [(0, 0), (1, 1), (3, 3), (4, 0)])
+def test_a_few_that_failed_are_run_again(tmp_path, count, printed):
+    """Many at once are no chance."""
+    cases = "".join(f'<testcase classname="integration.test_a" name="t{i}"><failure/></testcase>' for i in range(count))
+    (tmp_path / "x.xml").write_text(f'<testsuites><testsuite><testcase classname="integration.test_a" name="good"/>{cases}</testsuite></testsuites>')
+    done = subprocess.run([sys.executable, SUMMARY, "--failed", tmp_path / "x.xml"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == [f"integration/test_a.py::t{i}" for i in range(printed)]
