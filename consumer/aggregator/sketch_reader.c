@@ -73,32 +73,38 @@ static bool get_block(struct sketch_reader *r, int64_t *items)
     return *items <= r->end - r->at;
 }
 
+/* Walks an array: 1, the next `group` items are to be read (they never straddle blocks); 0, it is over; -1, it is damaged.
+ * *left is 0 at first. */
+static int next_items(struct sketch_reader *r, int64_t *left, int group)
+{
+    if (*left == 0 && (!get_block(r, left) || *left % group))
+        return -1;
+    if (*left == 0)
+        return 0;
+    *left -= group;
+    return 1;
+}
+
 /* ---- arrays of numbers; `into` NULL: passed over ---- */
 
 static bool get_sparse(struct sketch_reader *r, int64_t *into, size_t n)
 {
-    int64_t items, before, count;
+    int64_t left = 0, before, count;
     size_t at = 0;
-    for (;;) {
-        if (!get_block(r, &items))
+    int more;
+    while ((more = next_items(r, &left, 2)) > 0) {
+        if (!get_within(r, &before, 0, COUNT_MAX) || !get_within(r, &count, 1, COUNT_MAX))
             return false;
-        if (items == 0)
-            return true;
-        if (items % 2)
+        if (!into)
+            continue;
+        if ((uint64_t)before >= n - at)
             return false;
-        for (int64_t i = 0; i < items; i += 2) {
-            if (!get_within(r, &before, 0, COUNT_MAX) || !get_within(r, &count, 1, COUNT_MAX))
-                return false;
-            if (!into)
-                continue;
-            if ((uint64_t)before >= n - at)
-                return false;
-            at += (size_t)before;
-            if (into[at] > COUNT_MAX)
-                return false;
-            into[at++] += count;
-        }
+        at += (size_t)before;
+        if (into[at] > COUNT_MAX)
+            return false;
+        into[at++] += count;
     }
+    return more == 0;
 }
 
 static bool get_sum(struct sketch_reader *r, __int128 *into)
@@ -115,107 +121,78 @@ static bool get_sum(struct sketch_reader *r, __int128 *into)
 
 static bool get_sums(struct sketch_reader *r, __int128 *into, size_t n)
 {
-    int64_t items, before;
+    int64_t left = 0, before;
     size_t at = 0;
-    for (;;) {
-        if (!get_block(r, &items))
+    int more;
+    while ((more = next_items(r, &left, 3)) > 0) {
+        if (!get_within(r, &before, 0, COUNT_MAX) || (into && (uint64_t)before >= n - at))
             return false;
-        if (items == 0)
-            return true;
-        if (items % 3)
+        at += (size_t)before;
+        if (!get_sum(r, into ? &into[at] : NULL))
             return false;
-        for (int64_t i = 0; i < items; i += 3) {
-            if (!get_within(r, &before, 0, COUNT_MAX) || (into && (uint64_t)before >= n - at))
-                return false;
-            at += (size_t)before;
-            if (!get_sum(r, into ? &into[at] : NULL))
-                return false;
-            at++;
-        }
+        at++;
     }
+    return more == 0;
 }
 
 static bool get_registers(struct sketch_reader *r, struct cardinality *into)
 {
-    int64_t items, before, rank;
+    int64_t left = 0, before, rank;
     size_t at = 0;
-    for (;;) {
-        if (!get_block(r, &items))
+    int more;
+    while ((more = next_items(r, &left, 2)) > 0) {
+        if (!get_within(r, &before, 0, CARDINALITY_REGISTERS) || !get_within(r, &rank, 1, 64) || (size_t)before >= CARDINALITY_REGISTERS - at)
             return false;
-        if (items == 0)
-            return true;
-        if (items % 2)
-            return false;
-        for (int64_t i = 0; i < items; i += 2) {
-            if (!get_within(r, &before, 0, CARDINALITY_REGISTERS) || !get_within(r, &rank, 1, 64) || (size_t)before >= CARDINALITY_REGISTERS - at)
-                return false;
-            at += (size_t)before;
-            if (into && (uint8_t)rank > into->registers[at])
-                into->registers[at] = (uint8_t)rank;
-            at++;
-        }
+        at += (size_t)before;
+        if (into && (uint8_t)rank > into->registers[at])
+            into->registers[at] = (uint8_t)rank;
+        at++;
     }
+    return more == 0;
 }
 
 static bool get_last_seen(struct sketch_reader *r, int64_t start_ms, int64_t *into, size_t fields)
 {
-    int64_t items, since;
-    size_t at = 0;
-    for (;;) {
-        if (!get_block(r, &items))
+    int64_t left = 0, since;
+    int more;
+    for (size_t at = 0; (more = next_items(r, &left, 1)) > 0; at++) {
+        if (!get_within(r, &since, 0, TIME_MAX) || (into && at >= fields))
             return false;
-        if (items == 0)
-            return true;
-        for (int64_t i = 0; i < items; i++, at++) {
-            if (!get_within(r, &since, 0, TIME_MAX) || (into && at >= fields))
-                return false;
-            if (into && since && start_ms + since - 1 > into[at])
-                into[at] = start_ms + since - 1;
-        }
+        if (into && since && start_ms + since - 1 > into[at])
+            into[at] = start_ms + since - 1;
     }
+    return more == 0;
 }
 
 /* ---- cells ---- */
 
 static bool get_values(struct sketch_reader *r, struct sketch_values *into)
 {
-    int64_t items, hash, count;
+    int64_t left = 0, hash, count;
     const char *text;
     size_t size;
-    for (;;) {
-        if (!get_block(r, &items))
+    int more;
+    while ((more = next_items(r, &left, 1)) > 0) {
+        int fresh = 0;
+        if (!get(r, &hash) || !get_bytes(r, &text, &size, TEXT_MAX) || !get_within(r, &count, 1, COUNT_MAX))
             return false;
-        if (items == 0)
-            return true;
-        for (int64_t i = 0; i < items; i++) {
-            int fresh = 0;
-            if (!get(r, &hash) || !get_bytes(r, &text, &size, TEXT_MAX) || !get_within(r, &count, 1, COUNT_MAX))
-                return false;
-            struct sketch_value *value = into ? sketch_values_add(into, (uint64_t)hash, count, &fresh) : NULL;
-            if (value && fresh)
-                sketch_value_name(value, text, size);
-            if (value && value->count > COUNT_MAX)
-                return false;
-        }
+        struct sketch_value *value = into ? sketch_values_add(into, (uint64_t)hash, count, &fresh) : NULL;
+        if (value && fresh)
+            sketch_value_name(value, text, size);
+        if (value && value->count > COUNT_MAX)
+            return false;
     }
+    return more == 0;
 }
 
 static bool get_segments(struct sketch_reader *r, struct sketch_cell *into, size_t segments)
 {
-    int64_t items;
-    size_t at = 0;
-    for (;;) {
-        if (!get_block(r, &items))
+    int64_t left = 0;
+    int more;
+    for (size_t at = 0; (more = next_items(r, &left, 1)) > 0; at++)
+        if ((into && at > segments) || !get_registers(r, into && at < segments ? &into->distinct[at] : NULL) || !get_values(r, into ? &into->values[at] : NULL))
             return false;
-        if (items == 0)
-            return true;
-        for (int64_t i = 0; i < items; i++, at++) {
-            if (into && at > segments)
-                return false;
-            if (!get_registers(r, into && at < segments ? &into->distinct[at] : NULL) || !get_values(r, into ? &into->values[at] : NULL))
-                return false;
-        }
-    }
+    return more == 0;
 }
 
 static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
@@ -236,16 +213,12 @@ static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape,
 
 static bool get_models(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
 {
-    int64_t items;
-    for (;;) {
-        if (!get_block(r, &items))
+    int64_t left = 0;
+    int more;
+    while ((more = next_items(r, &left, 1)) > 0)
+        if (!get_model(r, shape, into))
             return false;
-        if (items == 0)
-            return true;
-        for (int64_t i = 0; i < items; i++)
-            if (!get_model(r, shape, into))
-                return false;
-    }
+    return more == 0;
 }
 
 static bool get_numbers(struct sketch_reader *r, struct sketch_cell *into)
@@ -358,55 +331,45 @@ int sketch_reader_state(struct sketch_reader *r, struct err *err)
 
 static bool get_longs(struct sketch_reader *r, int64_t *into, size_t n)
 {
-    int64_t items, v;
+    int64_t left = 0, v;
     size_t at = 0;
-    for (;;) {
-        if (!get_block(r, &items))
+    int more;
+    for (; (more = next_items(r, &left, 1)) > 0; at++) {
+        if (!get(r, &v) || (into && at >= n))
             return false;
-        if (items == 0)
-            return !into || at == n;
-        for (int64_t i = 0; i < items; i++, at++) {
-            if (!get(r, &v) || (into && at >= n))
-                return false;
-            if (into)
-                into[at] = v;
-        }
+        if (into)
+            into[at] = v;
     }
+    return more == 0 && (!into || at == n);
 }
 
 static bool get_positions(struct sketch_reader *r, struct aggregate *a)
 {
-    int64_t items, id;
-    for (;;) {
-        if (!get_block(r, &items))
+    int64_t left = 0, id;
+    int more;
+    while ((more = next_items(r, &left, 1)) > 0) {
+        struct aggregate_partition p;
+        if (!get_within(r, &id, 0, PARTITION_MAX) || !get_bool(r, &p.here) || !get_within(r, &p.to, -1, INT64_MAX - 1) || !get(r, &p.stream_time_ms))
             return false;
-        if (items == 0)
-            return true;
-        for (int64_t i = 0; i < items; i++) {
-            struct aggregate_partition p;
-            if (!get_within(r, &id, 0, PARTITION_MAX) || !get_bool(r, &p.here) || !get_within(r, &p.to, -1, INT64_MAX - 1) || !get(r, &p.stream_time_ms))
-                return false;
-            p.id = (int32_t)id;
-            aggregate_set_partition(a, &p);
-        }
+        p.id = (int32_t)id;
+        aggregate_set_partition(a, &p);
     }
+    return more == 0;
 }
 
 static bool get_seen(struct sketch_reader *r, struct aggregate *a, size_t fields)
 {
-    int64_t items;
-    size_t width = 0;
+    int64_t left = 0, *seen = calloc(fields + 1, sizeof *seen);
     bool fine = true;
-    int64_t *seen = calloc(fields + 1, sizeof *seen);
+    int more = 0;
     assert(seen);
-    while ((fine = get_block(r, &items)) && items)
-        for (int64_t i = 0; fine && i < items; i++, width++) {
-            fine = get_longs(r, a ? seen : NULL, fields);
-            if (fine && a)
-                aggregate_set_seen(a, width, seen);
-        }
+    for (size_t width = 0; fine && (more = next_items(r, &left, 1)) > 0; width++) {
+        fine = get_longs(r, a ? seen : NULL, fields);
+        if (fine && a)
+            aggregate_set_seen(a, width, seen);
+    }
     free(seen);
-    return fine;
+    return fine && more == 0;
 }
 
 static bool get_windows(struct sketch_reader *r, struct state_windows *windows)
