@@ -192,3 +192,13 @@ int baseline_file_load(const char *path, const char *const *names, size_t count,
     free(data);
     return result;
 }
+
+int baseline_of_config(const struct config *config, struct baseline **out, struct err *err)
+{
+    const char **names = feature_spec_names(config->spec);
+    if (!names)
+        return err_set(err, "no memory");
+    int result = baseline_file_load(config->monitor.baseline, names, config->spec->count, out, err);
+    free(names);
+    return result;
+}

@@ -74,12 +74,9 @@ struct deployed_model deployed_model_share(const struct deployed_model *m)
 
 static int check_names(const struct config *config, const struct model *model, struct err *err)
 {
-    const struct feature_spec *spec = config->spec;
-    const char **names = calloc(spec->count + 1, sizeof *names);
+    const char **names = feature_spec_names(config->spec);
     assert(names);
-    for (size_t i = 0; i < spec->count; i++)
-        names[i] = spec->features[i].name;
-    int result = model_check_features(model, names, spec->count, err);
+    int result = model_check_features(model, names, config->spec->count, err);
     free(names);
     return result;
 }
@@ -206,13 +203,7 @@ static void open_ranges(const struct config *config, struct deployment_settings 
 static int take_baseline_ranges(const struct config *config, struct deployment_settings *s, struct err *err)
 {
     struct baseline *baseline = NULL;
-    const char **names = calloc(config->spec->count + 1, sizeof *names);
-    assert(names);
-    for (size_t i = 0; i < config->spec->count; i++)
-        names[i] = config->spec->features[i].name;
-    int result = baseline_file_load(config->monitor.baseline, names, config->spec->count, &baseline, err);
-    free(names);
-    if (result < 0)
+    if (baseline_of_config(config, &baseline, err) < 0)
         return err_prefix(err, "%s: monitor.baseline", config->file);
     open_ranges(config, s);
     for (size_t i = 0; i < config->spec->count; i++)

@@ -68,7 +68,7 @@ static int load_baseline(struct observer *o, const struct config *config, struct
 {
     if (!config->monitor.baseline)
         return 0;
-    if (baseline_file_load(config->monitor.baseline, o->features, config->spec->count, &o->baseline, err) < 0)
+    if (baseline_of_config(config, &o->baseline, err) < 0)
         return err_prefix(err, "%s: monitor.baseline", config->file);
     uint8_t spec[32];
     sha256(config->spec->canonical, strlen(config->spec->canonical), spec);
@@ -82,11 +82,9 @@ int observer_create(const struct config *config, int64_t now_ms, struct observer
     struct observer *o = calloc(1, sizeof *o);
     assert(o);
     pthread_mutex_init(&o->lock, NULL);
-    o->features = calloc(config->spec->count + 1, sizeof *o->features);
+    o->features = feature_spec_names(config->spec);
     o->fields = calloc(config->fields.count + 1, sizeof *o->fields);
     assert(o->features && o->fields);
-    for (size_t i = 0; i < config->spec->count; i++)
-        o->features[i] = config->spec->features[i].name;
     for (size_t i = 0; i < config->fields.count; i++)
         o->fields[i] = config->fields.fields[i].name;
     size_t models = name_models(o, config), segments = name_segments(o, config);
@@ -144,11 +142,6 @@ const struct sketch_shape *observer_shape(const struct observer *o)
 void observer_share(struct observer *o)
 {
     o->alone = false;
-}
-
-bool observer_is_alone(const struct observer *o)
-{
-    return o->alone;
 }
 
 size_t observer_widths(const struct observer *o)

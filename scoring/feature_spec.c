@@ -495,6 +495,14 @@ fail:
     return -1;
 }
 
+const char **feature_spec_names(const struct feature_spec *spec)
+{
+    const char **names = calloc(spec->count + 1, sizeof *names);
+    for (size_t i = 0; names && i < spec->count; i++)
+        names[i] = spec->features[i].name;
+    return names;
+}
+
 void feature_spec_destroy(struct feature_spec *spec)
 {
     if (!spec)

@@ -110,5 +110,7 @@ struct feature_spec {
  * when a feature can change, not when the file is only laid out anew. */
 int feature_spec_create(struct feature_spec_source *source, struct field_set *fields, struct feature_spec **out, struct err *err);
 void feature_spec_destroy(struct feature_spec *spec);
+/* The columns' names, in order: an array to be freed, of texts that stay the spec's.  NULL if memory is short. */
+const char **feature_spec_names(const struct feature_spec *spec);
 /* The definition of one column in words, into text. */
 void feature_describe(const struct feature_spec *spec, size_t column, char *text, size_t size);

@@ -202,18 +202,14 @@ static void check_baseline(const struct config *config, struct check_report *rep
 {
     if (!config->monitor.baseline)
         return;
-    const char **names = calloc(config->spec->count + 1, sizeof *names);
     struct baseline *baseline;
-    struct err err = {.msg = "no memory"};
-    for (size_t i = 0; names && i < config->spec->count; i++)
-        names[i] = config->spec->features[i].name;
-    if (!names || baseline_file_load(config->monitor.baseline, names, config->spec->count, &baseline, &err) < 0) {
+    struct err err;
+    if (baseline_of_config(config, &baseline, &err) < 0) {
         check_say(report, CHECK_FAILED, "monitor.baseline", "%s", err.msg);
     } else {
         compare_baseline(config, baseline, report);
         baseline_destroy(baseline);
     }
-    free(names);
 }
 
 /* What monitoring takes at most: two sketches a lane and, where the aggregator runs, its windows. */

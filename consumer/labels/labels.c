@@ -158,13 +158,7 @@ static int read_deciles(struct label_monitor *l, struct err *err)
     struct baseline *baseline;
     if (!config->monitor.baseline)
         return 0;
-    const char **names = calloc(config->spec->count + 1, sizeof *names);
-    assert(names);
-    for (size_t i = 0; i < config->spec->count; i++)
-        names[i] = config->spec->features[i].name;
-    int result = baseline_file_load(config->monitor.baseline, names, config->spec->count, &baseline, err);
-    free(names);
-    if (result < 0)
+    if (baseline_of_config(config, &baseline, err) < 0)
         return err_prefix(err, "%s: monitor.baseline", config->file);
     l->has_deciles = baseline->has_score && baseline->score.count;
     if (l->has_deciles)
