@@ -16,7 +16,6 @@ void observer_destroy(struct observer *observer);
 
 const struct sketch_shape *observer_shape(const struct observer *observer);
 void observer_share(struct observer *observer); /* deltas go to the sketches topic: before lanes run */
-bool observer_is_alone(const struct observer *observer);
 size_t observer_widths(const struct observer *observer); /* windows longer than monitor.window */
 /* Another aggregate of the same shape and widths, to be destroyed. */
 struct aggregate *observer_aggregate(const struct observer *observer, int64_t now_ms);

@@ -91,7 +91,7 @@ static void finish_message(struct message *m)
     free(m->json);
 }
 
-void alerting_forget(struct alerting *a)
+static void forget_messages(struct alerting *a)
 {
     for (size_t i = 0; i < a->message_count; i++)
         finish_message(&a->messages[i]);
@@ -103,7 +103,7 @@ void alerting_destroy(struct alerting *a, int64_t drain_ms)
     if (!a)
         return;
     webhooks_destroy(a->webhooks, drain_ms);
-    alerting_forget(a);
+    forget_messages(a);
     free(a->messages);
     alerts_destroy(a->engine);
     free(a->own_rules);
@@ -203,7 +203,7 @@ void alerting_deliver(struct alerting *a)
             log_warning("alert: %s%s", m->alert.silenced ? "(silenced) " : "", m->line);
         webhooks_send(a->webhooks, &m->alert, m->line, m->json);
     }
-    alerting_forget(a);
+    forget_messages(a);
 }
 
 /* ---- the state ---- */
@@ -250,7 +250,7 @@ int alerting_import(struct alerting *a, const char *text, size_t size)
     size_t i;
     bool good = json_is_array(all);
     make_engine(a);
-    alerting_forget(a);
+    forget_messages(a);
     if (good)
         json_array_foreach(all, i, one)
             good = good && import_one(a, one);
@@ -268,9 +268,4 @@ void alerting_show(struct alerting *a, struct text_buffer *text)
     pthread_mutex_lock(&a->lock);
     text_add(text, "%s", a->firing ? a->firing : "[]");
     pthread_mutex_unlock(&a->lock);
-}
-
-struct webhook_counts alerting_counts(struct alerting *a)
-{
-    return webhooks_count(a->webhooks);
 }

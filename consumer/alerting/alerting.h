@@ -15,15 +15,13 @@ void alerting_destroy(struct alerting *alerting, int64_t drain_ms);
 /* The rows of one window or one look at the clock, not of a revision.  Appends a row for each alert; its texts live until
  * the next call. */
 void alerting_feed(struct alerting *alerting, const struct report *rows, size_t count, struct report_list *out);
-/* What was fed is committed: logs it and sends it.  (alerting_forget: it was not; it will be fed again after an import.) */
+/* What was fed is committed: logs it and sends it.  (What is not is forgotten at an import, and fed again.) */
 void alerting_deliver(struct alerting *alerting);
-void alerting_forget(struct alerting *alerting);
 
 /* The state as JSON. */
 void alerting_export(const struct alerting *alerting, struct text_buffer *text);
 /* In the place of whatever was followed.  -1: the text is none of ours; then nothing is followed. */
 int alerting_import(struct alerting *alerting, const char *json, size_t size);
 
-/* For any thread: what fires, as a JSON array of {severity, line}; what the webhooks have done. */
+/* For any thread: what fires, as a JSON array of {severity, line, silenced}. */
 void alerting_show(struct alerting *alerting, struct text_buffer *text);
-struct webhook_counts alerting_counts(struct alerting *alerting);

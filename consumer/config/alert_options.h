@@ -3,8 +3,6 @@
 #include "consumer/config/config.h"
 #include "consumer/config/option.h"
 
-const char *const *alert_kinds(void); /* names in the order of enum report_kind, then NULL */
-
 int alert_check(const struct reading *reading, const char *key, const struct yaml_node *node, void *entry);
 int alert_read_threshold(const struct reading *reading, const char *key, const struct yaml_node *node, void *entry);
 int alert_read_clear(const struct reading *reading, const char *key, const struct yaml_node *node, void *entry);

@@ -188,11 +188,6 @@ int merge_next(struct merge *m, struct merged *out, struct err *err)
     return give(m, best, out);
 }
 
-size_t merge_streams(const struct merge *m)
-{
-    return m->count;
-}
-
 const struct merge_stream *merge_stream(const struct merge *m, size_t i)
 {
     return &m->streams[i].face;

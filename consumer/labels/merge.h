@@ -43,5 +43,4 @@ struct merged {
 };
 /* 1: *out is the next one (valid until the next call); 0: nothing yet, call again in some milliseconds; -1. */
 int merge_next(struct merge *merge, struct merged *out, struct err *err);
-size_t merge_streams(const struct merge *merge);
 const struct merge_stream *merge_stream(const struct merge *merge, size_t i);
