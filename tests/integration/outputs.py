@@ -90,6 +90,17 @@ def split_header(value):
     return int.from_bytes(value[1:5], "big"), value[5:]
 
 
+def prediction_bodies(messages):
+    """The predictions' bodies by the place of their input."""
+    found = {}
+    for m in messages:
+        body = split_header(m.value)[1]
+        p = decode(PREDICTION, body)
+        assert (p["partition"], p["offset"]) not in found, "written twice"
+        found[p["partition"], p["offset"]] = body
+    return found
+
+
 def read_container(path):
     """(value, its bytes) of each datum of an Avro container file."""
     with open(path, "rb") as file:

@@ -9,8 +9,8 @@ import time
 import pytest
 
 from deployment import Pipeline
-from outputs import PREDICTION, REPORT, Replayed, decode, read_topic, split_header
-from test_http import write_baseline
+from outputs import REPORT, decode, read_topic, split_header
+from test_http import pipeline_with_baseline
 from traffic import MINUTE, Traffic
 
 
@@ -63,10 +63,7 @@ def receiver():
 def test_a_drift_is_told_once_whoever_dies(kafka, models, schemas, schema_ids, tmp_path, receiver):
     before = Traffic(schema_ids, 6000, cards=100, seed=9, step_ms=MINUTE)
     after = Traffic(schema_ids, 6000, cards=100, seed=9, step_ms=MINUTE, all_online_after=2000)
-    known = Pipeline(kafka, models, tmp_path, "alerts-before", schemas).create_topics()
-    before.produce(kafka.brokers, known.topic)
-    reference = [decode(PREDICTION, body) for body in Replayed(known.replay(f"{tmp_path}/replayed")).predictions.values()]
-    write_baseline(f"{tmp_path}/baseline.json", models.names, reference, "champion-1")
+    known = pipeline_with_baseline(kafka, models, schemas, tmp_path, "alerts-before", before)
 
     rule = {"name": "channel_moved", "kind": "DRIFT", "subject": "channel", "statistic": "psi", "window": "12h", "threshold": 0.25, "windows": 1, "severity": "CRITICAL"}
     monitor = known.config["monitor"] | {"window": "12h", "baseline": f"{tmp_path}/baseline.json", "alerts": [rule], "webhooks": [{"url": receiver.url, "format": "slack"}]}
@@ -97,10 +94,7 @@ def test_a_drift_is_told_once_whoever_dies(kafka, models, schemas, schema_ids, t
 
 def test_the_page_shows_windows_as_they_close(kafka, models, schemas, schema_ids, tmp_path):
     traffic = Traffic(schema_ids, 4000, cards=100, seed=5, step_ms=MINUTE)
-    known = Pipeline(kafka, models, tmp_path, "page-before", schemas).create_topics()
-    traffic.produce(kafka.brokers, known.topic)
-    reference = [decode(PREDICTION, body) for body in Replayed(known.replay(f"{tmp_path}/replayed")).predictions.values()]
-    write_baseline(f"{tmp_path}/baseline.json", models.names, reference, "champion-1")
+    known = pipeline_with_baseline(kafka, models, schemas, tmp_path, "page-before", traffic)
     monitor = known.config["monitor"] | {"window": "12h", "baseline": f"{tmp_path}/baseline.json"}
     pipeline = Pipeline(kafka, models, tmp_path, "page", schemas, changes={"monitor": monitor}).create_topics()
     worker = pipeline.worker("w").start().wait_ready()

@@ -44,6 +44,15 @@ def write_baseline(path, names, predictions, model_id):
         json.dump(without_times(names, rows, [p["score"] for p in predictions], predictions[0]["feature_spec_sha256"].hex(), model_id), file)
 
 
+def pipeline_with_baseline(kafka, models, schemas, directory, app_id, traffic):
+    """A pipeline whose replay of the traffic has become `directory`/baseline.json."""
+    pipeline = Pipeline(kafka, models, directory, app_id, schemas).create_topics()
+    traffic.produce(kafka.brokers, pipeline.topic)
+    predictions = [decode(PREDICTION, body) for body in Replayed(pipeline.replay(f"{directory}/replayed")).predictions.values()]
+    write_baseline(f"{directory}/baseline.json", models.names, predictions, "champion-1")
+    return pipeline
+
+
 @pytest.fixture(scope="module")
 def traffic(schema_ids):
     return Traffic(schema_ids, 4000, cards=100, seed=8, garbage=0.05)
@@ -108,11 +117,7 @@ def test_reports_tell_of_drift_predictions_and_freshness(kafka, models, schemas,
     """The baseline is made of the very traffic that comes: nothing has drifted, until all cards are only used online."""
     before = Traffic(schema_ids, 6000, cards=100, seed=9, step_ms=MINUTE)
     after = Traffic(schema_ids, 6000, cards=100, seed=9, step_ms=MINUTE, all_online_after=3000)
-    pipeline = Pipeline(kafka, models, tmp_path, "before-the-drift", schemas).create_topics()
-    before.produce(kafka.brokers, pipeline.topic)
-    reference = [decode(PREDICTION, body) for body in Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions.values()]
-    write_baseline(f"{tmp_path}/baseline.json", models.names, reference, "champion-1")
-
+    pipeline = pipeline_with_baseline(kafka, models, schemas, tmp_path, "before-the-drift", before)
     monitor = pipeline.config["monitor"] | {"window": "12h", "baseline": f"{tmp_path}/baseline.json"}
     pipeline = Pipeline(kafka, models, tmp_path, "drifted", schemas, changes={"monitor": monitor}).create_topics()
     worker = pipeline.worker("w").start()

@@ -19,7 +19,7 @@ import xgboost
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from deployment import FEATURES, Models, Pipeline, train_model
-from outputs import PREDICTION, REPORT, SHADOW, Replayed, Written, decode, read_container, read_topic, split_header
+from outputs import PREDICTION, REPORT, SHADOW, Replayed, Written, decode, prediction_bodies, read_container, read_topic, split_header
 from traffic import Traffic
 from worker import run_weir
 
@@ -82,16 +82,6 @@ class Offline:
 
 def predictions_of(messages):
     return [decode(PREDICTION, split_header(m.value)[1]) for m in messages]
-
-
-def bodies(messages):
-    found = {}
-    for m in messages:
-        body = split_header(m.value)[1]
-        value = decode(PREDICTION, body)
-        assert (value["partition"], value["offset"]) not in found, "written twice"
-        found[value["partition"], value["offset"]] = body
-    return found
 
 
 def assert_replayed(served, replayed):
@@ -201,7 +191,7 @@ def test_swaps_under_load(swaps_wanted, events, rate, pipeline, models, schema_i
     assert swaps > swaps_wanted, "swaps came while the partitions had traffic"
 
     # A replay is served by the same models from the same offsets on, whatever is configured now.
-    assert_replayed(bodies(written.predictions), Replayed(pipeline.replay(f"{tmp_path}/replayed", models=pipeline.config["models"] | kept)).predictions)
+    assert_replayed(prediction_bodies(written.predictions), Replayed(pipeline.replay(f"{tmp_path}/replayed", models=pipeline.config["models"] | kept)).predictions)
 
 
 class Reader(threading.Thread):
@@ -439,7 +429,7 @@ def test_a_champion_that_fails(kind, kafka, models, schemas, dense_traffic, tmp_
     assert min(by_reason.values()) > 100
 
     # The same again, in other batches and without a broker's timing.
-    assert_replayed(bodies(written.predictions), Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions)
+    assert_replayed(prediction_bodies(written.predictions), Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions)
 
 
 @pytest.mark.parametrize("checkpoints", ["1s", "1h"])
@@ -467,7 +457,7 @@ def test_a_worker_that_is_killed_goes_on_with_its_breakers_and_swaps(checkpoints
     worker.stop()
     feeder.join()
     written = Written(kafka, pipeline.outputs)
-    served = bodies(written.predictions)
+    served = prediction_bodies(written.predictions)
     who = {(decode(PREDICTION, body)["model_id"], decode(PREDICTION, body)["role"]) for body in served.values()}
     assert who >= {("first", "CHAMPION"), ("first", "FALLBACK"), ("half", "CHAMPION"), ("half", "FALLBACK")}, who
     assert_replayed(served, Replayed(pipeline.replay(f"{tmp_path}/replayed", models=settings[2])).predictions)
@@ -486,7 +476,7 @@ def test_shadows_are_shed_under_lag_and_serving_is_not(pipeline, models, small_t
     worker.stop()
     written = Written(kafka, pipeline.outputs)
     replayed = Replayed(pipeline.replay(f"{tmp_path}/replayed"))
-    assert bodies(written.predictions) == replayed.predictions
+    assert prediction_bodies(written.predictions) == replayed.predictions
     shed = int(re.search(r'weir_shadow_shed_total{model_version="slow"} (\d+)', metrics)[1])
     assert shed > 0
     assert len(written.shadows) + shed == len(replayed.shadows)

@@ -10,7 +10,7 @@ from confluent_kafka.admin import NewPartitions
 
 import ledger
 from deployment import Pipeline
-from outputs import PREDICTION, Replayed, Written, decode, read_container, split_header
+from outputs import PREDICTION, Replayed, Written, decode, prediction_bodies, read_container, split_header
 from traffic import SCHEMAS, Traffic, produce
 from worker import run_weir
 
@@ -28,17 +28,6 @@ def murmur2(data):
         h = (h ^ int.from_bytes(rest, "little")) * m & mask
     h = (h ^ h >> 13) * m & mask
     return h ^ h >> 15
-
-
-def bodies(messages):
-    """The predictions' bodies by the place of their input."""
-    found = {}
-    for m in messages:
-        body = split_header(m.value)[1]
-        p = decode(PREDICTION, body)
-        assert (p["partition"], p["offset"]) not in found, "written twice"
-        found[p["partition"], p["offset"]] = body
-    return found
 
 
 def test_outputs_of_another_partition_count_go_by_the_hash_of_their_key(kafka, models, schemas, schema_ids, tmp_path):
@@ -85,7 +74,7 @@ def test_partitions_that_appear_later_are_read_from_their_first_record(kafka, mo
     pipeline.wait_committed([worker], traffic.ends, seconds=60)
     worker.stop()
     written, replayed = Written(kafka, pipeline.outputs), Replayed(pipeline.replay(f"{tmp_path}/replayed"))
-    assert bodies(written.predictions) == replayed.predictions
+    assert prediction_bodies(written.predictions) == replayed.predictions
     assert sorted(map(ledger.source, written.dead_letters)) == sorted(replayed.dead_letters)
     assert len(written.predictions) + len(written.dead_letters) == len(traffic.records)
 
@@ -115,7 +104,7 @@ def test_transactional_input_is_read_when_it_is_committed(pipeline, schema_ids, 
     worker.start().wait_ready()                                # a rebuild ends, too
     worker.stop()
     written, replayed = Written(kafka, pipeline.outputs), Replayed(pipeline.replay(f"{pipeline.directory}/replayed"))
-    assert bodies(written.predictions) == replayed.predictions
+    assert prediction_bodies(written.predictions) == replayed.predictions
     assert sorted(map(ledger.source, written.dead_letters)) == sorted(replayed.dead_letters)
     assert set(replayed.predictions) | set(replayed.dead_letters) == {(r.partition, r.offset) for r in committed}
     assert len(written.predictions) + len(written.dead_letters) == len(committed)
@@ -160,7 +149,7 @@ def test_generated_traffic_is_scored_as_its_file_is(pipeline, weir, kafka, regis
     assert not written.dead_letters, written.dead_letters[0].headers
     predictions = [decode(PREDICTION, split_header(m.value)[1]) for m in written.predictions]
     assert {p["transaction_id"] for p in predictions} == set(events)
-    assert bodies(written.predictions) == Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions
+    assert prediction_bodies(written.predictions) == Replayed(pipeline.replay(f"{tmp_path}/replayed")).predictions
     for p in predictions:
         event = events[p["transaction_id"]]
         assert p["entity"] == event["card_token"] and p["value"] == event["amount_minor"]
