@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include "consumer/avro/encode.h"
 #include "consumer/deployment.h"
+#include "consumer/verdict.h"
 #include "scoring/chain.h"
 #include "scoring/features.h"
 
@@ -22,14 +23,6 @@ struct record {
     const void *value; /* NULL: null value */
     size_t value_size;
     const void *message; /* rd_kafka_message_t of it, for its headers; NULL from a file */
-};
-
-/* Why a record is rejected, for its dead letter.  Text is borrowed from plans, configuration or literals. */
-struct verdict {
-    enum reject_reason reason;
-    const char *field; /* at fault, or NULL */
-    const char *rule;  /* name of the validation entry, or NULL */
-    const char *what;  /* more than the reason says, or NULL */
 };
 
 struct batch {

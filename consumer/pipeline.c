@@ -5,27 +5,14 @@
 #include "consumer/pipeline.h"
 
 #include <assert.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "consumer/avro/plan.h"
-#include "consumer/file.h"
 #include "consumer/hash.h"
 #include "consumer/failpoint.h"
 #include "consumer/output.h"
 #include "consumer/scorer.h"
 #include "consumer/validate.h"
-
-enum { PLANS_MAX = 4096 }; /* writer schemas that one lane keeps compiled */
-_Static_assert((int)PLANS_MAX > (int)BATCH_MAX, "a batch never uses all places");
-
-struct plan_entry {
-    int32_t schema_id;
-    struct decode_plan *plan; /* NULL: the schema cannot be read with this configuration; `why` says it */
-    char *why;
-    uint64_t batch; /* the latest that used it: values and verdicts of that batch point into it */
-};
 
 /* Slots in the sketch of the models that a batch has met. */
 enum { MODEL_SLOTS = 32 };
@@ -43,16 +30,7 @@ struct pipeline {
     struct scorer *scorer;
     bool scores; /* else features only */
     int64_t fallbacks[FALLBACK_REASONS]; /* of the scorer, observed so far */
-    struct registry *registry;
-    struct avro_schema *reader;
-    struct avro_schema *plain_schema;
-    struct decode_plan *plain_plan; /* of container files */
-    struct decode_plan *size_plan;  /* of their values that plain_plan does not take, to find the next one */
-    int plain_timestamp_slot;
-    int64_t plain_timestamp_divisor; /* of its unit, to milliseconds */
-    struct plan_entry *plans;
-    size_t plan_count;
-    uint64_t batch_number;
+    struct decoder *decoder;
     struct output_context output;
     struct sketch *sketch;
     struct batch batch;
@@ -65,59 +43,6 @@ static void *must_alloc(size_t count, size_t size)
     return p;
 }
 
-int partition_state_init(struct partition_state *state, const struct config *config, int32_t id)
-{
-    struct window_limits limits = {(uint64_t)config->state.max_entities, (uint64_t)config->state.max_events};
-    *state = (struct partition_state){.id = id, .windows = windows_create(config->spec, limits)};
-    if (!state->windows)
-        return -1;
-    state->serving = serving_create();
-    return 0;
-}
-
-void partition_state_finish(struct partition_state *state)
-{
-    windows_destroy(state->windows);
-    free(state->growths);
-    state->growths = NULL;
-    state->growth_count = state->growth_next = 0;
-    serving_destroy(state->serving);
-    state->windows = NULL;
-    state->serving = NULL;
-}
-
-void partition_state_grows_at(struct partition_state *state, int64_t offset)
-{
-    state->growths = realloc(state->growths, (state->growth_count + 1) * sizeof *state->growths);
-    assert(state->growths);
-    size_t at = state->growth_count++;
-    for (; at > state->growth_next && state->growths[at - 1] > offset; at--)
-        state->growths[at] = state->growths[at - 1];
-    state->growths[at] = offset;
-}
-
-void partition_state_pass(struct partition_state *state, int64_t offset)
-{
-    for (; state->growth_next < state->growth_count && state->growths[state->growth_next] <= offset; state->growth_next++)
-        windows_set_history_cold(state->windows);
-}
-
-static int load_reader_schema(struct pipeline *p, struct err *err)
-{
-    char *text = NULL;
-    size_t size = 0;
-    const char *given = p->config->input.reader_schema_text;
-    if (given)
-        return avro_schema_create(given, strlen(given), NULL, 0, &p->reader, err);
-    if (!p->config->input.reader_schema)
-        return 0;
-    int result = -1;
-    if (file_read(p->config->input.reader_schema, SCHEMA_TEXT_MAX, &text, &size, err) == 0)
-        result = avro_schema_create(text, size, NULL, 0, &p->reader, err);
-    free(text);
-    return result < 0 ? err_prefix(err, "%s: input.reader_schema", p->config->file) : 0;
-}
-
 int pipeline_create(const struct config *config, const struct deployment *deployment, struct registry *registry, struct pipeline **out, struct err *err)
 {
     struct pipeline *p = must_alloc(1, sizeof *p);
@@ -125,9 +50,6 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     p->scorer = scorer_create(config);
     p->scores = deployment != NULL;
     scorer_set_deployment(p->scorer, deployment);
-    p->registry = registry;
-    p->plain_timestamp_slot = FIELD_TIME;
-    p->plain_timestamp_divisor = 1;
     p->output.config = config;
     sha256(config->spec->canonical, strlen(config->spec->canonical), p->output.feature_spec_sha256);
     size_t columns = config->spec->count, shadows = deployment ? SHADOWS_MAX : 0;
@@ -140,8 +62,7 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     b->shadow_scores = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_scores);
     b->shadow_sampled = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_sampled);
     b->shadow_shed = must_alloc(shadows * BATCH_MAX, sizeof *b->shadow_shed);
-    p->plans = must_alloc(PLANS_MAX, sizeof *p->plans);
-    if (load_reader_schema(p, err) < 0) {
+    if (decoder_create(config, registry, &p->decoder, err) < 0) {
         pipeline_destroy(p);
         return -1;
     }
@@ -149,23 +70,11 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     return 0;
 }
 
-static void finish_plan(struct plan_entry *entry)
-{
-    decode_plan_destroy(entry->plan);
-    free(entry->why);
-}
-
 void pipeline_destroy(struct pipeline *p)
 {
     if (!p)
         return;
-    for (size_t i = 0; i < p->plan_count; i++)
-        finish_plan(&p->plans[i]);
-    free(p->plans);
-    decode_plan_destroy(p->plain_plan);
-    decode_plan_destroy(p->size_plan);
-    avro_schema_destroy(p->plain_schema);
-    avro_schema_destroy(p->reader);
+    decoder_destroy(p->decoder);
     scorer_destroy(p->scorer);
     struct batch *b = &p->batch;
     free(b->values);
@@ -182,68 +91,6 @@ void pipeline_destroy(struct pipeline *p)
     free(p);
 }
 
-/* Strings and items may be as long and as many as a record can hold. */
-static struct decode_limits limits_of(const struct config *config)
-{
-    struct decode_limits limits = decode_limits_default;
-    size_t record = (size_t)config->input.max_record_bytes;
-    limits.string_bytes = record > limits.string_bytes ? record : limits.string_bytes;
-    limits.block_items = record > limits.block_items ? record : limits.block_items;
-    return limits;
-}
-
-int pipeline_set_plain_schema(struct pipeline *p, const char *schema_text, struct err *err)
-{
-    struct field_set none = {0};
-    struct decode_limits sizes = {.string_bytes = SIZE_MAX, .block_items = UINT64_MAX, .depth = decode_limits_default.depth, .sizes_only = true};
-    if (avro_schema_create(schema_text, strlen(schema_text), NULL, 0, &p->plain_schema, err) < 0 ||
-        decode_plan_create(p->plain_schema, NULL, &none, sizes, &p->size_plan, err) < 0)
-        return -1;
-    return decode_plan_create(p->plain_schema, p->reader, &p->config->fields, limits_of(p->config), &p->plain_plan, err);
-}
-
-/* The type of a dotted field, through unions with null; NULL if there is none. */
-static const struct avro_type_node *find_field(const struct avro_type_node *node, const char *name)
-{
-    for (size_t i = 0; node->type == AVRO_T_UNION && i < node->count; i++)
-        if (node->branches[i]->type != AVRO_T_NULL) {
-            node = node->branches[i];
-            break;
-        }
-    if (!*name || node->type != AVRO_T_RECORD)
-        return *name ? NULL : node;
-    size_t size = strcspn(name, ".");
-    for (size_t i = 0; i < node->count; i++)
-        if (strlen(node->fields[i].name) == size && !memcmp(node->fields[i].name, name, size))
-            return find_field(node->fields[i].type, name + size + (name[size] == '.'));
-    return NULL;
-}
-
-int pipeline_set_plain_timestamps(struct pipeline *p, int slot, struct err *err)
-{
-    p->plain_timestamp_slot = slot;
-    p->plain_timestamp_divisor = 1;
-    if (slot == FIELD_TIME)
-        return 0; /* comes in milliseconds */
-    const char *name = p->config->fields.fields[slot].name;
-    const struct avro_type_node *node = find_field(avro_schema_root(p->reader ? p->reader : p->plain_schema), name);
-    if (!node)
-        return err_set(err, "timestamps: the schema has no field %s", name);
-    p->plain_timestamp_divisor = node->logical == AVRO_L_TIMESTAMP_MICROS ? 1000 : node->logical == AVRO_L_TIMESTAMP_NANOS ? 1000000 : 1;
-    return 0;
-}
-
-size_t pipeline_plain_size(struct pipeline *p, const void *data, size_t size, struct err *err)
-{
-    struct decode_fault fault;
-    size_t consumed = 0;
-    if (decode_value(p->plain_plan, data, size, p->batch.values, &consumed, &fault) == 0 ||
-        decode_value(p->size_plan, data, size, NULL, &consumed, &fault) == 0)
-        return consumed;
-    err_set(err, "%s%s%s", fault.what, fault.field ? " in field " : "", fault.field ? fault.field : "");
-    return SIZE_MAX;
-}
-
 void pipeline_set_sketch(struct pipeline *p, struct sketch *sketch)
 {
     p->sketch = sketch;
@@ -256,112 +103,15 @@ struct batch *pipeline_batch(struct pipeline *p)
 
 /* ---- decode ---- */
 
-/* Room for one more plan; when all is taken, in the place of one that this batch does not use (it has fewer records
- * than there are places). */
-static struct plan_entry *free_entry(struct pipeline *p)
-{
-    if (p->plan_count < PLANS_MAX)
-        return &p->plans[p->plan_count++];
-    size_t i = PLANS_MAX - 1;
-    while (p->plans[i].batch == p->batch_number)
-        i--;
-    finish_plan(&p->plans[i]);
-    return &p->plans[i];
-}
-
-/* The compiled plan of a writer schema, from the lane's own table or by asking the registry.  Ids are few and never
- * change, so a short scan with the latest hit in front beats a hash. */
-static enum registry_answer find_plan(struct pipeline *p, int32_t id, const struct plan_entry **out, struct err *err)
-{
-    for (size_t i = 0; i < p->plan_count; i++)
-        if (p->plans[i].schema_id == id) {
-            struct plan_entry hit = p->plans[i];
-            p->plans[i] = p->plans[0];
-            p->plans[0] = hit;
-            p->plans[0].batch = p->batch_number;
-            *out = &p->plans[0];
-            return REGISTRY_FOUND;
-        }
-    const struct avro_schema *schema = NULL;
-    enum registry_answer answer = registry_schema(p->registry, id, &schema, err);
-    if (answer != REGISTRY_FOUND)
-        return answer;
-    struct plan_entry *entry = free_entry(p);
-    *entry = (struct plan_entry){.schema_id = id, .batch = p->batch_number};
-    struct err refused;
-    if (decode_plan_create(schema, p->reader, &p->config->fields, limits_of(p->config), &entry->plan, &refused) < 0)
-        entry->why = strdup(refused.msg);
-    *out = entry;
-    return REGISTRY_FOUND;
-}
-
-static struct verdict decode_with(const struct plan_entry *plan, const uint8_t *data, size_t size, struct value *values)
-{
-    struct decode_fault fault;
-    if (!plan->plan)
-        return (struct verdict){.reason = REJECT_DECODE_ERROR, .what = plan->why};
-    if (decode_value(plan->plan, data, size, values, NULL, &fault) < 0)
-        return (struct verdict){.reason = fault.reason, .field = fault.field, .what = fault.what};
-    return (struct verdict){0};
-}
-
-/* The field that is the record timestamp, else the event time; 0 where neither is there. */
-static int64_t plain_timestamp(const struct pipeline *p, const struct value *values)
-{
-    const struct value *timestamp = &values[p->plain_timestamp_slot], *time = &values[FIELD_TIME];
-    if (timestamp->type == VALUE_INT)
-        return timestamp->integer / p->plain_timestamp_divisor - (timestamp->integer % p->plain_timestamp_divisor < 0);
-    return time->type == VALUE_INT ? time->integer : 0;
-}
-
-/* One record: framing, plan, value.  Returns false where the registry is away. */
-static bool decode_record(struct pipeline *p, struct record *record, struct value *values, int32_t *schema_id, struct verdict *verdict, struct err *err)
-{
-    const uint8_t *data = record->value;
-    *schema_id = 0;
-    *verdict = (struct verdict){0};
-    if (!data) {
-        *verdict = (struct verdict){.reason = REJECT_NOT_AVRO, .what = "the value is null"};
-        return true;
-    }
-    if (record->value_size > (size_t)p->config->input.max_record_bytes) {
-        *verdict = (struct verdict){.reason = REJECT_TOO_LARGE, .what = "the value is longer than input.max_record_bytes"};
-        return true;
-    }
-    if (p->plain_plan) {
-        *verdict = decode_with(&(struct plan_entry){.plan = p->plain_plan}, data, record->value_size, values);
-        if (!verdict->reason)
-            record->timestamp_ms = plain_timestamp(p, values);
-        return true;
-    }
-    if (record->value_size < 5 || data[0] != 0) {
-        *verdict = (struct verdict){.reason = REJECT_NOT_AVRO, .what = record->value_size < 5 ? "the value is shorter than its header" : "the magic byte is not 0"};
-        return true;
-    }
-    *schema_id = (int32_t)((uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 8 | data[4]);
-    const struct plan_entry *plan = NULL;
-    switch (find_plan(p, *schema_id, &plan, err)) {
-    case REGISTRY_AWAY:
-        return false;
-    case REGISTRY_UNKNOWN:
-        *verdict = (struct verdict){.reason = REJECT_UNKNOWN_SCHEMA, .what = "the schema registry has no Avro schema of this id"};
-        return true;
-    case REGISTRY_FOUND:
-        break;
-    }
-    *verdict = decode_with(plan, data + 5, record->value_size - 5, values);
-    return true;
-}
-
 /* Decodes and validates every record; cuts the batch at the first one whose schema cannot be asked for. */
 static void decode(struct pipeline *p, struct err *err)
 {
     struct batch *b = &p->batch;
     b->event_count = 0;
-    p->batch_number++;
+    decoder_next_batch(p->decoder);
     for (size_t i = 0; i < b->count; i++) {
         struct value *values = b->values + i * p->config->fields.count;
-        if (!decode_record(p, &b->records[i], values, &b->schema_ids[i], &b->verdicts[i], err)) {
+        if (!decoder_read(p->decoder, &b->records[i], values, &b->schema_ids[i], &b->verdicts[i], err)) {
             b->count = i;
             return;
         }
@@ -645,16 +395,12 @@ int pipeline_process(struct pipeline *p, struct partition_state *state, const st
     return result < 0 ? -1 : (int)b->count;
 }
 
+struct decoder *pipeline_decoder(struct pipeline *p)
+{
+    return p->decoder;
+}
+
 struct scorer *pipeline_scorer(struct pipeline *p)
 {
     return p->scorer;
-}
-
-void verdict_message(const struct verdict *verdict, char *text, size_t size)
-{
-    int n = snprintf(text, size, "%s", reject_name(verdict->reason));
-    struct { const char *before, *value; } parts[] = {{": field ", verdict->field}, {": rule ", verdict->rule}, {": ", verdict->what}};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-        if (parts[i].value && n >= 0 && (size_t)n < size)
-            n += snprintf(text + n, size - (size_t)n, "%s%s", parts[i].before, parts[i].value);
 }

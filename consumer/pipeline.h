@@ -2,9 +2,10 @@
  * replay and in the demo; what differs is where records come from and what the sink does with outputs. */
 #pragma once
 #include "consumer/batch.h"
+#include "consumer/decoder.h"
 #include "consumer/deployment.h"
 #include "consumer/registry/registry.h"
-#include "consumer/serving.h"
+#include "consumer/partition.h"
 #include "monitor/sketch.h"
 
 enum output { OUTPUT_PREDICTION, OUTPUT_SHADOW, OUTPUT_DEAD_LETTER, OUTPUT_COUNT };
@@ -24,43 +25,17 @@ struct sink {
     int (*deployed)(void *context, int32_t partition, int64_t first_offset, const struct deployment *deployment, struct err *err);
 };
 
-/* State of one input partition: a fold over its records. */
-struct partition_state {
-    int32_t id;
-    int64_t next_offset;     /* of the first record not folded yet */
-    int64_t suppress_below;  /* outputs of records before this offset exist already: fold only */
-    uint64_t verdict_hash;   /* rolling hash of (offset, verdict) */
-    struct windows *windows;
-    int64_t *growths; /* offsets from which on the input has more partitions, ascending: history begins anew at each */
-    size_t growth_count, growth_next;
-    struct serving *serving; /* which models answer, and their breakers */
-};
-
-int partition_state_init(struct partition_state *state, const struct config *config, int32_t id);
-void partition_state_finish(struct partition_state *state);
-/* The input has more partitions from this offset on: entities have come from other partitions, and the history begins
- * with T of the next event. */
-void partition_state_grows_at(struct partition_state *state, int64_t offset);
-/* What grew at or before this offset counts, though no event has come since. */
-void partition_state_pass(struct partition_state *state, int64_t offset);
-
 struct pipeline;
 /* Borrows configuration and registry, which may be NULL where records carry no schema id (then give the plan's schema below);
  * takes a reference to the deployment (NULL: features only). */
 int pipeline_create(const struct config *config, const struct deployment *deployment, struct registry *registry, struct pipeline **out, struct err *err);
 void pipeline_destroy(struct pipeline *pipeline);
-/* Records are plain values of this writer schema without framing (container files); their schema id is 0. */
-int pipeline_set_plain_schema(struct pipeline *pipeline, const char *schema_text, struct err *err);
-/* The slot of the field that is a plain record's timestamp, in the unit of its logical type (milliseconds without one);
- * FIELD_TIME is the initial state, and what holds where the field is null.  An error if the schema has no such field. */
-int pipeline_set_plain_timestamps(struct pipeline *pipeline, int slot, struct err *err);
-/* Size of the first plain value at data; SIZE_MAX if it is damaged. */
-size_t pipeline_plain_size(struct pipeline *pipeline, const void *data, size_t size, struct err *err);
 /* Where scored events and rejects are counted; NULL: nowhere.  Its shape:
  * observer_shape; models join it as they come. */
 void pipeline_set_sketch(struct pipeline *pipeline, struct sketch *sketch);
 
-/* Who scores: scorer.h.  Between batches. */
+/* Who decodes, and who scores (scorer.h).  Between batches. */
+struct decoder *pipeline_decoder(struct pipeline *pipeline);
 struct scorer;
 struct scorer *pipeline_scorer(struct pipeline *pipeline);
 
@@ -71,6 +46,3 @@ struct batch *pipeline_batch(struct pipeline *pipeline);
  * schema registry is away (*err says so and is retriable: call again later with the rest), or -1: the sink failed,
  * memory is short, the model failed (then the state is undefined and must be rebuilt). */
 int pipeline_process(struct pipeline *pipeline, struct partition_state *state, const struct sink *sink, struct err *err);
-
-/* The text of a dead letter's message: names the field and the rule, never the value. */
-void verdict_message(const struct verdict *verdict, char *text, size_t size);

@@ -422,7 +422,7 @@ static int pass(struct explanation *x, int timestamps, struct err *err)
     int status = o->input ? source_open_file(o->input, x->pipeline, &source, err)
                           : source_open_range(o->config, o->config->input.topic, x->partition, x->from, o->offset + 1, &source, err);
     if (status == 0 && o->input)
-        status = pipeline_set_plain_timestamps(x->pipeline, timestamps, err);
+        status = decoder_set_plain_timestamps(pipeline_decoder(x->pipeline), timestamps, err);
     if (status == 0)
         status = fold(x, source, err);
     source_close(source);

@@ -138,7 +138,7 @@ static int open_source(struct replay *r, struct err *err)
         return source_open_topic(o->config, o->config->input.topic, o->config->monitor.window_ms, &r->source, err);
     if (source_open_file(o->input, r->pipeline, &r->source, err) < 0)
         return -1;
-    return pipeline_set_plain_timestamps(r->pipeline, r->timestamps, err);
+    return decoder_set_plain_timestamps(pipeline_decoder(r->pipeline), r->timestamps, err);
 }
 
 /* The field of --timestamps, or of the file's metadata, joins those that are read: before plans are made of them. */

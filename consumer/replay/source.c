@@ -53,7 +53,7 @@ int source_open_file(const char *path, struct pipeline *pipeline, struct source 
         source_close(s);
         return -1;
     }
-    if (pipeline_set_plain_schema(pipeline, container_reader_schema(s->file), err) < 0) {
+    if (decoder_set_plain_schema(pipeline_decoder(pipeline), container_reader_schema(s->file), err) < 0) {
         err_prefix(err, "%s: schema", path);
         source_close(s);
         return -1;
@@ -81,7 +81,7 @@ static int next_of_file(struct source *s, struct record *records, size_t max, st
         return more;
     size_t n = 0;
     for (; n < max && s->values_left; n++) {
-        size_t size = pipeline_plain_size(s->pipeline, s->data, s->left, err);
+        size_t size = decoder_plain_size(pipeline_decoder(s->pipeline), s->data, s->left, err);
         if (size == SIZE_MAX)
             return err_prefix(err, "%s: value %" PRId64, s->path, s->offset);
         records[n] = (struct record){.partition = 0, .offset = s->offset++, .value = s->data, .value_size = size};
