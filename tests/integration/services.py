@@ -24,7 +24,7 @@ import urllib.error
 import urllib.request
 
 from confluent_kafka import KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, NewTopic, ResourceType
 
 PREFIX = os.environ.get("WEIR_PREFIX") or os.path.expanduser("~/.cache/weir")
 START_SECONDS_MAX = 90
@@ -231,13 +231,22 @@ class Kafka(Service):
     def create(self, topic, partitions=1, config=None):
         """Creates the topic and returns when a client can see all its partitions' leaders."""
         self.admin.create_topics([NewTopic(topic, partitions, 1, config=config or {})])[topic].result(30)
+        return self.wait_leaders(topic, partitions)
+
+    def grow(self, topic, partitions):
+        """The topic has more partitions from now on; returns when a client can see all their leaders. Until then a producer
+        refuses records for those that it does not see."""
+        self.admin.create_partitions([NewPartitions(topic, partitions)])[topic].result(30)
+        return self.wait_leaders(topic, partitions)
+
+    def wait_leaders(self, topic, partitions):
         deadline = time.monotonic() + 30
         while time.monotonic() < deadline:
             seen = self.admin.list_topics(topic, timeout=5).topics[topic].partitions
             if len(seen) == partitions and all(p.leader == 1 for p in seen.values()):
                 return topic
             time.sleep(0.02)
-        raise RuntimeError(f"topic {topic} was created, but its leaders are not to be seen")
+        raise RuntimeError(f"topic {topic} has no {partitions} partitions with leaders to be seen")
 
     def delete(self, topic):
         """Returns when no client can see it any more."""

@@ -254,9 +254,13 @@ class Traffic:
 
 
 def produce(brokers, topic, records):
-    """Returns when the broker has the records."""
+    """Returns when the broker has the records: all of them, for one that it refused is only told to who asks."""
+    refused = []
     producer = Producer({"bootstrap.servers": brokers, "linger.ms": 20, "enable.idempotence": True, "message.max.bytes": 2_000_000,
-                         "batch.size": 500_000, "queue.buffering.max.messages": 1_000_000, "compression.type": "lz4"})
+                         "batch.size": 500_000, "queue.buffering.max.messages": 1_000_000, "compression.type": "lz4",
+                         "delivery.report.only.error": True})
     for record in records:
-        producer.produce(topic, record.value, record.key, record.partition, timestamp=record.timestamp_ms, headers=record.headers)
+        producer.produce(topic, record.value, record.key, record.partition, timestamp=record.timestamp_ms, headers=record.headers,
+                         on_delivery=lambda error, message: refused.append((error.str(), message.partition())))
     assert producer.flush(60) == 0, "the broker did not take the records in time"
+    assert not refused, f"{len(refused)} records were refused; partition {refused[0][1]}: {refused[0][0]}"
