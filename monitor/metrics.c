@@ -160,6 +160,8 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     into->aborts += from->aborts;
     add_integers(into->write_errors, from->write_errors, WRITE_ERROR_COUNT);
     into->rebalances += from->rebalances;
+    into->renewed_members += from->renewed_members;
+    into->forced_rejoins += from->forced_rejoins;
     into->checkpoints += from->checkpoints;
     into->checkpoint_bytes += from->checkpoint_bytes;
     into->entities += from->entities;

@@ -40,7 +40,7 @@ struct metrics {
     int64_t *score_bins;                      /* by model x SCORE_EQUAL_BINS */
     __int128 *score_sums;                     /* by model, fixed point as in the sketch */
     /* Counters and gauges that the lane sets itself: */
-    int64_t input_bytes, commits, aborts, rebalances, checkpoints, checkpoint_bytes;
+    int64_t input_bytes, commits, aborts, rebalances, renewed_members, forced_rejoins, checkpoints, checkpoint_bytes;
     int64_t write_errors[WRITE_ERROR_COUNT];
     int64_t entities, retained_events, state_bytes; /* gauges: summed over lanes */
     struct histogram commit_seconds, latency_seconds, checkpoint_seconds;

@@ -86,6 +86,8 @@ static void expose_work(const struct metrics *metrics, struct text_buffer *text)
     for (int i = 0; i < WRITE_ERROR_COUNT; i++)
         exposition_sample_integer(text, "weir_write_errors_total", &(struct label){"answer", answers[i]}, 1, metrics->write_errors[i]);
     counter(text, "weir_rebalances_total", "Assignments taken or given up.", metrics->rebalances);
+    counter(text, "weir_members_renewed_total", "Consumers made anew after the group had shut them out.", metrics->renewed_members);
+    counter(text, "weir_forced_rejoins_total", "Rebalances asked for because partitions had no owner.", metrics->forced_rejoins);
     counter(text, "weir_checkpoints_total", "Checkpoints completed.", metrics->checkpoints);
     counter(text, "weir_checkpoint_bytes_total", "Written to the state's changelog.", metrics->checkpoint_bytes);
     exposition_family(text, "weir_checkpoint_seconds", EXPOSITION_HISTOGRAM, "From a checkpoint's beginning to its marker.");

@@ -15,7 +15,8 @@ enum { MESSAGE_BYTES_MAX = 1000000000, BATCH_OVERHEAD_MAX = 64 << 10 };
 static const char *const common_defaults[][2] = {
     {"socket.nagle.disable", "true"}, {"check.crcs", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
 static const char *const consumer_defaults[][2] = {{"queued.min.messages", "100000"}, {"queued.max.messages.kbytes", "65536"},
-    {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"max.poll.interval.ms", "300000"}};
+    {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"max.poll.interval.ms", "300000"},
+    {"topic.metadata.refresh.interval.ms", "30000"} /* so soon is it noticed that the input has grown */};
 /* Replays read partition by partition: there the limit holds for each. */
 static const char *const plain_defaults[][2] = {{"queued.min.messages", "20000"}, {"queued.max.messages.kbytes", "4096"}, {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}};
 static const char *const producer_defaults[][2] = {{"linger.ms", "5"}, {"batch.size", "1000000"}, {"batch.num.messages", "10000"},
@@ -55,6 +56,19 @@ enum kafka_remedy kafka_remedy(rd_kafka_resp_err_t code, bool retriable, bool ab
         return REMEDY_REFRESH;
     default:
         return fatal ? REMEDY_RECREATE : abortable ? REMEDY_ABORT : retriable ? REMEDY_RETRY : REMEDY_RECREATE;
+    }
+}
+
+bool kafka_member_may_return(rd_kafka_resp_err_t fatal)
+{
+    switch (fatal) {
+    case RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID:
+    case RD_KAFKA_RESP_ERR_FENCED_MEMBER_EPOCH:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID:
+        return true;
+    default:
+        return false;
     }
 }
 

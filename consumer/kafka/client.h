@@ -15,6 +15,10 @@ enum kafka_remedy {
 };
 enum kafka_remedy kafka_remedy(rd_kafka_resp_err_t code, bool retriable, bool abortable, bool fatal);
 
+/* Whether a consumer that has got this fatal error may be replaced by a new one: it was shut out as this member, not as a
+ * client. */
+bool kafka_member_may_return(rd_kafka_resp_err_t fatal);
+
 /* Takes the error (destroys it), fills *err with `what`, and says what to do. */
 enum kafka_remedy kafka_take_error(rd_kafka_error_t *error, const char *what, struct err *err);
 int kafka_err(struct err *err, rd_kafka_resp_err_t code, const char *what);

@@ -82,6 +82,8 @@ static void hold_no_longer(struct lane *l)
 
 static int lane_turn(struct lane *l, struct err *err)
 {
+    if (l->shut_out.code)
+        return lane_come_back(l, err);
     if (lane_serve_rebalance(l, err) < 0 || (l->starting_over && lane_join_again(l, err) < 0))
         return -1;
     if (l->backlog_count < BATCH_MAX || l->registry_retry_ns)
@@ -90,7 +92,7 @@ static int lane_turn(struct lane *l, struct err *err)
         *err = l->fatal;
         return -1;
     }
-    if (l->rebalance.pending && l->rebalance.lost)
+    if (l->shut_out.code || (l->rebalance.pending && l->rebalance.lost))
         return 0; /* served before anything else is touched */
     if (lane_serve_writer(l, err) < 0)
         return -1;
@@ -156,12 +158,10 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     l->sketch = l->sketches[0];
     assert(metrics_init(&l->metrics, shape) == 0 && metrics_init(&l->published, shape) == 0);
     serving_face_init(&l->serving, options->config->spec->count);
-    struct kafka_consumer_callbacks callbacks = {lane_on_rebalance, lane_on_error, l};
     if (deployment_load(options->plan, NULL, &l->deployment, err) < 0 ||
         pipeline_create(options->config, l->deployment, options->registry, &l->pipeline, err) < 0 ||
-        kafka_group_consumer(options->config, (struct kafka_identity){.instance = options->instance, .lane = options->index}, &callbacks, &l->consumer, err) < 0)
+        lane_open_member(l, err) < 0)
         goto fail;
-    l->queue = rd_kafka_queue_get_consumer(l->consumer);
     l->owner = (struct writer_owner){l, l->consumer, l->o.stop, lane_serve_membership, lane_note_committed, wake};
     if (writer_create(options->config, topics_sizes(options->topics), options->instance, options->index, &l->owner, &l->writer, err) < 0)
         goto fail;

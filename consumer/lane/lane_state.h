@@ -21,6 +21,8 @@ enum {
     FACE_INTERVAL_MS = 500, /* how often an idle lane publishes its counters */
     HOLD_MS = 300,          /* a pause costs what is fetched already: a commit that ends soon is waited for */
     LEAVE_MS = 1000,        /* a broker that does not answer is not told that we go */
+    SHUT_OUTS_MAX = 3,      /* in SHUT_OUTS_MS: then it is another process that shuts us out */
+    SHUT_OUTS_MS = 60000,
     SETTLE_MS = 30000       /* before a rebalance is answered what is done gets so long to be committed */
 };
 
@@ -75,6 +77,12 @@ struct lane {
     bool starting_over, closing;
     bool left; /* the consumer is closed */
     struct err fatal; /* noted by callbacks: msg set */
+    struct { /* the library will never work again under this handle */
+        rd_kafka_resp_err_t code; /* 0: it works */
+        char why[512];
+        int64_t at_ns[SHUT_OUTS_MAX]; /* a ring */
+        uint64_t count;               /* ever */
+    } shut_out;
 
     rd_kafka_message_t *backlog[BACKLOG_MAX];
     size_t backlog_count;
@@ -111,6 +119,13 @@ struct pipeline *lane_pipeline(const struct lane *lane, const struct lane_partit
 void lane_drop_all(struct lane *lane);
 void lane_free_partition(struct lane_partition *partition);
 void lane_tell_digest(const struct lane_partition *partition);
+
+/* ---- member.c: the consumer handle ---- */
+int lane_open_member(struct lane *lane, struct err *err);
+void lane_note_shut_out(struct lane *lane, rd_kafka_resp_err_t code, const char *why);
+/* After a shut-out: gives everything up and, after a back-off, joins under a new handle.  -1: it may not come back. */
+int lane_come_back(struct lane *lane, struct err *err);
+void lane_empty_backlog(struct lane *lane);
 
 /* ---- membership.c: the group ---- */
 int lane_join(struct lane *lane, struct err *err);

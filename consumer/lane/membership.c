@@ -49,13 +49,12 @@ void lane_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
     struct lane *l = opaque;
     char why[512];
-    if (code == RD_KAFKA_RESP_ERR__FATAL) {
-        rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(rk, why, sizeof why);
-        err_set(&l->fatal, "consumer of lane %d: %s (%s)%s", l->o.index, why, rd_kafka_err2name(fatal),
-            fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID ? ": another process runs as this instance; set `instance` to different names" : "");
-    } else {
+    if (code != RD_KAFKA_RESP_ERR__FATAL) {
         kafka_log_error("consumer", code, reason);
+        return;
     }
+    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(rk, why, sizeof why);
+    lane_note_shut_out(l, fatal, why);
 }
 
 static void log_partitions(const struct lane *l, const char *verb, const rd_kafka_topic_partition_list_t *list)
@@ -196,27 +195,22 @@ enum membership lane_serve_membership(void *context)
     return MEMBER_LOST;
 }
 
-static void empty_backlog(struct lane *l)
-{
-    for (size_t i = 0; i < l->backlog_count; i++)
-        rd_kafka_message_destroy(l->backlog[i]);
-    l->backlog_count = 0;
-}
-
 void lane_leave(struct lane *l)
 {
     l->closing = true;
+    if (!l->consumer)
+        return;
     if (l->rebalance.pending) {
         rd_kafka_error_destroy(l->rebalance.assign ? rd_kafka_incremental_assign(l->consumer, l->rebalance.partitions) : rd_kafka_incremental_unassign(l->consumer, l->rebalance.partitions));
         rd_kafka_topic_partition_list_destroy(l->rebalance.partitions);
         l->rebalance = (struct rebalance){0};
     }
-    empty_backlog(l);
+    lane_empty_backlog(l);
     rd_kafka_error_t *failed = rd_kafka_consumer_close_queue(l->consumer, l->queue);
     int64_t began = clock_monotonic_ns();
     while (!failed && !rd_kafka_consumer_closed(l->consumer) && clock_monotonic_ns() - began < (int64_t)LEAVE_MS * 1000000) {
         lane_poll(l, 20);
-        empty_backlog(l);
+        lane_empty_backlog(l);
     }
     rd_kafka_error_destroy(failed);
     l->left = rd_kafka_consumer_closed(l->consumer);

@@ -34,6 +34,49 @@ static void each_error_has_its_remedy(void **state)
         assert_int_equal(kafka_remedy(cases[i].code, cases[i].retriable, cases[i].abortable, cases[i].fatal), cases[i].remedy);
 }
 
+/* As a member: a new handle helps.  As a client: it would end the same way. */
+static void a_member_that_was_shut_out_may_return_where_a_new_handle_helps(void **state)
+{
+    (void)state;
+    assert_true(kafka_member_may_return(RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID));
+    assert_true(kafka_member_may_return(RD_KAFKA_RESP_ERR_UNRELEASED_INSTANCE_ID));
+    assert_false(kafka_member_may_return(RD_KAFKA_RESP_ERR_UNSUPPORTED_VERSION));
+    assert_false(kafka_member_may_return(RD_KAFKA_RESP_ERR_UNSUPPORTED_ASSIGNOR));
+    assert_false(kafka_member_may_return(RD_KAFKA_RESP_ERR_INVALID_REQUEST));
+    assert_false(kafka_member_may_return(RD_KAFKA_RESP_ERR__FATAL));
+}
+
+static void hear_nothing(rd_kafka_t *rk, int code, const char *reason, void *opaque)
+{
+    (void)rk;
+    (void)code;
+    (void)reason;
+    (void)opaque;
+}
+
+static void assert_looks_every(const struct config *config, const char *interval_ms)
+{
+    const struct kafka_consumer_callbacks callbacks = {.error = hear_nothing};
+    char text[32];
+    size_t size = sizeof text;
+    struct err err = {0};
+    rd_kafka_t *consumer = NULL;
+    assert_int_equal(kafka_group_consumer(config, (struct kafka_identity){.instance = "i"}, &callbacks, &consumer, &err), 0);
+    assert_int_equal(rd_kafka_conf_get(rd_kafka_conf(consumer), "topic.metadata.refresh.interval.ms", text, &size), RD_KAFKA_CONF_OK);
+    assert_string_equal(text, interval_ms);
+    rd_kafka_destroy(consumer);
+}
+
+static void that_the_input_has_grown_is_noticed_within_half_a_minute(void **state)
+{
+    (void)state;
+    struct kafka_property user = {.name = (char[]){"topic.metadata.refresh.interval.ms"}, .value = (char[]){"7000"}};
+    struct config config = {.app_id = (char[]){"a"}, .input.group_protocol = (char[]){"classic"}, .kafka = &user};
+    assert_looks_every(&config, "30000");
+    config.kafka_count = 1;
+    assert_looks_every(&config, "7000");
+}
+
 static void offset_metadata_reads_back(void **state)
 {
     (void)state;
@@ -145,6 +188,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_error_has_its_remedy),
+        cmocka_unit_test(a_member_that_was_shut_out_may_return_where_a_new_handle_helps),
+        cmocka_unit_test(that_the_input_has_grown_is_noticed_within_half_a_minute),
         cmocka_unit_test(offset_metadata_reads_back),
         cmocka_unit_test(foreign_offset_metadata_is_none),
         cmocka_unit_test(outbox_keeps_copies_with_the_confluent_header),
