@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "consumer/config/alert_options.h"
+#include "consumer/config/kafka_keys.h"
 #include "consumer/config/option.h"
 #include "consumer/config/secret.h"
 #include "consumer/failpoint.h"
@@ -150,22 +151,6 @@ static int check_topics(const struct reading *reading, const struct yaml_node *r
     return 0;
 }
 
-/* What the other protocol leaves to the broker is refused by librdkafka at start; here by name and line. */
-static int check_group_protocol(const struct reading *reading, const struct config *config)
-{
-    static const char *const refused[] = {"session.timeout.ms", "heartbeat.interval.ms", "group.protocol.type"};
-    if (strcmp(config->input.group_protocol, "consumer"))
-        return 0;
-    for (size_t i = 0; i < config->kafka_count; i++)
-        for (size_t k = 0; k < sizeof refused / sizeof *refused; k++)
-            if (!strcmp(config->kafka[i].name, refused[k])) {
-                char key[64];
-                snprintf(key, sizeof key, "kafka.%s", refused[k]);
-                return reading_fail(reading, config->kafka[i].line, key, "has no place where input.group_protocol is consumer: the broker sets it for its groups; remove it");
-            }
-    return 0;
-}
-
 /* Each can be armed, and no place twice. */
 static int check_failpoints(const struct reading *reading, const struct yaml_node *root, const struct config *config)
 {
@@ -229,7 +214,7 @@ static int config_fill(const struct reading *reading, const struct yaml_node *ro
     if (!(config->file = strdup(reading->file)))
         return err_set(reading->err, "%s: no memory", reading->file);
     if (options_read(reading, root, config) < 0 || check_schemas(reading, root, config) < 0 || check_models(reading, root, config) < 0 ||
-        check_topics(reading, root, config) < 0 || check_group_protocol(reading, config) < 0 ||
+        check_topics(reading, root, config) < 0 || kafka_keys_check(reading, config) < 0 ||
         check_failpoints(reading, root, config) < 0)
         return -1;
     if (feature_file_load(config->features, &config->fields, &config->spec, reading->err) < 0)

@@ -7,6 +7,7 @@
 
 #include "consumer/config/config.h"
 #include "consumer/config/secret.h"
+#include "consumer/failpoint.h"
 
 enum { KAFKA_KEYS_MAX = 300, KAFKA_NAMES_MAX = 400 };
 
@@ -28,6 +29,9 @@ static const struct {
     {"partition.assignment.strategy", "it is always cooperative-sticky"},
     {"transaction.timeout.ms", "it is always 10000: a dead worker must not hold readers back for longer"},
     {"message.timeout.ms", "an output is never given up"},
+    {"delivery.timeout.ms", "an output is never given up"},
+    {"enable.partition.eof", "weir knows where a log ends"},
+    {"offset.store.method", "offsets are committed with the outputs"},
 };
 
 static const char *const secrets[] = {
@@ -141,6 +145,66 @@ int kafka_keys_read(const struct reading *reading, const char *key, const struct
     if (conf)
         rd_kafka_conf_destroy(conf);
     return result;
+}
+
+/* ---- time-outs that must fit each other ---- */
+
+/* A member is given up once what it had open has been: its transaction ends after 10 s, and the broker looks for such
+ * every 10 s.  Tests cannot wait for so long. */
+enum { SESSION_MS_PRESET = 20000, SESSION_MS_MIN = FAILPOINTS_BUILT ? 6000 : 20000, HEARTBEAT_MS_PRESET = 1000 };
+
+/* NULL: not set.  Of two with the same name librdkafka takes the later one. */
+static const struct kafka_property *find(const struct config *config, const char *name)
+{
+    const struct kafka_property *found = NULL;
+    for (size_t i = 0; i < config->kafka_count; i++)
+        if (!strcmp(config->kafka[i].name, name))
+            found = &config->kafka[i];
+    return found;
+}
+
+static long number(const struct kafka_property *property, long preset)
+{
+    return property ? strtol(property->value, NULL, 10) : preset; /* librdkafka has taken it for a number */
+}
+
+static int check_classic(const struct reading *reading, const struct config *config)
+{
+    const struct kafka_property *session = find(config, "session.timeout.ms"), *heartbeat = find(config, "heartbeat.interval.ms");
+    long session_ms = number(session, SESSION_MS_PRESET), heartbeat_ms = number(heartbeat, HEARTBEAT_MS_PRESET);
+    if (session_ms < SESSION_MS_MIN)
+        return reading_fail(reading, session->line, "kafka.session.timeout.ms", "%ld is below %d: others would be given a dead worker's partitions before its transaction has ended (10000 ms, and up to 10000 until the broker looks); remove it",
+                            session_ms, SESSION_MS_MIN);
+    if (heartbeat_ms > session_ms / 3)
+        return reading_fail(reading, heartbeat ? heartbeat->line : session->line, "kafka.heartbeat.interval.ms", "%ld is more than a third of session.timeout.ms (%ld): one lost heartbeat could cost the membership; remove it",
+                            heartbeat_ms, session_ms);
+    return 0;
+}
+
+/* What the other protocol leaves to the broker is refused by librdkafka at start; here by name and line. */
+static int check_consumer_protocol(const struct reading *reading, const struct config *config)
+{
+    static const char *const refused[] = {"session.timeout.ms", "heartbeat.interval.ms", "group.protocol.type"};
+    for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
+        const struct kafka_property *property = find(config, refused[i]);
+        char key[64];
+        snprintf(key, sizeof key, "kafka.%s", refused[i]);
+        if (property)
+            return reading_fail(reading, property->line, key, "has no place where input.group_protocol is consumer: the broker sets it for its groups; remove it");
+    }
+    return 0;
+}
+
+int kafka_keys_check(const struct reading *reading, const struct config *config)
+{
+    bool classic = strcmp(config->input.group_protocol, "consumer") != 0;
+    if (classic ? check_classic(reading, config) < 0 : check_consumer_protocol(reading, config) < 0)
+        return -1;
+    const struct kafka_property *poll = find(config, "max.poll.interval.ms");
+    long session_ms = number(classic ? find(config, "session.timeout.ms") : NULL, SESSION_MS_PRESET);
+    if (poll && number(poll, 0) < session_ms)
+        return reading_fail(reading, poll->line, "kafka.max.poll.interval.ms", "%ld is below the session time-out (%ld): a worker that waits for a slow broker would be thrown out of its group; remove it", number(poll, 0), session_ms);
+    return 0;
 }
 
 json_t *kafka_keys_show(const void *target)

@@ -281,7 +281,7 @@ def judges(worker):
 def test_kills_lose_no_window_and_double_none(judged):
     """Killed while it publishes and started again, twice; killed for good, the other process takes over."""
     draw = random.Random(9)
-    judged.pipeline.config["kafka"] |= {"session.timeout.ms": 6000}
+    judged.pipeline.shorten_session()
     workers = [judged.pipeline.worker(f"w{i}") for i in range(2)]
     judged.serve(*workers)
     judged.labels.produce(judged.kafka, judged.topic, judged.schema_id)

@@ -5,7 +5,6 @@ import time
 
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
-from confluent_kafka.admin import NewPartitions
 
 import ledger
 from deployment import FEATURES, Models, Pipeline
@@ -220,7 +219,7 @@ def metadata(checkpoint_offset, generation):
 
 
 def half_done(pipeline, traffic):
-    pipeline.config["kafka"] |= {"session.timeout.ms": "6000"}
+    pipeline.shorten_session()
     half = len(traffic.records) // 2
     worker = pipeline.worker("w", state=OFTEN).start()
     produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
@@ -265,11 +264,6 @@ def test_a_changelog_with_too_few_partitions(pipeline):
     refused(pipeline, 1, "has 3 partitions, and the input 12", "kafka-topics.sh --alter")
 
 
-def grow(kafka, topic, partitions):
-    for answer in kafka.admin.create_partitions([NewPartitions(topic, partitions)]).values():
-        answer.result(15)
-
-
 def growing(kafka, models, schemas, tmp_path, name):
     pipeline = Pipeline(kafka, models, tmp_path, name, schemas, partitions=2).create_topics()
     pipeline.config["kafka"] |= {"topic.metadata.refresh.interval.ms": "500"}
@@ -283,7 +277,7 @@ def test_where_the_input_grew_is_known_after_a_kill(kafka, models, schemas, sche
     before.produce(kafka.brokers, pipeline.topic)
     worker.wait_for(lambda: sum(offset for offset in pipeline.committed() if offset > 0) >= 600, "all is committed")
     for topic in (*[name for setting, name in pipeline.outputs.items() if setting != "monitoring"], pipeline.changelog, pipeline.topic):
-        grow(kafka, topic, 4)
+        kafka.grow(topic, 4)
     worker.wait_for(lambda: len(worker.status()["lanes"][0]["partitions"]) == 4, "it has the new partitions")
     pipeline.partitions = 4
     worker.wait_for(lambda: min(pipeline.committed()) >= 0, "it has said so where no event has come yet")
@@ -310,6 +304,6 @@ def test_where_the_input_grew_is_known_after_a_kill(kafka, models, schemas, sche
 
 def test_an_input_that_grows_before_its_changelog(kafka, models, schemas, tmp_path):
     pipeline, worker = growing(kafka, models, schemas, tmp_path, "outgrown")
-    grow(kafka, pipeline.topic, 4)
+    kafka.grow(pipeline.topic, 4)
     assert worker.ends() == 1
     assert re.search(rf"topic {pipeline.changelog}: has 2 partitions, and the input 4; grow it first", worker.logged())

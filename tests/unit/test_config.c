@@ -12,6 +12,7 @@
 
 #include "consumer/config/config.h"
 #include "consumer/config/option.h"
+#include "consumer/failpoint.h"
 #include "consumer/file.h"
 
 enum { ALL = CONFIG_NEED_INPUT | CONFIG_NEED_MODELS | CONFIG_NEED_KAFKA };
@@ -395,6 +396,8 @@ static void kafka_keys_that_weir_owns_are_refused(void **state)
          "weir.yaml:2: kafka.auto.offset.reset: not allowed: set input.start, which holds only where the group has no offset; a gap is input.on_gap; remove it"},
         {APP "kafka: {transactional.id: x}", "weir.yaml:2: kafka.transactional.id: not allowed: it is made of app_id and instance; remove it"},
         {APP "kafka: {enable.idempotence: false}", "weir.yaml:2: kafka.enable.idempotence: not allowed: it is always on; remove it"},
+        {APP "kafka: {delivery.timeout.ms: 1000}", "weir.yaml:2: kafka.delivery.timeout.ms: not allowed: an output is never given up; remove it"},
+        {APP "kafka: {transaction.timeout.ms: 60000}", "weir.yaml:2: kafka.transaction.timeout.ms: not allowed: it is always 10000: a dead worker must not hold readers back for longer; remove it"},
         {APP "kafka: {acks: 1}", "weir.yaml:2: kafka.acks: not allowed: it is always all; remove it"},
         {APP "kafka: {request.required.acks: 1}", "weir.yaml:2: kafka.request.required.acks: not allowed: acks is always all; remove it"},
         {APP "kafka: {group.protocol: consumer}", "weir.yaml:2: kafka.group.protocol: not allowed: set input.group_protocol; remove it"},
@@ -410,6 +413,31 @@ static void kafka_keys_that_weir_owns_are_refused(void **state)
     assert_int_equal(config_parse("weir.yaml", scene, text, strlen(text), 0, &config, &err), -1);
     assert_non_null(strstr(err.msg, "weir.yaml:3: kafka.bootstrap.server: unknown to librdkafka"));
     assert_non_null(strstr(err.msg, "did you mean 'bootstrap.servers'?"));
+}
+
+/* Builds with failpoints, which tests use, take 6 s. */
+#define SESSION_MIN (FAILPOINTS_BUILT ? "6000" : "20000")
+
+static void time_outs_of_the_group_that_do_not_fit_are_refused(void **state)
+{
+    (void)state;
+#define WITH(keys) APP "kafka: {bootstrap.servers: 'b:9092', " keys "}\n" FEATURES MODELS INPUT
+    char below[400];
+    snprintf(below, sizeof below, "weir.yaml:2: kafka.session.timeout.ms: 5999 is below %s: others would be given a dead worker's partitions before its transaction has ended (10000 ms, and up to 10000 until the broker looks); remove it", SESSION_MIN);
+    const struct bad_file cases[] = {
+        {WITH("session.timeout.ms: 5999"), below},
+        {WITH("heartbeat.interval.ms: 6667"), "weir.yaml:2: kafka.heartbeat.interval.ms: 6667 is more than a third of session.timeout.ms (20000): one lost heartbeat could cost the membership; remove it"},
+        {WITH("session.timeout.ms: 45000, heartbeat.interval.ms: 15001"), "weir.yaml:2: kafka.heartbeat.interval.ms: 15001 is more than a third of session.timeout.ms (45000): one lost heartbeat could cost the membership; remove it"},
+        {WITH("max.poll.interval.ms: 19999"), "weir.yaml:2: kafka.max.poll.interval.ms: 19999 is below the session time-out (20000): a worker that waits for a slow broker would be thrown out of its group; remove it"},
+        {WITH("session.timeout.ms: 45000, max.poll.interval.ms: 44999"), "weir.yaml:2: kafka.max.poll.interval.ms: 44999 is below the session time-out (45000): a worker that waits for a slow broker would be thrown out of its group; remove it"},
+        {APP "kafka: {bootstrap.servers: 'b:9092', max.poll.interval.ms: 19999}\n" FEATURES MODELS "input: {topic: t, group_protocol: consumer, schemas: {dir: d}}\n",
+         "weir.yaml:2: kafka.max.poll.interval.ms: 19999 is below the session time-out (20000): a worker that waits for a slow broker would be thrown out of its group; remove it"},
+    };
+    ASSERT_ALL_REFUSED(cases);
+    config_destroy(parse(WITH("session.timeout.ms: 20000, heartbeat.interval.ms: 6666, max.poll.interval.ms: 20000"), ALL));
+    if (!FAILPOINTS_BUILT)
+        assert_refused(WITH("session.timeout.ms: 19999"), ALL, "weir.yaml:2: kafka.session.timeout.ms: 19999 is below 20000: others would be given a dead worker's partitions before its transaction has ended (10000 ms, and up to 10000 until the broker looks); remove it");
+#undef WITH
 }
 
 static void secrets_come_from_outside_and_are_never_printed(void **state)
@@ -526,6 +554,7 @@ int main(void)
         cmocka_unit_test(input_and_models_say_what_is_wrong),
         cmocka_unit_test(what_later_versions_bring_is_refused_by_name),
         cmocka_unit_test(kafka_keys_that_weir_owns_are_refused),
+        cmocka_unit_test(time_outs_of_the_group_that_do_not_fit_are_refused),
         cmocka_unit_test(secrets_come_from_outside_and_are_never_printed),
         cmocka_unit_test(feature_file_faults_name_that_file),
         cmocka_unit_test(the_reference_page_equals_the_table),
