@@ -238,6 +238,11 @@ static int64_t closing_time(const struct aggregate *a)
     return (smallest > by_first ? smallest : by_first) - a->lateness_ms;
 }
 
+static int64_t whole_windows(const struct window_list *list, int64_t over)
+{
+    return over - ((over % list->width_ms) + list->width_ms) % list->width_ms;
+}
+
 static void close_and_revise_list(struct aggregate *a, struct window_list *list, int64_t over, struct report_list *reports)
 {
     for (size_t i = 0; i < list->count; i++) {
@@ -248,7 +253,7 @@ static void close_and_revise_list(struct aggregate *a, struct window_list *list,
             revise_window(a, list, i, reports);
     }
     if (over != INT64_MIN) { /* also where no window was: what comes for it is late */
-        int64_t whole = over - ((over % list->width_ms) + list->width_ms) % list->width_ms;
+        int64_t whole = whole_windows(list, over);
         if (whole > list->frontier_ms)
             list->frontier_ms = whole;
     }
@@ -369,6 +374,17 @@ void aggregate_merge(struct aggregate *a, struct sketch *delta, int64_t now_ms, 
             take_cell(a, &a->lists[k], cell, reports);
     }
     close_and_revise(a, reports);
+}
+
+bool aggregate_take(struct aggregate *a, const struct sketch_position *position)
+{
+    return take_position(a, position);
+}
+
+bool aggregate_is_due(const struct aggregate *a)
+{
+    int64_t over = closing_time(a);
+    return over != INT64_MIN && whole_windows(&a->lists[0], over) > a->lists[0].frontier_ms;
 }
 
 void aggregate_pass(struct aggregate *a, const struct sketch_position *position, struct report_list *reports)

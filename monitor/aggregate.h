@@ -50,6 +50,11 @@ size_t aggregate_bytes_max(const struct sketch_shape *shape, size_t width_count)
 
 /* Merges one committed delta (same shape) and closes what it lets close.  New rows are appended to `reports`. */
 void aggregate_merge(struct aggregate *aggregate, struct sketch *delta, int64_t now_ms, struct report_list *reports);
+/* For whoever gathers the cells of several deltas before it merges them: takes what one part says of its partition; false:
+ * it is a repetition, and its cells are to be left out.  What has been gathered (cells alone, of any partition) is then
+ * given to aggregate_merge, at the latest when aggregate_is_due: the parts taken let a window close. */
+bool aggregate_take(struct aggregate *aggregate, const struct sketch_position *position);
+bool aggregate_is_due(const struct aggregate *aggregate);
 /* A part of a delta that cannot be read here (another shape): its offsets and T count, its records as `unlike`. */
 void aggregate_pass(struct aggregate *aggregate, const struct sketch_position *position, struct report_list *reports);
 /* Publishes every revision that waits, and with `all` every open window as if it were over: the end of a replay. */

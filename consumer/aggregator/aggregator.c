@@ -12,7 +12,33 @@
 #include "consumer/clock.h"
 #include "consumer/log.h"
 
-enum { POLL_MS = 100, TURN_RECORDS = 500, SAVE_MS = 60000, HEALTH_MS_MAX = 15000, REST_MS = 2000, QUIET_MS = 3000, LEAVE_MS = 1000, FRAMING = 5 };
+enum { POLL_MS = 100, TURN_RECORDS = 500, GATHER_MS = 1000, SAVE_MS = 60000, HEALTH_MS_MAX = 15000, REST_MS = 2000, QUIET_MS = 3000, LEAVE_MS = 1000, FRAMING = 5 };
+
+/* ---- what was gathered ---- */
+
+static void tell_closed(struct aggregator *a, size_t before)
+{
+    observer_set_drift(a->observer, aggregate_drift(a->aggregate));
+    if (a->listener.closed)
+        a->listener.closed(a->listener.context, observer_shape(a->observer), a->aggregate, a->reports.rows + before, a->reports.count - before);
+}
+
+/* What was gathered goes to its windows.  Before a state is saved: its positions are taken already. */
+static void merge(struct aggregator *a)
+{
+    if (!a->gathered_ns)
+        return;
+    size_t before = a->reports.count;
+    uint64_t closed = aggregate_count(a->aggregate).windows_closed;
+    aggregate_merge(a->aggregate, a->delta, clock_wall_ms(), &a->reports);
+    sketch_reset(a->delta);
+    a->gathered_ns = 0;
+    a->quiet = false;
+    a->merged_ns = clock_monotonic_ns();
+    a->window_rows = a->window_rows || a->reports.count > before;
+    if (aggregate_count(a->aggregate).windows_closed > closed)
+        tell_closed(a, before);
+}
 
 /* ---- the group ---- */
 
@@ -62,12 +88,16 @@ static void step_down(struct aggregator *a)
     a->aggregate = NULL;
     a->reports.count = a->evaluated = 0;
     a->unsaved = a->window_rows = false;
+    sketch_reset(a->delta);
+    a->gathered_ns = 0;
 }
 
 /* Between the end of one process and its own: what others would have to read again. */
 static void save(struct aggregator *a)
 {
     struct err err;
+    if (a->aggregate)
+        merge(a);
     if (a->aggregate && (a->unsaved || a->reports.count) && aggregator_publish(a, true, &err) < 0)
         log_warning("monitor: %s; the next one reads it again", err.msg);
 }
@@ -79,6 +109,7 @@ static int become_active(struct aggregator *a, struct err *err)
         return -1;
     a->saved_ns = a->health_ns = a->merged_ns = clock_monotonic_ns();
     a->quiet = false;
+    a->repeated = -1;
     atomic_store(&a->active, true);
     log_info("monitor: active, from offset %" PRId64 " of %s", a->position, a->topics->sketches.name);
     return 0;
@@ -134,27 +165,29 @@ static void serve_rebalance(struct aggregator *a)
 
 /* ---- records ---- */
 
+/* A window of every partition is one cell of the delta: a lane's transaction has many partitions and few windows. */
 static int take_part(struct aggregator *a, struct sketch_reader *r, const struct sketch_part *part, bool alike, struct err *err)
 {
     const struct sketch_position *p = &part->position;
+    struct sketch_part merged = *part;
+    merged.position.partition = -1;
     if (p->partition < 0)
         return sketch_reader_pass(r, part, err); /* a window that this or another aggregator saved */
+    a->unsaved = true;
     if (!alike) {
+        merge(a);
         aggregate_pass(a->aggregate, p, &a->reports);
         return sketch_reader_pass(r, part, err);
     }
-    if (p->from < p->to)
-        sketch_cover(a->delta, p->partition, p->from, p->to, p->stream_time_ms);
-    if (p->beyond)
-        sketch_add_beyond(a->delta, p->partition, p->beyond);
-    return sketch_reader_cells(r, part, a->delta, err);
-}
-
-static void tell_closed(struct aggregator *a, size_t before)
-{
-    observer_set_drift(a->observer, aggregate_drift(a->aggregate));
-    if (a->listener.closed)
-        a->listener.closed(a->listener.context, observer_shape(a->observer), a->aggregate, a->reports.rows + before, a->reports.count - before);
+    if (p->from < p->to || p->partition != a->repeated)
+        a->repeated = aggregate_take(a->aggregate, p) ? -1 : p->partition;
+    if (p->partition == a->repeated)
+        return sketch_reader_pass(r, part, err);
+    if (!sketch_has_room(a->delta, (size_t)part->cells))
+        merge(a);
+    if (!a->gathered_ns)
+        a->gathered_ns = clock_monotonic_ns();
+    return sketch_reader_cells(r, &merged, a->delta, err);
 }
 
 static int take_record(struct aggregator *a, const rd_kafka_message_t *m, struct err *err)
@@ -165,27 +198,16 @@ static int take_record(struct aggregator *a, const rd_kafka_message_t *m, struct
     int more;
     if (m->len < FRAMING || data[0] != 0 || ((uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 8 | data[4]) != (uint32_t)a->topics->sketches.schema_id)
         return err_set(err, "it has another schema");
-    if (sketch_reader_begin(&r, data + FRAMING, m->len - FRAMING, err) < 0)
+    if (sketch_reader_check(data + FRAMING, m->len - FRAMING, observer_shape(a->observer), err) < 0 ||
+        sketch_reader_begin(&r, data + FRAMING, m->len - FRAMING, err) < 0)
         return -1;
     bool alike = r.shape == sketch_shape_fingerprint(observer_shape(a->observer));
-    sketch_reset(a->delta);
     while ((more = sketch_reader_part(&r, &part, err)) == 1)
         if (take_part(a, &r, &part, alike, err) < 0)
             return -1;
-    if (more < 0)
-        return -1;
-    if (!sketch_position_count(a->delta))
-        return 0;
-    size_t before = a->reports.count;
-    uint64_t closed = aggregate_count(a->aggregate).windows_closed;
-    aggregate_merge(a->aggregate, a->delta, clock_wall_ms(), &a->reports);
-    a->unsaved = true;
-    a->quiet = false;
-    a->merged_ns = clock_monotonic_ns();
-    a->window_rows = a->window_rows || a->reports.count > before;
-    if (aggregate_count(a->aggregate).windows_closed > closed)
-        tell_closed(a, before);
-    return 0;
+    if (aggregate_is_due(a->aggregate))
+        merge(a);
+    return more;
 }
 
 static void take_message(struct aggregator *a, rd_kafka_message_t *m)
@@ -239,9 +261,12 @@ static void revise_when_quiet(struct aggregator *a)
 static void publish(struct aggregator *a)
 {
     struct err err;
+    int64_t now = clock_monotonic_ns();
+    bool old = now - a->saved_ns > (int64_t)SAVE_MS * 1000000;
     look_at_health(a);
+    if (old || a->reports.count || now - a->gathered_ns > (int64_t)GATHER_MS * 1000000)
+        merge(a);
     revise_when_quiet(a);
-    bool old = clock_monotonic_ns() - a->saved_ns > (int64_t)SAVE_MS * 1000000;
     if (aggregator_publish(a, a->window_rows || (a->unsaved && old), &err) < 0)
         give_up(a, &err);
     else

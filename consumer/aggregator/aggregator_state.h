@@ -27,7 +27,9 @@ struct aggregator {
     /* while active */
     rd_kafka_t *producer;
     struct aggregate *aggregate;
-    struct sketch *delta;
+    struct sketch *delta;       /* of records not yet merged, over all partitions */
+    int64_t gathered_ns;        /* since when; 0: it is empty */
+    int32_t repeated;           /* the partition whose latest part was a repetition; -1: none */
     struct report_list reports; /* not yet published */
     size_t evaluated;           /* of them the listener has seen */
     int64_t position;           /* of the next record */

@@ -17,7 +17,7 @@ static int damaged(struct err *err, const char *what)
 
 /* ---- Avro ---- */
 
-static bool get(struct sketch_reader *r, int64_t *v)
+static bool get_more(struct sketch_reader *r, int64_t *v)
 {
     uint64_t bits = 0;
     for (int shift = 0; shift < 70; shift += 7) {
@@ -35,7 +35,17 @@ static bool get(struct sketch_reader *r, int64_t *v)
     return false;
 }
 
-static bool get_within(struct sketch_reader *r, int64_t *v, int64_t least, int64_t most)
+/* Most numbers are one byte. */
+static inline bool get(struct sketch_reader *r, int64_t *v)
+{
+    if (r->at == r->end || *r->at & 0x80)
+        return get_more(r, v);
+    *v = (*r->at >> 1) ^ -(*r->at & 1);
+    r->at++;
+    return true;
+}
+
+static inline bool get_within(struct sketch_reader *r, int64_t *v, int64_t least, int64_t most)
 {
     return get(r, v) && *v >= least && *v <= most;
 }
@@ -85,7 +95,7 @@ static int next_items(struct sketch_reader *r, int64_t *left, int group)
     return 1;
 }
 
-/* ---- arrays of numbers; `into` NULL: passed over ---- */
+/* ---- arrays of numbers; `into` NULL: passed over; n SIZE_MAX: it is another shape's, and how many there are is unknown ---- */
 
 static bool get_sparse(struct sketch_reader *r, int64_t *into, size_t n)
 {
@@ -93,16 +103,14 @@ static bool get_sparse(struct sketch_reader *r, int64_t *into, size_t n)
     size_t at = 0;
     int more;
     while ((more = next_items(r, &left, 2)) > 0) {
-        if (!get_within(r, &before, 0, COUNT_MAX) || !get_within(r, &count, 1, COUNT_MAX))
-            return false;
-        if (!into)
-            continue;
-        if ((uint64_t)before >= n - at)
+        if (!get_within(r, &before, 0, COUNT_MAX) || !get_within(r, &count, 1, COUNT_MAX) || (uint64_t)before >= n - at)
             return false;
         at += (size_t)before;
-        if (into[at] > COUNT_MAX)
+        if (into && into[at] > COUNT_MAX)
             return false;
-        into[at++] += count;
+        if (into)
+            into[at] += count;
+        at++;
     }
     return more == 0;
 }
@@ -125,7 +133,7 @@ static bool get_sums(struct sketch_reader *r, __int128 *into, size_t n)
     size_t at = 0;
     int more;
     while ((more = next_items(r, &left, 3)) > 0) {
-        if (!get_within(r, &before, 0, COUNT_MAX) || (into && (uint64_t)before >= n - at))
+        if (!get_within(r, &before, 0, COUNT_MAX) || (uint64_t)before >= n - at)
             return false;
         at += (size_t)before;
         if (!get_sum(r, into ? &into[at] : NULL))
@@ -156,7 +164,7 @@ static bool get_last_seen(struct sketch_reader *r, int64_t start_ms, int64_t *in
     int64_t left = 0, since;
     int more;
     for (size_t at = 0; (more = next_items(r, &left, 1)) > 0; at++) {
-        if (!get_within(r, &since, 0, TIME_MAX) || (into && at >= fields))
+        if (!get_within(r, &since, 0, TIME_MAX) || at >= fields)
             return false;
         if (into && since && start_ms + since - 1 > into[at])
             into[at] = start_ms + since - 1;
@@ -190,7 +198,7 @@ static bool get_segments(struct sketch_reader *r, struct sketch_cell *into, size
     int64_t left = 0;
     int more;
     for (size_t at = 0; (more = next_items(r, &left, 1)) > 0; at++)
-        if ((into && at > segments) || !get_registers(r, into && at < segments ? &into->distinct[at] : NULL) || !get_values(r, into ? &into->values[at] : NULL))
+        if (at > segments || !get_registers(r, into && at < segments ? &into->distinct[at] : NULL) || !get_values(r, into ? &into->values[at] : NULL))
             return false;
     return more == 0;
 }
@@ -204,7 +212,7 @@ static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape,
     if (!get_bytes(r, &id, &size, SKETCH_MODEL_ID_MAX) || size == 0 || memchr(id, 0, size) || !get_bool(r, &shadow))
         return false;
     if (!into || !sketch_models_max(shape))
-        return get_sum(r, NULL) && get_sparse(r, NULL, 0);
+        return get_sum(r, NULL) && get_sparse(r, NULL, shape ? sketch_model_counts_size(shape) : SIZE_MAX);
     memcpy(name, id, size);
     name[size] = 0;
     size_t m = sketch_model_slot(shape, name, shadow), counts = sketch_model_counts_size(shape);
@@ -240,11 +248,11 @@ static bool get_numbers(struct sketch_reader *r, struct sketch_cell *into)
 static bool get_cell(struct sketch_reader *r, int64_t start_ms, const struct sketch_shape *shape, struct sketch_cell *into)
 {
     const struct sketch_shape_options *o = shape ? sketch_shape_of(shape) : NULL;
-    return get_numbers(r, into) && get_sparse(r, into ? into->rejects : NULL, REJECT_REASON_COUNT) &&
-           get_sums(r, into ? into->sums : NULL, into ? o->feature_count : 0) &&
-           get_sparse(r, into ? into->counts : NULL, into ? sketch_head_counts(shape) : 0) &&
-           get_last_seen(r, start_ms, into ? into->last_seen_ms : NULL, into ? o->field_count : 0) &&
-           get_segments(r, into, into ? o->segment_count : 0) && get_models(r, shape, into);
+    return get_numbers(r, into) && get_sparse(r, into ? into->rejects : NULL, o ? REJECT_REASON_COUNT : SIZE_MAX) &&
+           get_sums(r, into ? into->sums : NULL, o ? o->feature_count : SIZE_MAX) &&
+           get_sparse(r, into ? into->counts : NULL, o ? sketch_head_counts(shape) : SIZE_MAX) &&
+           get_last_seen(r, start_ms, into ? into->last_seen_ms : NULL, o ? o->field_count : SIZE_MAX) &&
+           get_segments(r, into, o ? o->segment_count : SIZE_MAX) && get_models(r, shape, into);
 }
 
 /* Cells of a part, each to where `place` says; the part's first block was opened by sketch_reader_part. */
@@ -283,6 +291,20 @@ int sketch_reader_cells(struct sketch_reader *r, const struct sketch_part *part,
 int sketch_reader_cell_into(struct sketch_reader *r, const struct sketch_part *part, const struct sketch_shape *shape, struct sketch_cell *into, struct err *err)
 {
     return get_cells(r, part, &(struct placing){.shape = shape, .into = into}, err);
+}
+
+int sketch_reader_check(const void *data, size_t size, const struct sketch_shape *shape, struct err *err)
+{
+    struct sketch_reader r;
+    struct sketch_part part;
+    int more;
+    if (sketch_reader_begin(&r, data, size, err) < 0)
+        return -1;
+    bool alike = r.shape == sketch_shape_fingerprint(shape);
+    while ((more = sketch_reader_part(&r, &part, err)) == 1)
+        if (get_cells(&r, &part, &(struct placing){.shape = alike && part.position.partition >= 0 ? shape : NULL}, err) < 0)
+            return -1;
+    return more;
 }
 
 int sketch_reader_pass(struct sketch_reader *r, const struct sketch_part *part, struct err *err)

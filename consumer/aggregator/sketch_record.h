@@ -41,6 +41,9 @@ int sketch_reader_part(struct sketch_reader *reader, struct sketch_part *part, s
  * cell.  0 or -1 (then the sketch holds part of it). */
 int sketch_reader_cells(struct sketch_reader *reader, const struct sketch_part *part, struct sketch *sketch, struct err *err);
 int sketch_reader_cell_into(struct sketch_reader *reader, const struct sketch_part *part, const struct sketch_shape *shape, struct sketch_cell *into, struct err *err);
+/* 0: every part of the record (of its cells too, where the shape is the record's) makes sense; so that it is taken as a
+ * whole or not at all. */
+int sketch_reader_check(const void *data, size_t size, const struct sketch_shape *shape, struct err *err);
 /* Over them without looking: another shape's. */
 int sketch_reader_pass(struct sketch_reader *reader, const struct sketch_part *part, struct err *err);
 

@@ -1,7 +1,9 @@
-/* bench_sketch [features] [models] [partitions]: what monitoring costs an event, and how many bytes its deltas take.
+/* bench_sketch [features] [models] [partitions] [events]: what monitoring costs an event, and how many bytes its deltas take.
  *
  * Events of 5,000 a second in transactions of 100 ms, spread over the partitions of one lane; features of several
- * shapes (wide, skewed, flags, missing); a baseline of the same. */
+ * shapes (wide, skewed, flags, missing); a baseline of the same.  Then the aggregator's side: each transaction's record is
+ * read, and what a second has gathered is merged into windows of 5 minutes, an hour and a day. */
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,7 +13,7 @@
 #include "consumer/aggregator/sketch_record.h"
 #include "monitor/sketch.h"
 
-enum { EVENTS = 500, TRANSACTIONS = 400, FIELDS = 10, ROWS = 20000 };
+enum { TRANSACTIONS = 400, FIELDS = 10, ROWS = 20000, RUN_MAX = 10000, WINDOW_MS = 300000, GATHERED = 10 /* records: a second of them */ };
 
 static uint64_t seed = 7;
 
@@ -51,82 +53,167 @@ static int64_t now_ns(void)
     return t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
-static size_t bytes;
+/* Where the time goes: each phase ends where the next begins. */
+enum phase { FOLD, ENCODE, RESET, READ, MERGE, PHASES };
+static const char *const phase_names[] = {"fold", "encode", "reset", "read", "merge"};
+static int64_t spent_ns[PHASES], since_ns;
 
-static void measure(void *context, int32_t partition, const struct buffer *piece)
+static void end_phase(enum phase phase)
 {
-    (void)context;
+    int64_t now = now_ns();
+    spent_ns[phase] += now - since_ns;
+    since_ns = now;
+}
+
+struct traffic {
+    size_t features, models, events; /* events a transaction */
+    int32_t partitions;
+    float *rows, *scores;
+    const struct baseline *baseline;
+    const struct sketch_shape *shape;
+};
+
+static void make_rows(struct traffic *t)
+{
+    t->rows = calloc(ROWS * t->features, sizeof *t->rows);
+    t->scores = calloc(ROWS, sizeof *t->scores);
+    for (size_t i = 0; i < ROWS; i++) {
+        t->scores[i] = (float)pow(uniform(), 4);
+        for (size_t f = 0; f < t->features; f++)
+            t->rows[i * t->features + f] = value_of(f);
+    }
+}
+
+/* The events of one partition in transaction n. */
+static void fold(const struct traffic *t, struct sketch *sketch, int n, int32_t partition, int64_t time_ms)
+{
+    static const char *const channels[] = {"POS", "ECOM", "ATM", "MOTO"}, *const countries[] = {"DE", "FR", "US", "GB", "NL", "IT", "ES", "PL"};
+    static const float *run[RUN_MAX];
+    static char entities[ROWS][8]; /* any bytes */
+    size_t count = 0;
+    struct sketch_cell *cell = NULL;
+    for (size_t i = (size_t)partition; i < t->events; i += (size_t)t->partitions, count++) {
+        size_t event = (size_t)n * t->events + i, r = event % ROWS;
+        memcpy(entities[r], &r, sizeof r);
+        struct value values[FIELDS] = {{.type = VALUE_INT, .integer = (int64_t)event}, {.type = VALUE_TEXT, .text = entities[r], .size = 8},
+            {.type = VALUE_INT, .integer = time_ms}, {.type = VALUE_INT, .integer = 5000 + (int64_t)(r % 40)},
+            {.type = VALUE_TEXT, .text = countries[r % 8], .size = 2}, {.type = VALUE_TEXT, .text = channels[r % 4], .size = 3}};
+        cell = sketch_add(sketch, &(struct sketch_event){.partition = partition, .offset = (int64_t)(event / (size_t)t->partitions), .time_ms = time_ms, .window_complete = true,
+            .schema_id = 1, .values = values});
+        run[count] = t->rows + r * t->features;
+        for (size_t m = 0; m < t->models; m++) {
+            sketch_add_score(sketch, cell, m, t->scores[r], DECISION_APPROVE);
+            if (m)
+                sketch_add_comparison(sketch, cell, m, t->scores[r], DECISION_APPROVE, t->scores[(r + 1) % ROWS], DECISION_APPROVE);
+        }
+    }
+    sketch_add_rows(sketch, cell, run, count);
+}
+
+static void append(void *context, int32_t partition, const struct buffer *piece)
+{
     (void)partition;
-    bytes += piece->size;
+    put_bytes_raw(context, piece->data, piece->size);
+}
+
+static void encode(struct sketch *sketch, struct buffer *record)
+{
+    static struct buffer scratch;
+    record->size = 0;
+    sketch_record_begin(sketch_shape(sketch), record);
+    for (size_t i = 0; i < sketch_position_count(sketch); i++)
+        sketch_pieces(sketch, i, 1 << 20, &scratch, append, record);
+    sketch_record_end(record);
+}
+
+static void read_record(const struct buffer *record, struct aggregate *aggregate, struct sketch *into)
+{
+    struct sketch_reader r;
+    struct sketch_part part;
+    struct err err;
+    int more, failed = sketch_reader_check(record->data, record->size, sketch_shape(into), &err);
+    assert(!failed);
+    sketch_reader_begin(&r, record->data, record->size, &err);
+    while ((more = sketch_reader_part(&r, &part, &err)) == 1) {
+        bool fresh = aggregate_take(aggregate, &part.position);
+        assert(fresh);
+        part.position.partition = -1;
+        failed = sketch_reader_cells(&r, &part, into, &err);
+        assert(!failed);
+    }
+    assert(more == 0);
+}
+
+static size_t run(const struct traffic *t)
+{
+    static const int64_t widths[] = {3600000, 86400000};
+    struct sketch *sketch = sketch_create(t->shape), *delta = sketch_create(t->shape);
+    struct aggregate *aggregate = aggregate_create(&(struct aggregate_options){.shape = t->shape, .topic = "t", .width_count = 2, .widths_ms = widths}, 0);
+    struct report_list reports = {0};
+    struct buffer record = {0};
+    size_t bytes = 0;
+    int64_t time_ms = 1700000100000;
+    for (int n = 0; n < TRANSACTIONS; n++, time_ms += 100) {
+        since_ns = now_ns();
+        for (int32_t p = 0; p < t->partitions; p++)
+            fold(t, sketch, n, p, time_ms);
+        end_phase(FOLD);
+        encode(sketch, &record);
+        bytes += record.size;
+        end_phase(ENCODE);
+        sketch_reset(sketch);
+        end_phase(RESET);
+        read_record(&record, aggregate, delta);
+        end_phase(READ);
+        if (n % GATHERED == GATHERED - 1) {
+            aggregate_merge(aggregate, delta, 0, &reports);
+            sketch_reset(delta);
+        }
+        end_phase(MERGE);
+    }
+    report_list_finish(&reports);
+    aggregate_destroy(aggregate);
+    sketch_destroy(sketch);
+    sketch_destroy(delta);
+    buffer_finish(&record);
+    return bytes;
 }
 
 int main(int argc, char **argv)
 {
-    size_t features = argc > 1 ? strtoul(argv[1], NULL, 10) : 40, models = argc > 2 ? strtoul(argv[2], NULL, 10) : 2;
-    int32_t partitions = argc > 3 ? atoi(argv[3]) : 12;
-    const char **names = calloc(features, sizeof *names), *fields[FIELDS] = {"id", "entity", "time", "mcc", "country", "channel", "a", "b", "c", "d"};
-    float *rows = calloc(ROWS * features, sizeof *rows), *scores = calloc(ROWS, sizeof *scores);
-    struct sketch_model *known = calloc(models, sizeof *known);
+    struct traffic t = {.features = argc > 1 ? strtoul(argv[1], NULL, 10) : 40, .models = argc > 2 ? strtoul(argv[2], NULL, 10) : 2,
+        .partitions = argc > 3 ? atoi(argv[3]) : 12, .events = argc > 4 ? strtoul(argv[4], NULL, 10) : 500};
+    const char **names = calloc(t.features, sizeof *names), *fields[FIELDS] = {"id", "entity", "time", "mcc", "country", "channel", "a", "b", "c", "d"};
+    struct sketch_model known[SKETCH_MODELS_MAX];
     char text[SKETCH_MODELS_MAX][32];
-    for (size_t f = 0; f < features; f++)
+    assert(t.models <= SKETCH_MODELS_MAX && t.partitions > 0 && t.events <= RUN_MAX);
+    for (size_t f = 0; f < t.features; f++)
         names[f] = "feature";
-    for (size_t m = 0; m < models; m++) {
+    for (size_t m = 0; m < t.models; m++) {
         snprintf(text[m], sizeof text[m], "model-%zu", m);
         known[m] = (struct sketch_model){text[m], m > 0};
     }
-    for (size_t i = 0; i < ROWS; i++) {
-        scores[i] = (float)pow(uniform(), 4);
-        for (size_t f = 0; f < features; f++)
-            rows[i * features + f] = value_of(f);
-    }
-    struct baseline *baseline = baseline_create_from_rows(names, features, rows, scores, ROWS, (const uint8_t[32]){0}, "model-0");
+    make_rows(&t);
+    struct baseline *baseline = baseline_create_from_rows(names, t.features, t.rows, t.scores, ROWS, (const uint8_t[32]){0}, "model-0");
     const struct sketch_segment segments[] = {{3, true}, {4, true}, {5, true}, {1, false}};
-    struct sketch_shape *shape = sketch_shape_create(&(struct sketch_shape_options){.window_ms = 300000, .lateness_ms = 60000, .feature_count = features,
-        .features = names, .model_count = models, .models = known, .field_count = FIELDS, .fields = fields, .segment_count = 4, .segments = segments,
+    struct sketch_shape *shape = sketch_shape_create(&(struct sketch_shape_options){.window_ms = WINDOW_MS, .lateness_ms = 60000, .feature_count = t.features,
+        .features = names, .model_count = t.models, .models = known, .field_count = FIELDS, .fields = fields, .segment_count = 4, .segments = segments,
         .baseline = baseline, .bins = 240});
-    struct sketch *sketch = sketch_create(shape);
-    struct buffer scratch = {0};
-    static const char *const channels[] = {"POS", "ECOM", "ATM", "MOTO"}, *const countries[] = {"DE", "FR", "US", "GB", "NL", "IT", "ES", "PL"};
-    int64_t fold = 0, encode = 0, time = 1700000000000;
-    const float *run[EVENTS];
-    for (int t = 0; t < TRANSACTIONS; t++) {
-        int64_t began = now_ns();
-        for (int32_t p = 0; p < partitions; p++) {
-            size_t n = 0;
-            struct sketch_cell *cell = NULL;
-            for (int i = p; i < EVENTS; i += partitions, n++) {
-                size_t r = (size_t)(t * EVENTS + i) % ROWS;
-                char entity[24];
-                struct value values[FIELDS] = {{.type = VALUE_INT, .integer = t * EVENTS + i}, {.type = VALUE_TEXT, .text = entity},
-                    {.type = VALUE_INT, .integer = time}, {.type = VALUE_INT, .integer = 5000 + (int64_t)(r % 40)},
-                    {.type = VALUE_TEXT, .text = countries[r % 8], .size = 2}, {.type = VALUE_TEXT, .text = channels[r % 4], .size = 3}};
-                values[1].size = (uint32_t)snprintf(entity, sizeof entity, "card-%zu", r);
-                cell = sketch_add(sketch, &(struct sketch_event){.partition = p, .offset = t * EVENTS + i, .time_ms = time + i / 5, .window_complete = true,
-                    .schema_id = 1, .values = values});
-                run[n] = rows + r * features;
-                for (size_t m = 0; m < models; m++)
-                    sketch_add_score(sketch, cell, m, scores[r], DECISION_APPROVE);
-            }
-            sketch_add_rows(sketch, cell, run, n);
-        }
-        int64_t folded = now_ns();
-        for (size_t i = 0; i < sketch_position_count(sketch); i++)
-            sketch_pieces(sketch, i, 1 << 20, &scratch, measure, NULL);
-        sketch_reset(sketch);
-        encode += now_ns() - folded;
-        fold += folded - began;
-        time += 100;
+    t.baseline = baseline;
+    t.shape = shape;
+    size_t bytes = run(&t);
+    double events = (double)t.events * TRANSACTIONS, all = 0;
+    printf("%zu features, %zu models, %d partitions, %zu events a transaction: ns an event:", t.features, t.models, t.partitions, t.events);
+    for (int i = 0; i < PHASES; i++) {
+        printf(" %s %.1f,", phase_names[i], (double)spent_ns[i] / events);
+        all += (double)spent_ns[i] / events;
     }
-    double events = (double)EVENTS * TRANSACTIONS;
-    printf("%zu features, %zu models, %d partitions: fold %.1f ns an event (of it a snprintf of this program), encode %.1f ns, %.1f bytes an event; a cell %zu bytes\n", features, models, partitions,
-           (double)fold / events, (double)encode / events, (double)bytes / events, sketch_cell_bytes(shape));
-    sketch_destroy(sketch);
+    printf(" in all %.1f; %.1f bytes an event; a cell %zu bytes, aggregate at most %.1f MiB\n", all, (double)bytes / events, sketch_cell_bytes(shape),
+           (double)aggregate_bytes_max(shape, 2) / (1 << 20));
     sketch_shape_destroy(shape);
     baseline_destroy(baseline);
-    buffer_finish(&scratch);
     free(names);
-    free(rows);
-    free(scores);
-    free(known);
+    free(t.rows);
+    free(t.scores);
     return 0;
 }
