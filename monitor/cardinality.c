@@ -1,6 +1,7 @@
 #include "monitor/cardinality.h"
 
 #include <math.h>
+#include <string.h>
 
 #include "scoring/bytes_hash.h"
 
@@ -24,16 +25,30 @@ uint64_t cardinality_hash_integer(int64_t value)
 void cardinality_add(struct cardinality *c, uint64_t hash)
 {
     uint64_t rest = hash << CARDINALITY_BITS | (uint64_t)1 << (CARDINALITY_BITS - 1); /* a one to stop at */
-    uint8_t rank = (uint8_t)(__builtin_clzll(rest) + 1), *reg = &c->registers[hash >> (64 - CARDINALITY_BITS)];
-    if (rank > *reg)
-        *reg = rank;
+    cardinality_raise(c, hash >> (64 - CARDINALITY_BITS), (uint8_t)(__builtin_clzll(rest) + 1));
+}
+
+void cardinality_raise(struct cardinality *c, size_t reg, uint8_t rank)
+{
+    c->touched |= (uint64_t)1 << (reg / CARDINALITY_PART);
+    if (rank > c->registers[reg])
+        c->registers[reg] = rank;
+}
+
+void cardinality_clear(struct cardinality *c)
+{
+    for (; c->touched; c->touched &= c->touched - 1)
+        memset(c->registers + (size_t)__builtin_ctzll(c->touched) * CARDINALITY_PART, 0, CARDINALITY_PART);
 }
 
 void cardinality_merge(struct cardinality *into, const struct cardinality *from)
 {
-    for (size_t i = 0; i < CARDINALITY_REGISTERS; i++)
-        if (from->registers[i] > into->registers[i])
-            into->registers[i] = from->registers[i];
+    for (uint64_t left = from->touched; left; left &= left - 1) {
+        size_t at = (size_t)__builtin_ctzll(left) * CARDINALITY_PART;
+        for (size_t i = at; i < at + CARDINALITY_PART; i++)
+            into->registers[i] = from->registers[i] > into->registers[i] ? from->registers[i] : into->registers[i];
+    }
+    into->touched |= from->touched;
 }
 
 /* x + sum x^(2^k) 2^(k-1), k = 1, 2 ..: what the empty registers say. */

@@ -98,7 +98,7 @@ void metrics_add_sketch(struct metrics *metrics, struct sketch *delta)
 {
     assert(sketch_shape(delta) == metrics->shape);
     for (size_t i = 0; i < sketch_cell_count(delta); i++)
-        add_cell(metrics, sketch_cell(delta, i));
+        add_cell(metrics, sketch_cell_uncounted(delta, i)); /* missing values are there */
     for (size_t i = 0; i < sketch_position_count(delta); i++)
         metrics->beyond += sketch_position(delta, i)->beyond;
 }

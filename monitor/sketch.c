@@ -202,6 +202,13 @@ size_t sketch_cell_count(const struct sketch *sketch)
 
 const struct sketch_cell *sketch_cell(struct sketch *sketch, size_t i)
 {
+    struct sketch_cell *cell = sketch_cell_uncounted(sketch, i);
+    sketch_cell_count_rows(sketch->shape, cell);
+    return cell;
+}
+
+struct sketch_cell *sketch_cell_uncounted(struct sketch *sketch, size_t i)
+{
     assert(i < sketch->count);
     if (!sketch->in_order) {
         memcpy(sketch->ordered, sketch->cells, sketch->count * sizeof(struct sketch_cell *));

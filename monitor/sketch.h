@@ -9,8 +9,11 @@
  * A rejected record has no trustworthy time: the lane passes the partition's stream time T, and before the first
  * accepted event the record's timestamp.
  *
- * Cost: O(1) an event and feature (at most eight comparisons without a branch), no allocation once the cells of a
- * window exist.
+ * Of an event's features only the bins are found at once (sketch_bins.h): they wait in the cell, a byte a feature, and
+ * are counted column by column when somebody asks for the counts.  A delta carries them as they are: the events of one
+ * transaction and partition are fewer than the bins, and whoever merges it counts them once.
+ *
+ * Cost: O(1) an event and feature, no allocation once the cells of a window exist.
  * Bounded: sketch_cells_max(shape) cells; an event that would need one more is counted as `beyond` of its partition
  * and nowhere else (so it is where memory is short).  A lane that asks sketch_has_room(sketch, n) before a batch of n, and hands on or commits where
  * there is none, never gets there. */
@@ -37,6 +40,7 @@ enum {
     SKETCH_SEGMENTS_MAX = 40,
     SKETCH_FALLBACKS_MAX = 8, /* reasons for which a model did not answer */
     LATENCY_BINS = 177,       /* 8 an octave of milliseconds: latency_bin */
+    SKETCH_ROWS_MAX = 512,    /* of a cell that wait to be counted */
     APART_BINS = 81           /* |difference| of scores: 4 an octave, likewise from 2^-20: quantiles within 19 % */
 };
 
@@ -102,6 +106,12 @@ struct sketch_cell {
     int64_t *last_seen_ms; /* by field: the largest event time at which it was not null; TIME_UNKNOWN: never */
     struct cardinality *distinct;   /* by segment */
     struct sketch_values *values;   /* by segment: those that the baseline does not name; the last of all: schema ids */
+    /* Rows whose bins are not yet counted (a delta's): sketch_row_bins. */
+    size_t row_count;
+    uint8_t *rows;
+    /* What has to be looked at and cleared: whether any feature's bins were counted, and the slots that models[0 .. end) have. */
+    bool counted;
+    size_t models_end;
 };
 
 struct sketch_feature_counts {
@@ -208,7 +218,8 @@ void sketch_merge(struct sketch *into, struct sketch *from);
 
 /* In order of (window, partition), and of partition. */
 size_t sketch_cell_count(const struct sketch *sketch);
-const struct sketch_cell *sketch_cell(struct sketch *sketch, size_t i); /* puts them in order when it has to */
+const struct sketch_cell *sketch_cell(struct sketch *sketch, size_t i); /* all counted; puts them in order when it has to */
+struct sketch_cell *sketch_cell_uncounted(struct sketch *sketch, size_t i); /* the same, but rows may wait in it */
 size_t sketch_position_count(const struct sketch *sketch);
 const struct sketch_position *sketch_position(struct sketch *sketch, size_t i);
 
@@ -220,6 +231,17 @@ struct sketch_cell *sketch_cell_create(const struct sketch_shape *shape, int32_t
 void sketch_cell_destroy(struct sketch_cell *cell);
 void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *into, const struct sketch_cell *from);
 void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cell); /* all but partition and window */
+/* Rows that wait, for whoever writes a cell and reads it again.  The bins of feature f in the rows that wait: row_count
+ * bytes, each a bin or BIN_NONE (255: missing). */
+const uint8_t *sketch_row_bins(const struct sketch_cell *cell, size_t f);
+void sketch_cell_count_rows(const struct sketch_shape *shape, struct sketch_cell *cell); /* then none waits */
+/* The same n rows, feature by feature as they were written; their missing values are counted already.  Whether they can be
+ * of this shape is for the caller to ask before. */
+bool sketch_bins_fit(const struct sketch_shape *shape, const uint8_t *bins, size_t n);
+void sketch_cell_add_bins(const struct sketch_shape *shape, struct sketch_cell *cell, const uint8_t *bins, size_t n);
+/* The counts of model m, to be added to.  And where the bins of feature f lie in cell->counts: [from, to). */
+int64_t *sketch_cell_model_counts(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m);
+void sketch_bins_range(const struct sketch_shape *shape, size_t f, size_t *from, size_t *to);
 /* Where a model's counts begin in cell->counts, and how many there are; models begin where the head ends. */
 size_t sketch_head_counts(const struct sketch_shape *shape);
 size_t sketch_model_counts_size(const struct sketch_shape *shape);

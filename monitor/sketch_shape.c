@@ -99,6 +99,8 @@ static void cut_column(struct sketch_shape *shape, size_t c, const struct baseli
     column->bins = baseline_cut(reference, shape->options.bins, edges, shape->expected + c * shape->options.bins);
     column->span = span_for(column->bins);
     memcpy(column->edges, edges, (column->bins - 1) * sizeof *edges);
+    for (size_t i = 0; i < span_for(shape->options.bins) / PIVOTS; i++)
+        column->pivots[i] = column->edges[(i + 1) * PIVOTS - 1];
     unite(column, reference);
 }
 
@@ -127,15 +129,20 @@ static void cut_baseline(struct sketch_shape *shape, const struct baseline *base
 static bool make_columns(struct sketch_shape *shape)
 {
     size_t columns = shape->options.feature_count + 1, bins = shape->options.bins, room = span_for(bins);
+    assert(room % PIVOTS == 0 && room <= PIVOTS * PIVOTS);
+    shape->bin = column_binning_here();
     shape->columns = calloc(columns, sizeof *shape->columns);
-    shape->edges = calloc(columns * room, sizeof *shape->edges);
+    shape->edges = aligned_alloc(64, columns * room * sizeof *shape->edges);
+    shape->pivots = aligned_alloc(64, columns * PIVOTS * sizeof *shape->pivots);
     shape->expected = calloc(columns * bins, sizeof *shape->expected);
-    if (!shape->columns || !shape->edges || !shape->expected)
+    if (!shape->columns || !shape->edges || !shape->pivots || !shape->expected)
         return false;
     for (size_t i = 0; i < columns * room; i++)
         shape->edges[i] = INFINITY;
+    for (size_t i = 0; i < columns * PIVOTS; i++)
+        shape->pivots[i] = INFINITY;
     for (size_t c = 0; c < columns; c++)
-        shape->columns[c] = (struct sketch_column){.span = 1, .edges = shape->edges + c * room, .least = -INFINITY, .greatest = INFINITY,
+        shape->columns[c] = (struct sketch_column){.span = 1, .edges = shape->edges + c * room, .pivots = shape->pivots + c * PIVOTS, .least = -INFINITY, .greatest = INFINITY,
             .far_below = -INFINITY, .far_above = INFINITY};
     if (shape->options.baseline)
         cut_baseline(shape, shape->options.baseline);
@@ -313,6 +320,7 @@ void sketch_shape_destroy(struct sketch_shape *shape)
     free(shape->models);
     free(shape->columns);
     free(shape->edges);
+    free(shape->pivots);
     free(shape->expected);
     free(shape);
 }
@@ -350,6 +358,13 @@ size_t sketch_head_counts(const struct sketch_shape *shape)
 size_t sketch_model_counts_size(const struct sketch_shape *shape)
 {
     return shape->model_stride;
+}
+
+void sketch_bins_range(const struct sketch_shape *shape, size_t f, size_t *from, size_t *to)
+{
+    assert(f < shape->options.feature_count);
+    *to = (f + 1) * shape->feature_stride;
+    *from = *to - shape->feature_stride + sizeof(struct sketch_feature_counts) / sizeof(int64_t);
 }
 
 size_t sketch_segment_categories(const struct sketch_shape *shape, size_t segment)

@@ -1,17 +1,7 @@
 /* The layout of a cell's arrays and the edges that it bins by: for the sketch's own files alone. */
 #pragma once
 #include "monitor/sketch.h"
-
-/* Edges of a column in a run of a power of two, padded with +infinity, so that the search has no branch. */
-struct sketch_column {
-    size_t span;   /* a power of two; 1: no edge */
-    float *edges;  /* span - 1 of them are looked at */
-    size_t bins;   /* 0: no bins */
-    size_t coarse; /* bins of the 20, without ties */
-    uint8_t coarse_of[BASELINE_FINE];
-    float least, greatest;     /* the baseline's range */
-    float far_below, far_above;
-};
+#include "monitor/sketch_bins.h"
 
 struct category_slot { /* of an open-addressing table over hashes; 0: empty */
     uint64_t hash;
@@ -35,7 +25,8 @@ struct model_table {
 struct sketch_shape {
     struct sketch_shape_options options;
     struct sketch_column *columns; /* by feature, then the score */
-    float *edges;
+    column_binning *bin;
+    float *edges, *pivots;
     int64_t *expected;    /* columns x options.bins: the baseline's counts */
     size_t feature_stride, model_stride; /* in counts */
     size_t latencies_at, fallbacks_at, rejects_at, models_at;
@@ -45,16 +36,6 @@ struct sketch_shape {
     size_t models_max;
     struct model_table *models; /* the one thing that still grows */
 };
-
-/* The bin of x, no NaN, in a column: the number of edges below x.  (+infinity is below no edge but the padding.) */
-static inline size_t sketch_bin(const struct sketch_column *column, float x)
-{
-    const float *edges = column->edges;
-    size_t bin = 0;
-    for (size_t step = column->span / 2; step; step /= 2)
-        bin += edges[bin + step - 1] < x ? step : 0;
-    return bin;
-}
 
 void sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n);
 void sketch_cell_add_fields(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values, int64_t time_ms);

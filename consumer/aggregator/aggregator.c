@@ -198,8 +198,7 @@ static int take_record(struct aggregator *a, const rd_kafka_message_t *m, struct
     int more;
     if (m->len < FRAMING || data[0] != 0 || ((uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 8 | data[4]) != (uint32_t)a->topics->sketches.schema_id)
         return err_set(err, "it has another schema");
-    if (sketch_reader_check(data + FRAMING, m->len - FRAMING, observer_shape(a->observer), err) < 0 ||
-        sketch_reader_begin(&r, data + FRAMING, m->len - FRAMING, err) < 0)
+    if (sketch_reader_check(&r, data + FRAMING, m->len - FRAMING, observer_shape(a->observer), err) < 0)
         return -1;
     bool alike = r.shape == sketch_shape_fingerprint(observer_shape(a->observer));
     while ((more = sketch_reader_part(&r, &part, err)) == 1)

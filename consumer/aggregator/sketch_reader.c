@@ -152,8 +152,8 @@ static bool get_registers(struct sketch_reader *r, struct cardinality *into)
         if (!get_within(r, &before, 0, CARDINALITY_REGISTERS) || !get_within(r, &rank, 1, 64) || (size_t)before >= CARDINALITY_REGISTERS - at)
             return false;
         at += (size_t)before;
-        if (into && (uint8_t)rank > into->registers[at])
-            into->registers[at] = (uint8_t)rank;
+        if (into)
+            cardinality_raise(into, at, (uint8_t)rank);
         at++;
     }
     return more == 0;
@@ -216,7 +216,7 @@ static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape,
     memcpy(name, id, size);
     name[size] = 0;
     size_t m = sketch_model_slot(shape, name, shadow), counts = sketch_model_counts_size(shape);
-    return get_sum(r, &into->sums[sketch_shape_of(shape)->feature_count + m]) && get_sparse(r, into->counts + sketch_head_counts(shape) + m * counts, counts);
+    return get_sum(r, &into->sums[sketch_shape_of(shape)->feature_count + m]) && get_sparse(r, sketch_cell_model_counts(shape, into, m), counts);
 }
 
 static bool get_models(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
@@ -244,13 +244,32 @@ static bool get_numbers(struct sketch_reader *r, struct sketch_cell *into)
     return into->events <= COUNT_MAX;
 }
 
+static bool get_rows(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+{
+    const char *bins;
+    size_t size, features = shape ? sketch_shape_of(shape)->feature_count : 0;
+    if (!get_bytes(r, &bins, &size, (size_t)(r->end - r->at)))
+        return false;
+    if (!shape || !size)
+        return true;
+    size_t n = features ? size / features : 0;
+    if (!r->checked && (n == 0 || n > SKETCH_ROWS_MAX || size % features || !sketch_bins_fit(shape, (const uint8_t *)bins, n)))
+        return false;
+    if (into)
+        sketch_cell_add_bins(shape, into, (const uint8_t *)bins, n);
+    return true;
+}
+
 /* The rest of a cell whose start was read. */
 static bool get_cell(struct sketch_reader *r, int64_t start_ms, const struct sketch_shape *shape, struct sketch_cell *into)
 {
     const struct sketch_shape_options *o = shape ? sketch_shape_of(shape) : NULL;
+    if (into)
+        into->counted = true; /* bins may be among the counts */
     return get_numbers(r, into) && get_sparse(r, into ? into->rejects : NULL, o ? REJECT_REASON_COUNT : SIZE_MAX) &&
            get_sums(r, into ? into->sums : NULL, o ? o->feature_count : SIZE_MAX) &&
            get_sparse(r, into ? into->counts : NULL, o ? sketch_head_counts(shape) : SIZE_MAX) &&
+           get_rows(r, shape, into) &&
            get_last_seen(r, start_ms, into ? into->last_seen_ms : NULL, o ? o->field_count : SIZE_MAX) &&
            get_segments(r, into, o ? o->segment_count : SIZE_MAX) && get_models(r, shape, into);
 }
@@ -293,20 +312,6 @@ int sketch_reader_cell_into(struct sketch_reader *r, const struct sketch_part *p
     return get_cells(r, part, &(struct placing){.shape = shape, .into = into}, err);
 }
 
-int sketch_reader_check(const void *data, size_t size, const struct sketch_shape *shape, struct err *err)
-{
-    struct sketch_reader r;
-    struct sketch_part part;
-    int more;
-    if (sketch_reader_begin(&r, data, size, err) < 0)
-        return -1;
-    bool alike = r.shape == sketch_shape_fingerprint(shape);
-    while ((more = sketch_reader_part(&r, &part, err)) == 1)
-        if (get_cells(&r, &part, &(struct placing){.shape = alike && part.position.partition >= 0 ? shape : NULL}, err) < 0)
-            return -1;
-    return more;
-}
-
 int sketch_reader_pass(struct sketch_reader *r, const struct sketch_part *part, struct err *err)
 {
     return get_cells(r, part, &(struct placing){0}, err);
@@ -339,6 +344,22 @@ int sketch_reader_part(struct sketch_reader *r, struct sketch_part *part, struct
         return damaged(err, "a part");
     part->position.partition = (int32_t)partition;
     return 1;
+}
+
+int sketch_reader_check(struct sketch_reader *r, const void *data, size_t size, const struct sketch_shape *shape, struct err *err)
+{
+    struct sketch_part part;
+    int more;
+    if (sketch_reader_begin(r, data, size, err) < 0)
+        return -1;
+    bool alike = r->shape == sketch_shape_fingerprint(shape);
+    while ((more = sketch_reader_part(r, &part, err)) == 1)
+        if (get_cells(r, &part, &(struct placing){.shape = alike && part.position.partition >= 0 ? shape : NULL}, err) < 0)
+            return -1;
+    if (more < 0 || sketch_reader_begin(r, data, size, err) < 0)
+        return -1;
+    r->checked = alike;
+    return 0;
 }
 
 /* ---- state ---- */

@@ -20,14 +20,17 @@ void sketch_record_end(struct buffer *out)
 
 /* ---- sparse arrays ---- */
 
-/* Long runs of zeros are the rule: they are passed over by fours. */
-static size_t next_count(const int64_t *counts, size_t i, size_t n)
+enum { GROUP = 8 };
+
+/* Which of the first n (at most GROUP) counts are not zero.  Most groups are all zero. */
+static uint32_t counts_there(const int64_t *counts, size_t n)
 {
-    while (i + 4 <= n && !(counts[i] | counts[i + 1] | counts[i + 2] | counts[i + 3]))
-        i += 4;
-    while (i < n && !counts[i])
-        i++;
-    return i;
+    uint32_t there = 0;
+    if (n >= GROUP && !(counts[0] | counts[1] | counts[2] | counts[3] | counts[4] | counts[5] | counts[6] | counts[7]))
+        return 0;
+    for (size_t i = 0; i < n && i < GROUP; i++)
+        there |= (uint32_t)(counts[i] != 0) << i;
+    return there;
 }
 
 static uint8_t *long_at(uint8_t *p, int64_t v)
@@ -72,22 +75,66 @@ static void add_run(struct runs *runs, size_t before, int64_t count)
 
 static bool any_count(const int64_t *counts, size_t n)
 {
-    return next_count(counts, 0, n) < n;
+    size_t i = 0;
+    while (i < n && !counts_there(counts + i, n - i))
+        i += GROUP;
+    return i < n;
 }
 
-static void put_sparse(struct buffer *out, const int64_t *counts, size_t n, size_t skip)
+/* Counts [i, n), of which those before *done are written or passed over. */
+static void add_runs(struct runs *runs, const int64_t *counts, size_t i, size_t n, size_t *done)
+{
+    for (; i < n; i += GROUP)
+        for (uint32_t left = counts_there(counts + i, n - i); left; left &= left - 1) {
+            size_t at = i + (size_t)__builtin_ctz(left);
+            add_run(runs, at - *done, counts[at]);
+            *done = at + 1;
+        }
+}
+
+static void put_sparse(struct buffer *out, const int64_t *counts, size_t n)
 {
     struct runs runs;
+    size_t done = 0;
     runs.out = out;
     runs.count = 0;
-    size_t done = 0;
-    for (size_t i = next_count(counts, 0, n); i < n; i = next_count(counts, i + 1, n)) {
-        add_run(&runs, i - done + skip, counts[i]);
-        done = i + 1;
-        skip = 0;
-    }
+    add_runs(&runs, counts, 0, n, &done);
     end_block(&runs);
     put_long(out, 0);
+}
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Counts [from, to) of the head; bins of which none was counted are not looked at. */
+static void put_head(struct buffer *out, const struct sketch_shape *shape, const struct sketch_cell *cell, size_t from, size_t to)
+{
+    struct runs runs;
+    size_t done = 0, at = from;
+    runs.out = out;
+    runs.count = 0;
+    for (size_t f = 0; !cell->counted && f < sketch_shape_of(shape)->feature_count; f++) {
+        size_t bins_from, bins_to;
+        sketch_bins_range(shape, f, &bins_from, &bins_to);
+        if (at < bins_from)
+            add_runs(&runs, cell->counts, at, least(bins_from, to), &done);
+        at = at < bins_to ? bins_to : at;
+    }
+    if (at < to)
+        add_runs(&runs, cell->counts, at, to, &done);
+    end_block(&runs);
+    put_long(out, 0);
+}
+
+/* Empty where none wait. */
+static void put_rows(struct buffer *out, const struct sketch_shape *shape, const struct sketch_cell *cell)
+{
+    size_t features = sketch_shape_of(shape)->feature_count;
+    put_long(out, (int64_t)(features * cell->row_count));
+    for (size_t f = 0; cell->row_count && f < features; f++)
+        put_bytes_raw(out, sketch_row_bins(cell, f), cell->row_count);
 }
 
 static void split(__int128 sum, int64_t *high, int64_t *low)
@@ -98,24 +145,23 @@ static void split(__int128 sum, int64_t *high, int64_t *low)
 
 static void put_sums(struct buffer *out, const __int128 *sums, size_t n)
 {
-    size_t there = 0, before = 0;
+    size_t there = 0, done = 0;
     for (size_t i = 0; i < n; i++)
         there += sums[i] != 0;
+    buffer_reserve(out, (3 * there + 2) * 10);
+    uint8_t *p = out->data + out->size;
     if (there)
-        put_long(out, (int64_t)(3 * there));
+        p = long_at(p, (int64_t)(3 * there));
     for (size_t i = 0; i < n; i++) {
         int64_t high, low;
-        if (!sums[i]) {
-            before++;
+        if (!sums[i])
             continue;
-        }
         split(sums[i], &high, &low);
-        put_long(out, (int64_t)before);
-        put_long(out, high);
-        put_long(out, low);
-        before = 0;
+        p = long_at(long_at(long_at(p, (int64_t)(i - done)), high), low);
+        done = i + 1;
     }
-    put_long(out, 0);
+    p = long_at(p, 0);
+    out->size = (size_t)(p - out->data);
 }
 
 static void put_last_seen(struct buffer *out, const struct sketch_cell *cell, size_t fields)
@@ -127,20 +173,17 @@ static void put_last_seen(struct buffer *out, const struct sketch_cell *cell, si
     put_long(out, 0);
 }
 
-static size_t next_register(const uint8_t *registers, size_t i)
+/* Eight of them, nearly always all zero. */
+static void add_registers(struct runs *runs, const uint8_t *registers, size_t at, size_t *done)
 {
-    for (; i % 8 == 0 && i < CARDINALITY_REGISTERS; i += 8) {
-        uint64_t eight;
-        memcpy(&eight, registers + i, sizeof eight);
-        if (eight)
-            break;
+    uint64_t eight;
+    memcpy(&eight, registers + at, sizeof eight);
+    for (size_t i = at; eight && i < at + sizeof eight; i++) {
+        if (!registers[i])
+            continue;
+        add_run(runs, i - *done, registers[i]);
+        *done = i + 1;
     }
-    while (i < CARDINALITY_REGISTERS && !registers[i]) {
-        i++;
-        if (i % 8 == 0)
-            return next_register(registers, i);
-    }
-    return i;
 }
 
 static void put_registers(struct buffer *out, const struct cardinality *distinct)
@@ -149,9 +192,10 @@ static void put_registers(struct buffer *out, const struct cardinality *distinct
     runs.out = out;
     runs.count = 0;
     size_t done = 0;
-    for (size_t i = next_register(distinct->registers, 0); i < CARDINALITY_REGISTERS; i = next_register(distinct->registers, i + 1)) {
-        add_run(&runs, i - done, distinct->registers[i]);
-        done = i + 1;
+    for (uint64_t left = distinct->touched; left; left &= left - 1) {
+        size_t part = (size_t)__builtin_ctzll(left) * CARDINALITY_PART;
+        for (size_t at = part; at < part + CARDINALITY_PART; at += sizeof(uint64_t))
+            add_registers(&runs, distinct->registers, at, &done);
     }
     end_block(&runs);
     put_long(out, 0);
@@ -194,7 +238,7 @@ struct slice {
 
 static bool has_model(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m)
 {
-    return any_count((const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
+    return m < cell->models_end && any_count((const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
 }
 
 static void put_models(struct buffer *out, const struct sketch_shape *shape, const struct sketch_cell *cell, const struct slice *slice)
@@ -214,7 +258,7 @@ static void put_models(struct buffer *out, const struct sketch_shape *shape, con
         put_bool(out, model.shadow);
         put_long(out, high);
         put_long(out, low);
-        put_sparse(out, (const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape), 0);
+        put_sparse(out, (const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
     }
     put_long(out, 0);
 }
@@ -226,9 +270,13 @@ static void put_cell(struct buffer *out, const struct sketch_shape *shape, const
     const int64_t numbers[] = {cell->events, cell->late, cell->overdue, cell->incomplete};
     for (size_t i = 0; i < 4; i++)
         put_long(out, slice->first ? numbers[i] : 0);
-    put_sparse(out, cell->rejects, slice->first ? REJECT_REASON_COUNT : 0, 0);
+    put_sparse(out, cell->rejects, slice->first ? REJECT_REASON_COUNT : 0);
     put_sums(out, cell->sums, slice->first ? o->feature_count : 0);
-    put_sparse(out, cell->counts + slice->from, slice->to - slice->from, slice->from);
+    put_head(out, shape, cell, slice->from, slice->to);
+    if (slice->first)
+        put_rows(out, shape, cell);
+    else
+        put_long(out, 0);
     put_last_seen(out, cell, slice->first ? o->field_count : 0);
     if (slice->first)
         put_segments(out, shape, cell);
@@ -298,11 +346,15 @@ static bool add_slice(struct writing *w, const struct sketch_cell *cell, const s
     return true;
 }
 
-static void add_cell(struct writing *w, const struct sketch_cell *cell)
+static bool add_whole(struct writing *w, const struct sketch_cell *cell)
+{
+    return add_slice(w, cell, &(struct slice){true, 0, sketch_head_counts(w->shape), 0, sketch_models(w->shape)});
+}
+
+/* A cell that no piece has room for; no rows wait in it. */
+static void add_in_slices(struct writing *w, const struct sketch_cell *cell)
 {
     size_t head = sketch_head_counts(w->shape), models = sketch_models(w->shape);
-    if (add_slice(w, cell, &(struct slice){true, 0, head, 0, models}))
-        return;
     bool fitted = add_slice(w, cell, &(struct slice){.first = true});
     assert(fitted && "sizes are checked at the start");
     size_t most = (w->size_max - 4 * PIECE_OVERHEAD) / RUN_BYTES_MAX; /* counts that fit whatever they are */
@@ -312,14 +364,24 @@ static void add_cell(struct writing *w, const struct sketch_cell *cell)
         add_slice(w, cell, &(struct slice){.model_from = m, .model_to = m + 1});
 }
 
+/* Rows are never divided: where they do not fit they are counted. */
+static void add_cell(struct writing *w, struct sketch_cell *cell)
+{
+    if (add_whole(w, cell))
+        return;
+    sketch_cell_count_rows(w->shape, cell);
+    if (!add_whole(w, cell))
+        add_in_slices(w, cell);
+}
+
 void sketch_pieces(struct sketch *sketch, size_t i, size_t size_max, struct buffer *scratch, sketch_piece_each *each, void *context)
 {
     struct writing w = {.shape = sketch_shape(sketch), .size_max = size_max, .piece = scratch, .head = *sketch_position(sketch, i), .each = each,
         .context = context};
     int32_t partition = w.head.partition;
     for (size_t c = 0; c < sketch_cell_count(sketch); c++)
-        if (sketch_cell(sketch, c)->partition == partition)
-            add_cell(&w, sketch_cell(sketch, c));
+        if (sketch_cell_uncounted(sketch, c)->partition == partition)
+            add_cell(&w, sketch_cell_uncounted(sketch, c));
     flush(&w, w.head.from != w.head.to || w.head.beyond);
     buffer_finish(&w.cells);
 }
@@ -328,7 +390,9 @@ void sketch_cell_pieces(const struct sketch_shape *shape, const struct sketch_ce
 {
     struct writing w = {.shape = shape, .size_max = size_max, .piece = scratch, .each = each, .context = context,
         .head = {.partition = -1, .stream_time_ms = TIME_UNKNOWN}};
-    add_cell(&w, cell);
+    assert(!cell->row_count);
+    if (!add_whole(&w, cell))
+        add_in_slices(&w, cell);
     flush(&w, false);
     buffer_finish(&w.cells);
 }

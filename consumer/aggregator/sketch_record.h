@@ -28,6 +28,7 @@ struct sketch_reader {
     const uint8_t *at, *end;
     uint64_t shape;
     int64_t block; /* parts left in the block */
+    bool checked;  /* all of it was looked at before */
 };
 struct sketch_part {
     struct sketch_position position;
@@ -35,15 +36,15 @@ struct sketch_part {
 };
 /* 0, or -1: no such record. */
 int sketch_reader_begin(struct sketch_reader *reader, const void *data, size_t size, struct err *err);
+/* The same, after a look at every part of it (at its cells too, where the shape is the record's): so that it is taken as a
+ * whole or not at all. */
+int sketch_reader_check(struct sketch_reader *reader, const void *data, size_t size, const struct sketch_shape *shape, struct err *err);
 /* 1: a part; 0: no more; -1: damaged. */
 int sketch_reader_part(struct sketch_reader *reader, struct sketch_part *part, struct err *err);
 /* Adds the cells of the part to the sketch (its shape is the record's), at the part's partition; or all to one
  * cell.  0 or -1 (then the sketch holds part of it). */
 int sketch_reader_cells(struct sketch_reader *reader, const struct sketch_part *part, struct sketch *sketch, struct err *err);
 int sketch_reader_cell_into(struct sketch_reader *reader, const struct sketch_part *part, const struct sketch_shape *shape, struct sketch_cell *into, struct err *err);
-/* 0: every part of the record (of its cells too, where the shape is the record's) makes sense; so that it is taken as a
- * whole or not at all. */
-int sketch_reader_check(const void *data, size_t size, const struct sketch_shape *shape, struct err *err);
 /* Over them without looking: another shape's. */
 int sketch_reader_pass(struct sketch_reader *reader, const struct sketch_part *part, struct err *err);
 

@@ -131,9 +131,8 @@ static void read_record(const struct buffer *record, struct aggregate *aggregate
     struct sketch_reader r;
     struct sketch_part part;
     struct err err;
-    int more, failed = sketch_reader_check(record->data, record->size, sketch_shape(into), &err);
+    int more, failed = sketch_reader_check(&r, record->data, record->size, sketch_shape(into), &err);
     assert(!failed);
-    sketch_reader_begin(&r, record->data, record->size, &err);
     while ((more = sketch_reader_part(&r, &part, &err)) == 1) {
         bool fresh = aggregate_take(aggregate, &part.position);
         assert(fresh);

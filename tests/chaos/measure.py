@@ -5,6 +5,9 @@
         sees, to readiness, and how fast state came back; then the same for SIGTERM
     measure.py cost [--events 2000000 --repeat 3]
         CPU an event: exactly once, at least once, and with checkpoints all the time; the changelog's bytes
+    measure.py monitoring [--seconds 60 --rate 5000]
+        CPU of a worker beside that of one whose lanes count nothing for monitoring (WEIR_WITHOUT names that binary, compiled
+        with -DWEIR_WITHOUT_SKETCHES), on the same events at the same time; bytes of the sketches beside the predictions'
     measure.py outage [--seconds 30]
         memory of a worker whose broker is away, beside the worst case that `weir check` prints
 
@@ -36,6 +39,7 @@ from worker import Worker, run_weir                                      # noqa:
 PARTITIONS = 12
 OUTPUTS = {"predictions": "predictions", "shadows": "shadows", "dead_letters": "dead-letters", "monitoring": "monitoring"}
 WAIT_SECONDS_MAX = 3600
+SEGMENTS = ["mcc", "merchant_country", "channel"]
 
 
 class Bench:
@@ -56,7 +60,7 @@ class Bench:
                         "--events", events, "--cards", cards, *more, seconds=WAIT_SECONDS_MAX)
         assert done.returncode == 0, done.stderr
 
-    def worker(self, app_id, topic, **changes):
+    def worker(self, app_id, topic, binary=None, **changes):
         outputs = {name: f"{app_id}-{suffix}" for name, suffix in OUTPUTS.items()}
         for name, output in outputs.items():
             self.kafka.create(output, 1 if name == "monitoring" else PARTITIONS)
@@ -68,7 +72,7 @@ class Bench:
         path = f"{self.directory}/{app_id}.yaml"
         with open(path, "w") as file:
             json.dump(config, file, indent=1)
-        return Worker(self.binary, path, f"{self.directory}/{app_id}.log")
+        return Worker(binary or self.binary, path, f"{self.directory}/{app_id}.log")
 
     def committed(self, app_id, topic):
         group = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": app_id, "enable.auto.commit": False, "log_level": 0})
@@ -171,6 +175,50 @@ def cost(bench, given):
     print(f"changelog {logs} bytes, input {bench.topic_bytes(topic)} bytes: {logs / bench.topic_bytes(topic):.2f} bytes a byte")
 
 
+# -- monitoring --
+
+
+def make_baseline(bench):
+    events, output = f"{bench.directory}/before.avro", f"{bench.directory}/baseline.json"
+    config = f"{bench.directory}/baseline.yaml"
+    with open(config, "w") as file:
+        json.dump({"app_id": "before", "kafka": {"bootstrap.servers": bench.kafka.brokers}, "features": bench.features,
+                   "input": {"topic": "t", "schemas": {"dir": bench.schemas}}, "models": {"champion": {"id": "bench", "file": bench.model}},
+                   "monitor": {"segments": SEGMENTS}}, file)
+    for command in (("generate", "--output", events, "--events", 200_000, "--span", "20d"), ("baseline", "-c", config, "--input", events, "--output", output)):
+        done = run_weir(bench.binary, *command, seconds=300)
+        assert done.returncode == 0, done.stderr
+    return output
+
+
+def monitoring(bench, given):
+    """Both at once, so that what else the machine does hits both; the first and last seconds are left out."""
+    topic = bench.kafka.create("monitoring-in", PARTITIONS)
+    monitor = {"window": "5m", "baseline": make_baseline(bench), "segments": SEGMENTS}
+    workers = {"with": bench.worker("with", topic, monitor=monitor),
+               "without": bench.worker("without", topic, binary=os.environ["WEIR_WITHOUT"], monitor=monitor)}
+    for worker in workers.values():
+        worker.start().wait_ready()
+    events = int(given.rate * given.seconds)
+    feeding = threading.Thread(target=bench.generate, args=(topic, events, 20_000, "--rate", given.rate))
+    feeding.start()
+    time.sleep(5)
+    began = {name: (worker.cpu_seconds(), bench.visible(f"{name}-predictions")) for name, worker in workers.items()}
+    time.sleep(given.seconds - 8)
+    used = {}
+    for name, worker in workers.items():
+        cpu, seen = worker.cpu_seconds() - began[name][0], bench.visible(f"{name}-predictions") - began[name][1]
+        used[name] = cpu / seen * 1e6
+        print(f"{name}: {seen / (given.seconds - 8):.0f} events a second, {used[name]:.2f} us of CPU an event", flush=True)
+    feeding.join()
+    for name, worker in workers.items():
+        bench.wait_committed(worker, name, topic, events)
+        worker.stop()
+    sizes = {name: bench.topic_bytes(name) for name in ("with-predictions", "with-sketches", "without-sketches")}
+    print(f"monitoring: {used['with'] - used['without']:.2f} us an event, {1 - used['without'] / used['with']:.3f} of the worker's CPU; "
+          f"bytes: {sizes}, {sizes['with-sketches'] / sizes['with-predictions']:.2f} of the predictions'")
+
+
 # -- a broker that is away --
 
 
@@ -205,16 +253,18 @@ def outage(bench, given):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("what", choices=("recovery", "cost", "outage"))
+    arguments.add_argument("what", choices=("recovery", "cost", "monitoring", "outage"))
     arguments.add_argument("--events", type=int)
     arguments.add_argument("--cards", type=int, default=1_000_000)
     arguments.add_argument("--protocol", default="classic", choices=("classic", "consumer"))
     arguments.add_argument("--settle", type=float, default=60, help="seconds before the first kill, for a checkpoint")
     arguments.add_argument("--interval", default="10s", help="of checkpoints, for cost")
     arguments.add_argument("--repeat", type=int, default=3)
-    arguments.add_argument("--seconds", type=float, default=30, help="that the broker is away")
+    arguments.add_argument("--seconds", type=float, help="that the broker is away (30), or that events come (60)")
+    arguments.add_argument("--rate", type=int, default=5000, help="events a second, for monitoring")
     given = arguments.parse_args()
-    given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000}[given.what]
+    given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000, "monitoring": 0}[given.what]
+    given.seconds = given.seconds or (60 if given.what == "monitoring" else 30)
     binary = os.environ.get("WEIR_BINARY") or f"{ROOT}/build/weir"
     directory = tempfile.mkdtemp(prefix="weir-measure-")
     with Kafka(f"{directory}/kafka") as kafka:

@@ -9,6 +9,7 @@ import pytest
 
 from deployment import Pipeline
 from outputs import decode, read_container, read_topic, split_header
+from test_http import pipeline_with_baseline
 from traffic import MINUTE, ROOT, Traffic, produce
 
 WINDOW, LATENESS = 60 * MINUTE, 10 * MINUTE
@@ -73,9 +74,17 @@ def feed(pipeline, traffic, slices, between):
 
 
 @pytest.fixture(scope="module")
-def alone(kafka, models, schemas, schema_ids, tmp_path_factory):
+def monitored(kafka, models, schemas, schema_ids, tmp_path_factory):
+    """The configuration's `monitor`, with a baseline of the same stream."""
+    directory = tmp_path_factory.mktemp("before")
+    known = pipeline_with_baseline(kafka, models, schemas, directory, "merge-before", stream(schema_ids, 1))
+    return {"monitor": known.config["monitor"] | {"baseline": f"{directory}/baseline.json"}}
+
+
+@pytest.fixture(scope="module")
+def alone(kafka, models, schemas, schema_ids, monitored, tmp_path_factory):
     """One partition, one worker, nothing happens to it: topic, end, and its reports."""
-    pipeline = Pipeline(kafka, models, tmp_path_factory.mktemp("alone"), "merge-1", schemas, partitions=1).create_topics()
+    pipeline = Pipeline(kafka, models, tmp_path_factory.mktemp("alone"), "merge-1", schemas, partitions=1, changes=monitored).create_topics()
     traffic = stream(schema_ids, 1)
     worker = pipeline.worker("a").start().wait_ready()
     feed(pipeline, traffic, 3, lambda _: None)
@@ -83,14 +92,15 @@ def alone(kafka, models, schemas, schema_ids, tmp_path_factory):
     rows = wait_published(pipeline, until)
     worker.stop()
     assert len({key[1] for key in rows}) > 40
+    assert len({key[4] for key in rows if key[5] == "psi"}) > len(models.names) // 2
     return pipeline, until, rows
 
 
 @pytest.mark.parametrize("partitions", [pytest.param(3, marks=pytest.mark.heavy), 12])
-def test_reports_are_the_same_however_the_stream_is_split(partitions, alone, kafka, models, schemas, schema_ids, tmp_path):
+def test_reports_are_the_same_however_the_stream_is_split(partitions, alone, monitored, kafka, models, schemas, schema_ids, tmp_path):
     """Three workers; of those one after the other is killed or stopped, the active aggregator among them, and comes back."""
     _, until, expected = alone
-    pipeline = Pipeline(kafka, models, tmp_path, f"merge-{partitions}", schemas, partitions=partitions).create_topics()
+    pipeline = Pipeline(kafka, models, tmp_path, f"merge-{partitions}", schemas, partitions=partitions, changes=monitored).create_topics()
     traffic = stream(schema_ids, partitions)
     workers = [worker.start() for worker in pipeline.workers(3)]
     for worker in workers:

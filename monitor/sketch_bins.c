@@ -1,0 +1,96 @@
+#include "monitor/sketch_bins.h"
+
+#include <assert.h>
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+enum { BLOCK = 8 };
+
+column_binning *column_binning_here(void)
+{
+#if defined __x86_64__
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("popcnt"))
+        return column_bin_avx512;
+#endif
+    return column_bin_portable;
+}
+
+__int128 column_fixed_point(float x)
+{
+    double scaled = (double)x * (double)(1 << FEATURE_SUM_BITS);
+    if (fabs(scaled) < 0x1p62) /* fits llrint */
+        return llrint(scaled);
+    double limit = ldexp(1, 60 + FEATURE_SUM_BITS);
+    return (__int128)(scaled > limit ? limit : scaled < -limit ? -limit : scaled); /* whole already: above 2^53 */
+}
+
+static uint8_t bin_one(const struct sketch_column *column, float value, struct column_tally *tally)
+{
+    if (isnan(value)) {
+        tally->missing++;
+        return BIN_NONE;
+    }
+    float x = value > FLT_MAX ? FLT_MAX : value < -FLT_MAX ? -FLT_MAX : value;
+    tally->sum += column_fixed_point(x);
+    tally->below += x < column->least;
+    tally->above += x > column->greatest;
+    tally->far += x < column->far_below || x > column->far_above;
+    return column->bins ? (uint8_t)sketch_bin(column, x) : (uint8_t)BIN_NONE;
+}
+
+/* The nearest integer, ties to even, of |x| < 2^51: adding 1.5 * 2^52 leaves it in the lower mantissa bits. */
+static int64_t nearest(double x)
+{
+    double shifted = x + 0x1.8p52;
+    int64_t bits;
+    memcpy(&bits, &shifted, sizeof bits);
+    return bits - 0x4338000000000000;
+}
+
+/* Eight values that are there and small enough that their sum fits 64 bits; the column has bins. */
+static void bin_block(const struct sketch_column *column, const float x[BLOCK], uint8_t bins[BLOCK], struct column_tally *tally)
+{
+    const float *edges = column->edges;
+    uint32_t bin[BLOCK] = {0};
+    int64_t sum = 0, outside = 0;
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++)
+        sum += nearest((double)x[i] * (double)(1 << FEATURE_SUM_BITS));
+    tally->sum += sum;
+    for (uint32_t step = (uint32_t)column->span / 2; step; step /= 2)
+#pragma GCC unroll 8
+        for (int i = 0; i < BLOCK; i++)
+            bin[i] += step & -(uint32_t)(edges[bin[i] + step - 1] < x[i]); /* a mask: a jump would be mispredicted */
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++)
+        bins[i] = (uint8_t)bin[i];
+#pragma GCC unroll 8
+    for (int i = 0; i < BLOCK; i++)
+        outside += (x[i] < column->least) | (x[i] > column->greatest) | (x[i] < column->far_below) | (x[i] > column->far_above);
+    for (int i = 0; outside && i < BLOCK; i++) {
+        tally->below += x[i] < column->least;
+        tally->above += x[i] > column->greatest;
+        tally->far += x[i] < column->far_below || x[i] > column->far_above;
+    }
+}
+
+void column_bin_portable(const struct sketch_column *column, const float *x, size_t n, uint8_t *bins, struct column_tally *tally)
+{
+    size_t i = 0;
+    assert(n <= BIN_RUN_MAX);
+    for (; column->bins && i + BLOCK <= n; i += BLOCK) {
+        int small = 0;
+#pragma GCC unroll 8
+        for (size_t k = i; k < i + BLOCK; k++)
+            small += fabsf(x[k]) < 0x1p30f; /* no NaN is */
+        if (small == BLOCK)
+            bin_block(column, x + i, bins + i, tally);
+        else
+            for (size_t k = i; k < i + BLOCK; k++)
+                bins[k] = bin_one(column, x[k], tally);
+    }
+    for (; i < n; i++)
+        bins[i] = bin_one(column, x[i], tally);
+}
