@@ -37,12 +37,18 @@ int field_set_find(const struct field_set *set, const char *name)
     return -1;
 }
 
+static bool is_plain(enum field_use use)
+{
+    return use == FIELD_USE_KEY || use == FIELD_USE_TIME;
+}
+
 int field_set_add(struct field_set *set, const char *name, enum field_use use)
 {
     assert(use <= FIELD_USE_ANY);
     int slot = field_set_find(set, name);
     if (slot >= 0) {
         set->fields[slot].takes &= use_masks[use];
+        set->fields[slot].plain |= is_plain(use);
         return slot;
     }
     if (set->count == FIELD_SLOTS_MAX)
@@ -52,6 +58,6 @@ int field_set_add(struct field_set *set, const char *name, enum field_use use)
     char *copy = strdup(name);
     if (!copy)
         return -1;
-    set->fields[set->count] = (struct field){.name = copy, .takes = use_masks[use]};
+    set->fields[set->count] = (struct field){.name = copy, .takes = use_masks[use], .plain = is_plain(use)};
     return (int)set->count++;
 }

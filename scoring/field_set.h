@@ -2,6 +2,7 @@
  * `struct value` in an event.  Built once from the feature file, the validation entries and the monitor's
  * segments; the decode plans are compiled against it.  Slots 0, 1 and 2 are id, entity and time. */
 #pragma once
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -9,8 +10,8 @@ enum { FIELD_ID, FIELD_ENTITY, FIELD_TIME, FIELD_SLOTS_MAX = 512 };
 
 /* The value types that a use takes, as a mask of 1 << enum value_type (null is always taken). */
 enum field_use {
-    FIELD_USE_KEY,      /* id, entity: int or text */
-    FIELD_USE_TIME,     /* int */
+    FIELD_USE_KEY,      /* id, entity: int or text, as Avro int, long or string */
+    FIELD_USE_TIME,     /* int, as Avro int or long */
     FIELD_USE_INTEGER,  /* a window's number without `fixed`: int */
     FIELD_USE_NUMBER,   /* op value, a number with `fixed`, coordinates, min and max of rules: int or double */
     FIELD_USE_CATEGORY, /* distinct, same: int, text, bool (double only through `fixed`) */
@@ -23,6 +24,7 @@ struct field_set {
     struct field {
         char *name;     /* owned */
         uint32_t takes; /* mask of value types that every use of it takes */
+        bool plain;     /* id, entity, time: Avro's own strings and integers alone, no enum and no decimal */
     } *fields;
 };
 

@@ -35,6 +35,7 @@ struct pair {
 
 struct compiler {
     struct decode_plan *plan;
+    const struct field_set *fields;
     struct arena scratch;
     size_t step_count, step_capacity, piece_count, piece_capacity, target_count, target_capacity, constant_count, constant_capacity;
     size_t barrier; /* a step before which nothing may be merged: jumps lead here */
@@ -211,9 +212,15 @@ static void emit_integer(struct compiler *c, const struct avro_type_node *w, con
     }
 }
 
-static bool is_decimal(const struct avro_type_node *w, const struct avro_type_node *r)
+/* Is the slot an id, an entity or a time?  To those an enum's symbol and a decimal are something else. */
+static bool is_plain(const struct compiler *c, size_t slot)
 {
-    return w->logical == AVRO_L_DECIMAL || (r && r->logical == AVRO_L_DECIMAL);
+    return slot != NO_SLOT && c->fields->fields[slot].plain;
+}
+
+static bool is_decimal(const struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, size_t slot)
+{
+    return slot != NO_SLOT && !is_plain(c, slot) && (w->logical == AVRO_L_DECIMAL || (r && r->logical == AVRO_L_DECIMAL));
 }
 
 static void emit_text(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, size_t slot, const char *name)
@@ -221,7 +228,7 @@ static void emit_text(struct compiler *c, const struct avro_type_node *w, const 
     bool as_text = (r ? r->type : w->type) == AVRO_T_STRING, utf8 = as_text || w->type == AVRO_T_STRING;
     if (slot != NO_SLOT && as_text) {
         add(c, STEP_STRING, 0, slot, 0, name);
-    } else if (slot != NO_SLOT && is_decimal(w, r)) {
+    } else if (is_decimal(c, w, r, slot)) {
         add(c, STEP_DECIMAL_BYTES, 0, slot, utf8, name);
     } else {
         if (slot != NO_SLOT)
@@ -232,7 +239,7 @@ static void emit_text(struct compiler *c, const struct avro_type_node *w, const 
 
 static void emit_fixed(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, size_t slot, const char *name)
 {
-    if (slot != NO_SLOT && is_decimal(w, r)) {
+    if (is_decimal(c, w, r, slot)) {
         add(c, STEP_DECIMAL_FIXED, 0, slot, (uint32_t)w->size, name);
         return;
     }
@@ -289,7 +296,9 @@ static bool emit_enum(struct compiler *c, const struct avro_type_node *w, const 
     uint32_t first;
     if (!enum_constants(c, w, r, &first))
         return mismatch(c, w, r, name);
-    uint32_t at = add(c, STEP_ENUM, 0, slot, first, name);
+    if (is_plain(c, slot))
+        add(c, STEP_SET, 0, slot, CONSTANT_OTHER, name);
+    uint32_t at = add(c, STEP_ENUM, 0, is_plain(c, slot) ? NO_SLOT : slot, first, name);
     if (!c->failed)
         c->plan->steps[at].jump = (uint32_t)w->count;
     return true;
@@ -397,6 +406,8 @@ static void set_default(struct compiler *c, const struct avro_type_node *type, c
     } else if (branch->type == AVRO_T_ARRAY || branch->type == AVRO_T_MAP) {
         set_all(c, wants, CONSTANT_OTHER);
     } else if (wanted(wants) != NO_SLOT) {
+        if (is_plain(c, wanted(wants)) && (branch->type == AVRO_T_ENUM || branch->logical == AVRO_L_DECIMAL))
+            value = (struct value){.type = VALUE_OTHER};
         int64_t divisor = wanted(wants) == FIELD_TIME && value.type == VALUE_INT ? time_divisor(branch, NULL) : 1;
         if (divisor > 1)
             value.integer = value.integer / divisor - (value.integer % divisor < 0);
@@ -604,7 +615,7 @@ int decode_plan_create(const struct avro_schema *writer, const struct avro_schem
     if (plan->limits.depth > LEVELS_MAX)
         plan->limits.depth = LEVELS_MAX;
     plan->slots = fields->count;
-    struct compiler c = {.plan = plan, .program_index = json_object(), .resolved = json_object(), .enums = json_object(),
+    struct compiler c = {.plan = plan, .fields = fields, .program_index = json_object(), .resolved = json_object(), .enums = json_object(),
                          .err = err};
     int result = compile(&c, avro_schema_root(writer), reader ? avro_schema_root(reader) : NULL, fields);
     json_decref(c.program_index);
