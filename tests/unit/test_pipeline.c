@@ -1,4 +1,5 @@
 /* The pipeline on records in memory: every reject reason, order and suppression, and the bytes of output records. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -21,6 +22,17 @@ static const char schema[] =
     "{\"type\": \"record\", \"name\": \"E\", \"fields\": [{\"name\": \"id\", \"type\": [\"null\", \"string\"]}, {\"name\": \"card\", \"type\": [\"string\", \"boolean\"]},"
     "{\"name\": \"at\", \"type\": \"long\"}, {\"name\": \"amount\", \"type\": [\"long\", \"string\"]}, {\"name\": \"mcc\", \"type\": \"int\"}]}";
 static const char schema_without_id[] = "{\"type\": \"record\", \"name\": \"E\", \"fields\": [{\"name\": \"card\", \"type\": \"string\"}, {\"name\": \"at\", \"type\": \"long\"}]}";
+
+static const char schema_of_enum_id[] =
+    "{\"type\": \"record\", \"name\": \"E\", \"fields\": [{\"name\": \"id\", \"type\": {\"type\": \"enum\", \"name\": \"I\", \"symbols\": [\"a\"]}},"
+    "{\"name\": \"card\", \"type\": \"string\"}, {\"name\": \"at\", \"type\": \"long\"}]}";
+static const char schema_of_decimals[] =
+    "{\"type\": \"record\", \"name\": \"E\", \"fields\": [{\"name\": \"id\", \"type\": \"int\"},"
+    "{\"name\": \"card\", \"type\": [\"long\", {\"type\": \"bytes\", \"logicalType\": \"decimal\", \"precision\": 18}]},"
+    "{\"name\": \"at\", \"type\": [\"long\", {\"type\": \"fixed\", \"name\": \"D\", \"size\": 8, \"logicalType\": \"decimal\", \"precision\": 18}]}]}";
+static const char schema_of_double[] =
+    "{\"type\": \"record\", \"name\": \"E\", \"fields\": [{\"name\": \"id\", \"type\": \"int\"}, {\"name\": \"card\", \"type\": \"string\"},"
+    "{\"name\": \"at\", \"type\": \"long\"}, {\"name\": \"mcc\", \"type\": \"double\"}]}";
 
 static char directory[] = "/tmp/weir-pipeline-XXXXXX";
 static struct config *config;
@@ -54,6 +66,9 @@ static int make_scene(void **state)
     put_file("features.yaml", features);
     put_file("1.avsc", schema);
     put_file("2.avsc", schema_without_id);
+    put_file("3.avsc", schema_of_enum_id);
+    put_file("4.avsc", schema_of_decimals);
+    put_file("5.avsc", schema_of_double);
     load_config("dir: .");
     return registry_create(&(struct registry_options){.dir = config->input.schemas.dir, .timeout_ms = 1000}, &registry, NULL);
 }
@@ -61,7 +76,7 @@ static int make_scene(void **state)
 static int remove_scene(void **state)
 {
     (void)state;
-    static const char *const names[] = {"features.yaml", "1.avsc", "2.avsc"};
+    static const char *const names[] = {"features.yaml", "1.avsc", "2.avsc", "3.avsc", "4.avsc", "5.avsc"};
     char path[256];
     registry_destroy(registry);
     config_destroy(config);
@@ -225,6 +240,35 @@ static void a_type_that_a_use_does_not_take_is_named(void **state)
     buffer_finish(&b);
     static const uint8_t no_id[] = {0, 0, 0, 0, 2, 2, 'c', 2};
     assert_string_equal(outcome_of(no_id, sizeof no_id, AT, &seen), "missing_field: field id;");
+}
+
+/* To features an enum's symbol is text and a decimal a number; an id, an entity and a time are strings or integers themselves. */
+static void an_enum_or_a_decimal_is_no_id_entity_or_time(void **state)
+{
+    (void)state;
+    struct seen seen;
+    static const uint8_t enum_id[] = {0, 0, 0, 0, 3, 0, 2, 'c', 2};
+    static const uint8_t decimal_card[] = {0, 0, 0, 0, 4, 2, 2, 2, 5, 0, 2}, decimal_at[] = {0, 0, 0, 0, 4, 2, 0, 10, 2, 0, 0, 0, 0, 0, 0, 0, 1};
+    static const uint8_t integers[] = {0, 0, 0, 0, 4, 2, 0, 10, 0, 2};
+    assert_string_equal(outcome_of(enum_id, sizeof enum_id, 0, &seen), "type: field id;");
+    assert_string_equal(outcome_of(decimal_card, sizeof decimal_card, 0, &seen), "type: field card;");
+    assert_string_equal(outcome_of(decimal_at, sizeof decimal_at, 0, &seen), "type: field at;");
+    assert_string_equal(outcome_of(integers, sizeof integers, 0, &seen), "1 n=1;");
+}
+
+static void an_infinity_that_only_an_entry_reads_is_out_of_range_too(void **state)
+{
+    (void)state;
+    struct seen seen;
+    static const struct {
+        double mcc;
+        const char *outcome;
+    } cases[] = {{6011, "1 n=1;"}, {(double)NAN, "1 n=1;"}, {(double)INFINITY, "range: field mcc;"}, {-(double)INFINITY, "range: field mcc;"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        uint8_t value[5 + 4 + sizeof(double)] = {0, 0, 0, 0, 5, 2, 2, 'c', 2};
+        memcpy(value + 9, &cases[i].mcc, sizeof(double));
+        assert_string_equal(outcome_of(value, sizeof value, 0, &seen), cases[i].outcome);
+    }
 }
 
 /* ---- batches ---- */
@@ -395,6 +439,8 @@ int main(void)
         cmocka_unit_test(values_are_decoded_whole),
         cmocka_unit_test(each_check_gives_its_reason_and_field),
         cmocka_unit_test(a_type_that_a_use_does_not_take_is_named),
+        cmocka_unit_test(an_enum_or_a_decimal_is_no_id_entity_or_time),
+        cmocka_unit_test(an_infinity_that_only_an_entry_reads_is_out_of_range_too),
         cmocka_unit_test(outcomes_come_in_record_order),
         cmocka_unit_test(suppressed_records_change_state_and_nothing_else),
         cmocka_unit_test(a_registry_that_is_away_ends_the_batch_before_the_record),
