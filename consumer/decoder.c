@@ -134,6 +134,8 @@ int decoder_set_plain_timestamps(struct decoder *d, int slot, struct err *err)
     const struct avro_type_node *node = find_field(avro_schema_root(d->reader ? d->reader : d->plain_schema), name);
     if (!node)
         return err_set(err, "timestamps: the schema has no field %s", name);
+    if (node->type != AVRO_T_INT && node->type != AVRO_T_LONG)
+        return err_set(err, "timestamps: field %s is no int or long", name);
     d->plain_timestamp_divisor = node->logical == AVRO_L_TIMESTAMP_MICROS ? 1000 : node->logical == AVRO_L_TIMESTAMP_NANOS ? 1000000 : 1;
     return 0;
 }

@@ -10,7 +10,7 @@ void decoder_destroy(struct decoder *decoder);
 /* Records are plain values of this writer schema without framing (container files); their schema id is 0. */
 int decoder_set_plain_schema(struct decoder *decoder, const char *schema_text, struct err *err);
 /* The slot of the field that is a plain record's timestamp, in the unit of its logical type (milliseconds without one);
- * FIELD_TIME is the initial state, and what holds where the field is null.  An error if the schema has no such field. */
+ * FIELD_TIME is the initial state, and what holds where the field is null.  An error if the schema has no such field, or it is no integer. */
 int decoder_set_plain_timestamps(struct decoder *decoder, int slot, struct err *err);
 /* Size of the first plain value at data; SIZE_MAX if it is damaged. */
 size_t decoder_plain_size(struct decoder *decoder, const void *data, size_t size, struct err *err);

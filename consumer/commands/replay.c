@@ -6,6 +6,7 @@
 #include "consumer/commands/arguments.h"
 #include "consumer/commands/command.h"
 #include "consumer/process.h"
+#include "consumer/replay/export.h"
 #include "consumer/replay/replay.h"
 
 static const char about[] =
@@ -56,6 +57,8 @@ static const char *misfit(const char *path, const struct replay_options *o)
         return "which configuration? weir replay -c weir.yaml";
     if (!o->output && !o->export_path)
         return "nothing to write: give --output DIR, --export FILE, or both";
+    if (o->export_path && !export_takes(o->export_path))
+        return "--export: the name of the file must end in .csv or .avro";
     if (o->labels && !o->export_path)
         return "--labels belongs to --export";
     if (o->timestamps && !o->input)

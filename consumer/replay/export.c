@@ -149,18 +149,40 @@ static void avro_row(struct export *x, const struct event *event, const float *r
 
 /* ---- both ---- */
 
+static bool ends_in(const char *path, const char *ending)
+{
+    size_t n = strlen(path), size = strlen(ending);
+    return n > size && !strcmp(path + n - size, ending);
+}
+
+bool export_takes(const char *path)
+{
+    return ends_in(path, ".csv") || ends_in(path, ".avro");
+}
+
+/* A feature of the name of another column would make a set in which neither can be told. */
+static int check_names(const char *path, const struct feature_spec *spec, struct err *err)
+{
+    static const char *const taken[] = {"transaction_id", "entity", "event_time", "window_complete", "label"};
+    for (size_t f = 0; f < spec->count; f++)
+        for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+            if (!strcmp(spec->features[f].name, taken[i]))
+                return err_set(err, "%s: feature %s has the name of another column of a training set; rename it in the feature file", path, taken[i]);
+    return 0;
+}
+
 int export_open(const char *path, const struct feature_spec *spec, const struct labels *labels, struct export **out, struct err *err)
 {
     size_t n = strlen(path);
-    bool csv = n > 4 && !strcmp(path + n - 4, ".csv"), avro = n > 5 && !strcmp(path + n - 5, ".avro");
-    if (!csv && !avro)
-        return err_set(err, "--export %s: the name must end in .csv or .avro", path);
+    assert(export_takes(path));
+    if (check_names(path, spec, err) < 0)
+        return -1;
     struct export *x = calloc(1, sizeof *x);
     assert(x);
     *x = (struct export){.spec = spec, .labels = labels, .path = strdup(path), .partial = malloc(n + 16)};
     assert(x->path && x->partial);
     snprintf(x->partial, n + 16, "%s.partial", path);
-    if ((csv ? open_csv(x, err) : open_avro(x, err)) < 0) {
+    if ((ends_in(path, ".csv") ? open_csv(x, err) : open_avro(x, err)) < 0) {
         export_abandon(x);
         return -1;
     }

@@ -9,6 +9,8 @@
 #include "consumer/replay/labels.h"
 
 struct export;
+bool export_takes(const char *path); /* by the ending of its name */
+/* The path is one that it takes. */
 int export_open(const char *path, const struct feature_spec *spec, const struct labels *labels, struct export **out, struct err *err);
 /* Row of event `e`; *labelled tells whether it has a label. */
 int export_add(struct export *export, const struct event *event, const float *row, bool window_complete, bool *labelled, struct err *err);

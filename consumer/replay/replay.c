@@ -48,7 +48,7 @@ struct replay {
 
 static bool inside(const struct replay *r, int64_t ms)
 {
-    return ms >= r->o->from_ms && ms < r->o->to_ms;
+    return ms >= r->o->from_ms && (ms < r->o->to_ms || r->o->to_ms == INT64_MAX); /* a rejected time may be any */
 }
 
 static int write_scored(void *context, enum output output, const struct record *record, struct bytes key, const struct buffer *value, struct err *err)
