@@ -413,7 +413,7 @@ static int repaired(struct writer *w, struct err *err)
         take_out_done(w, e);
         transaction_unsend(f);
         w->stage = SENDING;
-        if (!f->part_count) {
+        if (!f->part_count && transactional(w)) { /* else its producer may hold records of it, until it is flushed */
             w->counts.commits += was_in_doubt && e->count;
             settle_former(w);
         }

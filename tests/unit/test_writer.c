@@ -734,6 +734,24 @@ static void at_least_once_a_refused_record_holds_its_offset_back(void **state)
     clear_scene();
 }
 
+/* The producer reads records in place: nobody is left to commit for, and still they lie there until it is through. */
+static void at_least_once_what_was_sent_is_kept_until_it_is_acknowledged(void **state)
+{
+    (void)state;
+    set_scene(DELIVERY_AT_LEAST_ONCE);
+    add(0, "x", 5);
+    answer("p:send", REMEDY_RETRY);
+    add(0, "y", 6);
+    writer_end(s.writer);
+    answer("p:send", REMEDY_ABORT);
+    turn();
+    writer_drop(s.writer, 0);
+    settle();
+    assert_script("p:x p:flush");
+    assert_string_equal(s.told, "");
+    clear_scene();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -760,6 +778,7 @@ int main(void)
         cmocka_unit_test(an_arena_says_when_it_is_full),
         cmocka_unit_test(at_least_once_offsets_follow_what_is_acknowledged),
         cmocka_unit_test(at_least_once_a_refused_record_holds_its_offset_back),
+        cmocka_unit_test(at_least_once_what_was_sent_is_kept_until_it_is_acknowledged),
     };
     return cmocka_run_group_tests_name("writer", tests, NULL, NULL);
 }
