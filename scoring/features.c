@@ -285,6 +285,7 @@ void windows_destroy(struct windows *w)
     for (uint32_t i = 0; i < w->entities.ever; i++)
         if (entity_at(&w->entities, i)->held)
             store_release(&w->store, entity_at(&w->entities, i));
+    lazy_heap_finish(&w->by_newest);
     lazy_heap_finish(&w->by_oldest);
     lazy_heap_finish(&w->by_seen);
     changes_finish(w);
@@ -319,7 +320,7 @@ int64_t windows_stream_time(const struct windows *w)
 
 struct window_counts windows_count(const struct windows *w)
 {
-    uint64_t bytes = entity_table_bytes(&w->entities) + w->store.blocks.bytes + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen) +
+    uint64_t bytes = entity_table_bytes(&w->entities) + w->store.blocks.bytes + lazy_heap_bytes(&w->by_newest) + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen) +
                      changes_bytes(&w->changes);
     return (struct window_counts){.entities = w->entities.held, .events = w->store.events, .bytes = bytes,
                                   .evicted_entities = w->evicted_entities, .dropped_events = w->dropped_events,
@@ -385,7 +386,8 @@ uint64_t windows_worst_case_bytes(const struct feature_spec *spec, struct window
         event = each > event ? each : event;
     }
     double gone = (double)entity_table_worst_bytes(sizeof(struct entity), limits.max_entities * 2); /* changes.h */
-    double bytes = gone + (double)entity_table_worst_bytes(p->entity_size, limits.max_entities) + (double)limits.max_entities * entity +
+    double heaps = (double)limits.max_entities * 3 * (2 * sizeof(struct lazy_entry) + 1.5 * sizeof(int64_t)); /* limits.c */
+    double bytes = gone + heaps + (double)entity_table_worst_bytes(p->entity_size, limits.max_entities) + (double)limits.max_entities * entity +
                    (double)limits.max_events * event * 8 / 3 + (4 << 20);
     feature_program_destroy(p);
     return bytes < 0x1p63 ? (uint64_t)bytes : UINT64_MAX;

@@ -1,15 +1,20 @@
 /* How the state stays within its limits without the limits depending on when memory is given back.
  *
  * What counts is visible events, and entities that have one.  As long as all that is held, visible or not, is within the
- * limits, so is what counts.  When it is not, two heaps are built: by the time of the oldest event, to let go of
- * everything that is no longer visible at each event, and by the last offset seen, to evict.  Keys only grow, so an
- * entry is looked at again when it comes up: O(log entities) for each event that goes, amortised.  The heaps go when
- * an eighth of both limits is free.
+ * limits, so is what counts.  When it is not, three heaps are built: by the time of the newest event and of the oldest,
+ * to let go of entities and of events that are no longer visible, and by the last offset seen, to evict.  Of what is not
+ * visible so much goes at once as has to, and a little more with each event; only when none is left is an entity evicted.
+ * So an event makes at most one or two entities go that a running checkpoint has to write first, however far it moves
+ * stream time.  Keys only grow, so an entry is looked at again when it comes up: O(log entities) for each event that goes,
+ * amortised.  The heaps go when an eighth of both limits is free.
  *
- * Without pressure idle entities are found by a hand that goes round four times in W + L of stream time. */
+ * Without pressure idle entities are found by a hand that goes round four times in W + L of stream time; it passes over
+ * those that a running checkpoint has still to write. */
 #include <assert.h>
 
 #include "scoring/partition_state.h"
+
+enum { AHEAD_EACH_EVENT = 4 };
 
 void limits_forget(struct windows *w, struct entity *e)
 {
@@ -24,9 +29,19 @@ static int64_t oldest_ms(const struct windows *w, const struct entity *e)
     return record_time(entity_record(w->program, e, 0));
 }
 
+static bool too_many_entities(const struct windows *w)
+{
+    return w->entities.held > w->limits.max_entities;
+}
+
+static bool too_many_events(const struct windows *w)
+{
+    return w->store.events > w->limits.max_events;
+}
+
 static bool over(const struct windows *w)
 {
-    return w->entities.held > w->limits.max_entities || w->store.events > w->limits.max_events;
+    return too_many_entities(w) || too_many_events(w);
 }
 
 static bool relaxed(const struct windows *w)
@@ -42,7 +57,7 @@ static int press(struct windows *w)
         const struct entity *e = entity_at(&w->entities, i);
         if (!e->held)
             continue;
-        if (lazy_heap_put(&w->by_oldest, i, oldest_ms(w, e)) || lazy_heap_put(&w->by_seen, i, e->seen_offset))
+        if (lazy_heap_put(&w->by_newest, i, e->newest_ms) || lazy_heap_put(&w->by_oldest, i, oldest_ms(w, e)) || lazy_heap_put(&w->by_seen, i, e->seen_offset))
             return -1;
     }
     return 0;
@@ -51,6 +66,7 @@ static int press(struct windows *w)
 static void release(struct windows *w)
 {
     w->pressed = false;
+    lazy_heap_finish(&w->by_newest);
     lazy_heap_finish(&w->by_oldest);
     lazy_heap_finish(&w->by_seen);
 }
@@ -58,6 +74,8 @@ static void release(struct windows *w)
 /* The entity that has just changed: new ones come in, and an oldest time may have become earlier. */
 static int note(struct windows *w, const struct entity *e)
 {
+    if (e->newest_ms < lazy_heap_key(&w->by_newest, e->number) && lazy_heap_put(&w->by_newest, e->number, e->newest_ms))
+        return -1;
     if (oldest_ms(w, e) < lazy_heap_key(&w->by_oldest, e->number) && lazy_heap_put(&w->by_oldest, e->number, oldest_ms(w, e)))
         return -1;
     if (e->seen_offset < lazy_heap_key(&w->by_seen, e->number) && lazy_heap_put(&w->by_seen, e->number, e->seen_offset))
@@ -65,20 +83,46 @@ static int note(struct windows *w, const struct entity *e)
     return 0;
 }
 
-static int expire(struct windows *w)
+/* Lets go of an entity without a visible event.  1: of one; 0: there is none; -1: memory is short. */
+static int forget_hidden(struct windows *w)
+{
+    int64_t horizon_ms = windows_horizon(w), key;
+    uint32_t number;
+    while (lazy_heap_peek(&w->by_newest, &key) && key <= horizon_ms) {
+        lazy_heap_take(&w->by_newest, &number, &key);
+        struct entity *e = entity_at(&w->entities, number);
+        if (e->held && e->newest_ms <= horizon_ms) {
+            limits_forget(w, e);
+            return 1;
+        }
+        if (e->held && lazy_heap_put(&w->by_newest, number, e->newest_ms))
+            return -1;
+    }
+    return 0;
+}
+
+static int trim(struct windows *w, struct entity *e, int64_t horizon_ms)
+{
+    changes_capture_due(w, e);
+    store_trim(&w->store, e, horizon_ms);
+    if (!e->count)
+        limits_forget(w, e);
+    else if (store_shrink(&w->store, e) || lazy_heap_put(&w->by_oldest, e->number, oldest_ms(w, e)))
+        return -1;
+    return 1;
+}
+
+/* Lets go of the events of an entity that are not visible.  As above. */
+static int trim_hidden(struct windows *w)
 {
     int64_t horizon_ms = windows_horizon(w), key;
     uint32_t number;
     while (lazy_heap_peek(&w->by_oldest, &key) && key <= horizon_ms) {
         lazy_heap_take(&w->by_oldest, &number, &key);
         struct entity *e = entity_at(&w->entities, number);
-        if (!e->held)
-            continue;
-        changes_capture_due(w, e);
-        store_trim(&w->store, e, horizon_ms);
-        if (!e->count)
-            limits_forget(w, e);
-        else if (store_shrink(&w->store, e) || lazy_heap_put(&w->by_oldest, number, oldest_ms(w, e)))
+        if (e->held && oldest_ms(w, e) <= horizon_ms)
+            return trim(w, e, horizon_ms);
+        if (e->held && lazy_heap_put(&w->by_oldest, number, oldest_ms(w, e)))
             return -1;
     }
     return 0;
@@ -98,18 +142,44 @@ static int evict_least_recent(struct windows *w)
 {
     uint32_t number;
     int64_t key;
-    while (over(w)) {
+    for (;;) {
         bool any = lazy_heap_take(&w->by_seen, &number, &key);
         assert(any);
         struct entity *e = entity_at(&w->entities, number);
-        if (!e->held)
-            continue;
-        if (e->seen_offset == key)
+        if (e->held && e->seen_offset == key) {
             evict(w, e);
-        else if (lazy_heap_put(&w->by_seen, number, e->seen_offset))
+            return 1;
+        }
+        if (e->held && lazy_heap_put(&w->by_seen, number, e->seen_offset))
+            return -1;
+    }
+}
+
+/* What has to go. */
+static int keep_under(struct windows *w)
+{
+    while (over(w)) {
+        int gone = too_many_entities(w) ? forget_hidden(w) : 0;
+        if (!gone && too_many_events(w))
+            gone = trim_hidden(w);
+        if (!gone)
+            gone = evict_least_recent(w);
+        if (gone < 0)
             return -1;
     }
     return 0;
+}
+
+/* What may go: not while a checkpoint runs, which would have to write it first. */
+static int go_ahead(struct windows *w)
+{
+    int gone = 1;
+    for (int i = 0; i < AHEAD_EACH_EVENT && gone > 0 && !w->changes.running; i++) {
+        gone = forget_hidden(w);
+        if (!gone)
+            gone = trim_hidden(w);
+    }
+    return gone < 0 ? -1 : 0;
 }
 
 int limits_keep(struct windows *w, struct entity *e)
@@ -118,7 +188,7 @@ int limits_keep(struct windows *w, struct entity *e)
         return 0;
     if (w->pressed ? e && note(w, e) : press(w))
         return -1;
-    if (expire(w) || evict_least_recent(w))
+    if (keep_under(w) || go_ahead(w))
         return -1;
     if (relaxed(w))
         release(w);
@@ -146,7 +216,7 @@ void limits_sweep(struct windows *w, size_t events)
     for (uint32_t i = 0; i < steps; i++) {
         w->sweep_at = w->sweep_at + 1 < w->entities.ever ? w->sweep_at + 1 : 0;
         struct entity *e = entity_at(&w->entities, w->sweep_at);
-        if (e->held && e->newest_ms <= horizon_ms)
+        if (e->held && e->newest_ms <= horizon_ms && !changes_are_due(&w->changes, e))
             limits_forget(w, e);
     }
 }

@@ -25,9 +25,9 @@ struct windows {
     uint32_t sweep_at;    /* entity number where the search for idle entities goes on */
     int64_t swept_to_ms;  /* stream time up to which sweeping has been paid for */
 
-    /* While a limit binds: who becomes invisible next, and who was seen least recently. */
+    /* While a limit binds: whose last or first event becomes invisible next, and who was seen least recently. */
     bool pressed;
-    struct lazy_heap by_oldest, by_seen;
+    struct lazy_heap by_newest, by_oldest, by_seen;
 };
 
 /* What is not later than this is not visible any more; INT64_MIN before the first event. */

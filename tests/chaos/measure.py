@@ -1,8 +1,9 @@
 """What exactly once costs and how fast it comes back, on this machine. Run by hand; the last lines are the figures.
 
     measure.py recovery [--events 10000000 --cards 1000000 --protocol consumer]
-        kill -9 and start again at a given size of state: seconds to the first prediction that a read_committed reader
-        sees, to readiness, and how fast state came back; then the same for SIGTERM
+        kill -9 and start again at a given size of state: seconds from the start to the first prediction that a
+        read_committed reader sees, to readiness, and how fast state came back; the same for SIGTERM; then whether a state
+        from a checkpoint is that of a rebuild from the input, and how fast that is
     measure.py cost [--events 2000000 --repeat 3]
         CPU an event: exactly once, at least once, and with checkpoints all the time; the changelog's bytes
     measure.py monitoring [--seconds 60 --rate 5000]
@@ -105,24 +106,39 @@ def memory_mib(pid):
 # -- recovery --
 
 
+class Visible:
+    """Predictions that become visible from now on: of transactions that are open now, and of later ones."""
+
+    def __init__(self, bench, topic):
+        self.consumer = Consumer({"bootstrap.servers": bench.kafka.brokers, "group.id": "visible", "isolation.level": "read_committed",
+                                  "enable.auto.commit": False, "fetch.wait.max.ms": 20, "log_level": 0})
+        ends = end_offsets(bench.kafka, topic, IsolationLevel.READ_COMMITTED)
+        self.consumer.assign([TopicPartition(topic, partition, end) for partition, end in enumerate(ends)])
+
+    def any(self):
+        message = self.consumer.poll(0.02)
+        return message is not None and not message.error()
+
+
 def comes_back(bench, worker, app_id, end):
     """Ends the worker by `end`, starts it, and says how long things took. Events come in all the time."""
     began = time.monotonic()
     end()
     ended = time.monotonic()
-    before = bench.visible(f"{app_id}-predictions")
+    visible = Visible(bench, f"{app_id}-predictions")
+    started = time.monotonic()
     worker.start()
     first = ready = None
     while first is None or ready is None:
         now = time.monotonic()
         assert now - began < 600 and worker.process.running(), worker.process.tail()
-        if first is None and bench.visible(f"{app_id}-predictions") > before:
-            first = time.monotonic() - began
+        if first is None and visible.any():
+            first = time.monotonic() - started
         if ready is None and worker.get("/ready")[0] == 200:
-            ready = time.monotonic() - began
-        time.sleep(0.02)
+            ready, cpu = time.monotonic() - started, worker.cpu_seconds()
+    visible.consumer.close()
     lines = [line[25:] for line in worker.logged().splitlines() if re.search("entities read from|state re(stored|built)", line)]
-    return {"ended after s": round(ended - began, 2), "first prediction after s": round(first, 1), "ready after s": round(ready, 1)}, lines
+    return {"stop took s": round(ended - began, 2), "first prediction after s": round(first, 1), "ready after s": round(ready, 1), "CPU until then s": round(cpu, 1)}, lines
 
 
 def recovery(bench, given):
@@ -139,13 +155,41 @@ def recovery(bench, given):
         time.sleep(given.settle)
         for what, end in (("kill -9", worker.kill), ("SIGTERM", worker.stop)):
             figures, lines = comes_back(bench, worker, app_id, end)
-            print("\n".join(lines))
+            print("\n".join(sorted(lines)[:4]))
             print(f"{what}: {figures}", flush=True)
             time.sleep(5)
     finally:
         feeding.kill()
+        feeding.wait()
+    changelog = f"{app_id}-windows-changelog"
+    print(f"changelog {bench.topic_bytes(changelog)} bytes, input {bench.topic_bytes(topic)} bytes", flush=True)
+    compare_digests(bench, worker, app_id, topic, changelog)
+
+
+def compare_digests(bench, worker, app_id, topic, changelog):
+    """The state at one offset a partition: as it was folded, from a checkpoint and the tail behind it, and from the input."""
+    worker.process.command.append("--verbose")
+    events = sum(end_offsets(bench.kafka, topic, IsolationLevel.READ_COMMITTED))
+    bench.wait_committed(worker, app_id, topic, events)
+    worker.kill()
+    worker.start().wait_ready(WAIT_SECONDS_MAX)
+    from_checkpoint = digests(worker)
     worker.stop()
-    print(f"changelog {bench.topic_bytes(f'{app_id}-windows-changelog')} bytes, input {bench.topic_bytes(topic)} bytes")
+    bench.kafka.delete(changelog)
+    began = time.monotonic()
+    worker.start().wait_ready(WAIT_SECONDS_MAX)
+    seconds, from_input = time.monotonic() - began, digests(worker)
+    worker.stop()
+    assert len(from_checkpoint) == len(from_input) == PARTITIONS, worker.process.tail()
+    same = sum(from_input[place] == digest for place, digest in from_checkpoint.items())
+    print(f"rebuilt from the input in {seconds:.1f} s with the start: {events / seconds:,.0f} events/s, {bench.topic_bytes(topic) / seconds / 1e6:.0f} MB/s")
+    print(f"state digests of a checkpoint and its tail, and of a rebuild: {same} of {PARTITIONS} partitions equal")
+
+
+def digests(worker):
+    """{(partition, offset): digest} where a restore ended."""
+    found = re.findall(r"partition (\d+): state digest (\w+) at offset (\d+)", worker.logged())
+    return {(int(partition), int(offset)): digest for partition, digest, offset in found}
 
 
 # -- cost --
