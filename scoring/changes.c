@@ -39,7 +39,7 @@ static struct bytes key_of(const struct entity *e)
 
 /* ---- capture ---- */
 
-static bool is_due(const struct changes *c, const struct entity *e)
+bool changes_are_due(const struct changes *c, const struct entity *e)
 {
     return c->running && e->changed && e->changed != c->now;
 }
@@ -102,7 +102,7 @@ static void capture(struct windows *w, struct entity *e)
 
 void changes_capture_due(struct windows *w, struct entity *e)
 {
-    if (is_due(&w->changes, e))
+    if (changes_are_due(&w->changes, e))
         capture(w, e);
 }
 
@@ -138,7 +138,7 @@ void changes_arrived_slowly(struct windows *w, struct entity *e, uint64_t hash)
     struct entity *gone = entity_find(&c->gone, key_of(e), hash);
     if (!gone)
         return;
-    if (is_due(c, gone))
+    if (changes_are_due(c, gone))
         capture_empty(c, gone);
     e->versioned = true;
     e->slot = gone->slot;
@@ -172,7 +172,7 @@ void windows_checkpoint_begin(struct windows *w)
 
 static size_t step_entity(struct windows *w, struct entity *e)
 {
-    if (!e->held || !is_due(&w->changes, e))
+    if (!e->held || !changes_are_due(&w->changes, e))
         return 1;
     size_t work = WORK_CAPTURED + (size_t)e->count * WORK_EVENT;
     capture(w, e);
@@ -181,7 +181,7 @@ static size_t step_entity(struct windows *w, struct entity *e)
 
 static size_t step_gone(struct changes *c, struct entity *gone)
 {
-    if (!gone->held || !is_due(c, gone))
+    if (!gone->held || !changes_are_due(c, gone))
         return 1;
     capture_empty(c, gone);
     return WORK_CAPTURED;
@@ -220,6 +220,16 @@ bool windows_bury_step(struct windows *w, size_t most)
         most--;
     }
     return c->gone_at == c->gone.ever;
+}
+
+bool windows_keys_step(const struct windows *w, uint32_t *at, size_t most, void (*take)(void *context, struct bytes key, bool split), void *context)
+{
+    for (; *at < w->entities.ever && most; ++*at, most--) {
+        const struct entity *e = entity_at(&w->entities, *at);
+        if (e->held)
+            take(context, key_of(e), e->split);
+    }
+    return *at == w->entities.ever;
 }
 
 /* ---- read back ---- */
@@ -272,28 +282,27 @@ enum import_result windows_import_events(struct windows *w, uint32_t number, con
     return IMPORT_DONE;
 }
 
-void windows_import_version(struct windows *w, uint32_t number, struct import_version version)
+void windows_import_mark(struct windows *w, const struct windows_mark *mark)
+{
+    w->now_ms = mark->stream_time_ms;
+    w->history_ms = mark->history_start_ms;
+    w->evicted_ms = mark->evicted_ms;
+}
+
+void windows_import_settle(struct windows *w, uint32_t number, struct import_version version)
 {
     struct entity *e = entity_at(&w->entities, number);
     e->versioned = version.versioned;
     e->slot = version.slot & 1;
     e->split = version.split;
     e->changed = version.dirty ? w->changes.now & 3u : 0;
+    store_trim(&w->store, e, windows_horizon(w));
+    if (!e->count)
+        limits_forget(w, e);
 }
 
-enum import_result windows_import_settle(struct windows *w, const struct windows_mark *mark)
+enum import_result windows_import_end(struct windows *w)
 {
-    w->now_ms = mark->stream_time_ms;
-    w->history_ms = mark->history_start_ms;
-    w->evicted_ms = mark->evicted_ms;
-    for (uint32_t i = 0; i < w->entities.ever; i++) {
-        struct entity *e = entity_at(&w->entities, i);
-        if (!e->held)
-            continue;
-        store_trim(&w->store, e, windows_horizon(w));
-        if (!e->count)
-            limits_forget(w, e);
-    }
     w->forgotten_entities = 0;
     return w->changes.failed ? IMPORT_NO_MEMORY : IMPORT_DONE;
 }

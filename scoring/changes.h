@@ -63,6 +63,8 @@ bool windows_checkpoint_step(struct windows *windows, size_t work);
 void windows_checkpoint_end(struct windows *windows);
 /* Hands out keys to delete, at most `most`.  True: none is left.  Not while a checkpoint runs. */
 bool windows_bury_step(struct windows *windows, size_t most);
+/* Hands out the keys of entities held, from number *at on, of at most `most` numbers.  True: those were the last. */
+bool windows_keys_step(const struct windows *windows, uint32_t *at, size_t most, void (*take)(void *context, struct bytes key, bool split), void *context);
 struct changes_counts windows_changes(const struct windows *windows);
 
 /* ---- a checkpoint read back, into windows that hold nothing yet ---- */
@@ -78,9 +80,10 @@ struct import_version {
     bool versioned, dirty, split;
     unsigned slot;
 };
-void windows_import_version(struct windows *windows, uint32_t number, struct import_version version);
-/* All is imported: this is the state at O.  Entities without visible events go. */
-enum import_result windows_import_settle(struct windows *windows, const struct windows_mark *mark);
+/* All is imported: this is the state at O, as soon as each entity has been settled.  Those without visible events go. */
+void windows_import_mark(struct windows *windows, const struct windows_mark *mark);
+void windows_import_settle(struct windows *windows, uint32_t number, struct import_version version);
+enum import_result windows_import_end(struct windows *windows);
 
 /* Other limits from the next event on: what is over them is evicted now.  0, or -1 if memory is short. */
 int windows_set_limits(struct windows *windows, struct window_limits limits);
@@ -90,6 +93,7 @@ int windows_set_limits(struct windows *windows, struct window_limits limits);
 int changes_init(struct windows *windows);
 void changes_finish(struct windows *windows);
 void changes_note_new(struct windows *windows, struct entity *entity);
+bool changes_are_due(const struct changes *changes, const struct entity *entity); /* to be captured by the checkpoint that runs */
 void changes_capture_due(struct windows *windows, struct entity *entity);
 void changes_arrived_slowly(struct windows *windows, struct entity *entity, uint64_t hash);
 /* It is about to go. */

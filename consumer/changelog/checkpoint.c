@@ -107,14 +107,25 @@ static bool capture_entity(void *context, const struct entity_image *image, unsi
 }
 
 /* Of an entity that once took several records, each that it may have taken. */
-static void bury_entity(void *context, struct bytes key, unsigned older, bool split)
+static void bury(struct checkpoint *c, const struct generation *generation, struct bytes key, unsigned older, bool split)
 {
-    struct checkpoint *c = context;
     uint32_t each, most = (uint32_t)c->log->config->spec->max_events_per_entity;
     uint32_t parts = split ? parts_of(c, &(struct entity_image){.key = key, .count = most}, &each) : 1;
     for (unsigned i = 0; i < 2; i++)
         for (uint32_t part = parts; part--;)
-            put_of(c, &(struct changelog_key){.kind = KEY_ENTITY, .generation = c->generation, .slot = older ^ i, .part = part, .entity = key}, true);
+            put_of(c, &(struct changelog_key){.kind = KEY_ENTITY, .generation = *generation, .slot = older ^ i, .part = part, .entity = key}, true);
+}
+
+static void bury_entity(void *context, struct bytes key, unsigned older, bool split)
+{
+    struct checkpoint *c = context;
+    bury(c, &c->generation, key, older, split);
+}
+
+static void bury_left(void *context, struct bytes key, bool split)
+{
+    struct checkpoint *c = context;
+    bury(c, &c->left.generation, key, 0, split);
 }
 
 /* ---- a partition's checkpoints ---- */
@@ -124,7 +135,7 @@ struct checkpoint *checkpoint_create(struct changelog *log, const struct partiti
     struct checkpoint *c = calloc(1, sizeof *c);
     assert(c);
     *c = (struct checkpoint){.log = log, .partition = state->id, .windows = state->windows, .shape = windows_image_shape(state->windows), .generation = origin->generation,
-                             .epoch = origin->epoch, .done_epoch = origin->done_epoch, .done_offset = origin->done_offset};
+                             .epoch = origin->epoch, .done_generation = origin->done_generation, .done_epoch = origin->done_epoch, .done_offset = origin->done_offset};
     c->due_ns = clock_monotonic_ns() + (origin->at_once ? 0 : log->config->state.checkpoint_interval_ms * 1000000);
     windows_track(c->windows, (struct capture){c, capture_entity, bury_entity});
     return c;
@@ -146,9 +157,15 @@ static bool is_due(const struct checkpoint *c, const struct partition_state *sta
     return clock_monotonic_ns() >= c->due_ns && state->next_offset != c->done_offset;
 }
 
+/* No commit can name the generation before any more. */
+static bool has_left(const struct checkpoint *c)
+{
+    return c->left.sequence && writer_committed(c->log->writer) >= c->left.sequence;
+}
+
 bool checkpoint_wants_turn(const struct checkpoint *c, const struct partition_state *state)
 {
-    return c->running || c->unburied || c->garbage_count || is_due(c, state);
+    return c->running || c->unburied || c->garbage_count || has_left(c) || is_due(c, state);
 }
 
 void checkpoint_give_garbage(struct checkpoint *c, struct changelog_key *keys, size_t count)
@@ -176,6 +193,16 @@ static void begin(struct checkpoint *c, const struct partition_state *state, con
     FAILPOINT(in_checkpoint_begin);
 }
 
+static void leave(struct checkpoint *c)
+{
+    if (c->done_epoch && memcmp(&c->done_generation, &c->generation, sizeof c->generation)) {
+        c->left.generation = c->done_generation;
+        c->left.sequence = writer_sequence(c->log->writer);
+        c->left.at = 0;
+    }
+    c->done_generation = c->generation;
+}
+
 static void end(struct checkpoint *c)
 {
     FAILPOINT(before_marker);
@@ -185,6 +212,7 @@ static void end(struct checkpoint *c)
     windows_checkpoint_end(c->windows);
     c->running = false;
     c->unburied = true;
+    leave(c);
     c->done_epoch = c->marker.epoch;
     c->done_offset = c->marker.offset;
     c->done_ms = clock_wall_ms();
@@ -206,6 +234,12 @@ static bool has_time(const struct checkpoint *c, int64_t deadline_ns, int64_t by
     return !c->failed && clock_monotonic_ns() < deadline_ns && c->counts.bytes - bytes < CHECKPOINT_BUDGET_BYTES;
 }
 
+static void end_left(struct checkpoint *c)
+{
+    put_of(c, &(struct changelog_key){.kind = KEY_MARKER, .generation = c->left.generation}, true);
+    c->left.sequence = 0;
+}
+
 /* False: time is over. */
 static bool clean_up(struct checkpoint *c, int64_t deadline_ns, int64_t bytes)
 {
@@ -214,6 +248,9 @@ static bool clean_up(struct checkpoint *c, int64_t deadline_ns, int64_t bytes)
         put_of(c, key, true);
         free((void *)(uintptr_t)key->entity.data);
     }
+    while (has_left(c) && has_time(c, deadline_ns, bytes))
+        if (windows_keys_step(c->windows, &c->left.at, BURY_AT_ONCE, bury_left, c))
+            end_left(c);
     while (has_time(c, deadline_ns, bytes))
         if (windows_bury_step(c->windows, BURY_AT_ONCE)) {
             c->unburied = false;

@@ -5,7 +5,13 @@
  * makes necessary go into the open transaction at once.  Whoever calls covers the partition in that transaction
  * whenever something was written (checkpoint.wrote).
  *
- * In a lane one checkpoint runs at a time, so a transaction gets longer by the budget of one. */
+ * In a lane one checkpoint runs at a time, so a transaction gets longer by the budget of one.
+ *
+ * A generation has one writer at a time.  Exactly once the broker sees to that: a transaction of whoever has lost the
+ * partition is never committed.  At least once a process that stood still may wake and send what its successor's versions
+ * would be overwritten by; so each successor begins a generation of its own, with the whole state in its first checkpoint.
+ * Until a commit that names that one is known the former generation stays as it is; then its keys are deleted, those of
+ * entities that went meanwhile by the next recovery. */
 #pragma once
 #include "consumer/changelog/keys.h"
 #include "consumer/changelog/marker.h"
@@ -41,6 +47,12 @@ struct checkpoint {
     struct generation generation;
     int64_t epoch;                   /* the highest one ever used in this generation */
     int64_t done_epoch, done_offset; /* of the latest marker; 0: none yet */
+    struct generation done_generation;
+    struct { /* a generation whose last marker is no longer named once that transaction is committed */
+        struct generation generation;
+        uint64_t sequence; /* 0: none */
+        uint32_t at;       /* entity number */
+    } left;
     bool running;
     bool unburied;                   /* since the latest marker */
     struct marker marker;            /* of the one that runs */
@@ -58,7 +70,7 @@ struct checkpoint {
 
 /* Where a partition's checkpoints go on: after a rebuild, epoch and the rest are 0. */
 struct checkpoint_origin {
-    struct generation generation;
+    struct generation generation, done_generation;
     int64_t epoch, done_epoch, done_offset;
     bool at_once; /* the first is due now */
 };

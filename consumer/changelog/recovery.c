@@ -15,7 +15,7 @@
 #include "consumer/log.h"
 #include "consumer/serving.h"
 
-enum { AT_ONCE = 256, FRAME_BYTES = 5, GARBAGE_BYTES_MAX = 16 << 20, LIST_TIMEOUT_MS = 5000 };
+enum { AT_ONCE = 256, SETTLED_AT_ONCE = 64, FRAME_BYTES = 5, GARBAGE_BYTES_MAX = 16 << 20, LIST_TIMEOUT_MS = 5000, READ_AT_A_TIME = 2 };
 
 struct version { /* of an entity that has been imported */
     int64_t epoch;       /* 0: it has none that counts */
@@ -32,11 +32,13 @@ struct recovery {
     struct serving *serving;
     struct image_shape shape;
     struct generation generation, deployments;
+    bool deployments_only;
+    bool anew; /* the checkpoints to come are of a new generation: nothing of the state lies there yet */
     int64_t wanted_epoch, wanted_offset, highest_epoch;
     int64_t input_first;
     struct changelog_key served_first; /* the deployment in force at input_first, as far as is known; kind 0: none yet */
     struct version *versions; /* by entity number */
-    uint32_t version_count, version_room;
+    uint32_t version_count, version_room, settled;
     struct entity_record record;
     struct buffer marker_bytes;
     struct marker marker;
@@ -46,6 +48,7 @@ struct recovery {
     int64_t *growths;
     size_t growth_count;
     struct recovery_status status;
+    bool assigned; /* to the reader's consumer */
     char why[256];
 };
 
@@ -216,6 +219,11 @@ static void growth_written(struct recovery *r, const struct changelog_key *key)
     r->growths[r->growth_count++] = key->first_offset;
 }
 
+static bool counts(const struct recovery *r, const struct changelog_key *key)
+{
+    return !r->deployments_only || key->kind == KEY_DEPLOYMENT;
+}
+
 static void take_record(struct recovery *r, const rd_kafka_message_t *m)
 {
     struct changelog_key key;
@@ -223,8 +231,9 @@ static void take_record(struct recovery *r, const rd_kafka_message_t *m)
     bool deleted = !value;
     r->status.records++;
     r->status.bytes += (int64_t)(m->len + m->key_len);
-    if (!changelog_key_parse(m->key, m->key_len, &key))
-        return; /* nobody's */
+    FAILPOINT(in_restore_changelog);
+    if (!changelog_key_parse(m->key, m->key_len, &key) || !counts(r, &key))
+        return; /* nobody's, or not asked for */
     if (!deleted && (m->len < FRAME_BYTES || value[0] != 0)) {
         fail(r, "a record is damaged");
         return;
@@ -248,31 +257,51 @@ static void take_record(struct recovery *r, const rd_kafka_message_t *m)
         else
             entity_written(r, &key, value + FRAME_BYTES, m->len - FRAME_BYTES);
     }
-    FAILPOINT(in_restore_changelog);
 }
 
 /* ---- the end ---- */
 
-static void settle(struct recovery *r)
+static void all_is_read(struct recovery *r)
 {
+    struct err err;
+    if (r->deployments_only) {
+        r->status.state = RECOVERY_DONE;
+        return;
+    }
     if (!r->marker_found || r->marker.offset != r->wanted_offset) {
         fail(r, "it holds no marker of epoch %" PRId64 " at offset %" PRId64, r->wanted_epoch, r->wanted_offset);
         return;
     }
-    for (uint32_t i = 0; i < r->version_count; i++) {
-        const struct version *v = &r->versions[i];
-        if (v->epoch && v->next != v->parts) {
-            fail(r, "a part of an entity is missing");
-            return;
-        }
-        windows_import_version(r->windows, i, (struct import_version){.versioned = v->epoch || v->above, .dirty = v->above, .split = v->split, .slot = v->slot});
-    }
-    struct err err;
     if (r->marker.serving.size && serving_import(r->serving, r->marker.serving.data, r->marker.serving.size, &err) < 0) {
         fail(r, "the marker is damaged: %.180s", err.msg);
         return;
     }
-    if (windows_import_settle(r->windows, &r->marker.mark) != IMPORT_DONE) {
+    windows_import_mark(r->windows, &r->marker.mark);
+    r->status.state = RECOVERY_SETTLES;
+}
+
+static bool settle_one(struct recovery *r, uint32_t number)
+{
+    const struct version *v = &r->versions[number];
+    struct import_version version = {.versioned = v->epoch || v->above, .dirty = v->above, .split = v->split, .slot = v->slot};
+    if (v->epoch && v->next != v->parts) {
+        fail(r, "a part of an entity is missing");
+        return false;
+    }
+    windows_import_settle(r->windows, number, r->anew ? (struct import_version){.dirty = true, .split = v->split} : version);
+    return true;
+}
+
+/* Some of what was read: time to look at the clock. */
+static void settle(struct recovery *r)
+{
+    uint32_t end = r->version_count - r->settled < SETTLED_AT_ONCE ? r->version_count : r->settled + SETTLED_AT_ONCE;
+    while (r->settled < end)
+        if (!settle_one(r, r->settled++))
+            return;
+    if (r->settled < r->version_count)
+        return;
+    if (windows_import_end(r->windows) != IMPORT_DONE) {
         fail(r, "memory is short");
         return;
     }
@@ -284,7 +313,7 @@ static void reached(struct recovery *r, int64_t position)
 {
     r->status.position = position;
     if (r->status.state == RECOVERY_READS && position >= r->status.end)
-        settle(r);
+        all_is_read(r);
 }
 
 /* ---- the reader ---- */
@@ -326,6 +355,31 @@ static struct recovery *find(const struct recovery_reader *reader, int32_t parti
     return NULL;
 }
 
+static void assign(struct recovery *r)
+{
+    struct err err = {0};
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, r->reader->topic->name, r->partition)->offset = r->status.begin;
+    rd_kafka_error_t *error = rd_kafka_incremental_assign(r->reader->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    r->assigned = kafka_take_error(error, "read the changelog", &err) == REMEDY_NONE;
+    if (!r->assigned)
+        fail(r, "%.200s", err.msg);
+}
+
+/* In the order in which they came, so that the first ones are back long before the last; one more than one, so that there
+ * is something to import while the next one's first fetch is under way. */
+static void assign_some(struct recovery_reader *reader)
+{
+    int reading = 0;
+    for (size_t i = 0; i < reader->active_count && reading < READ_AT_A_TIME; i++) {
+        struct recovery *r = reader->active[i];
+        if (r->status.state == RECOVERY_READS && !r->assigned)
+            assign(r);
+        reading += r->status.state == RECOVERY_READS;
+    }
+}
+
 static void take_message(struct recovery_reader *reader, const rd_kafka_message_t *m)
 {
     struct recovery *r = find(reader, m->partition);
@@ -346,9 +400,32 @@ static void take_message(struct recovery_reader *reader, const rd_kafka_message_
     }
 }
 
+/* Those that are read to their end.  Whether time is left. */
+static bool settle_some(struct recovery_reader *reader, int64_t deadline_ns)
+{
+    for (size_t i = 0; i < reader->active_count; i++)
+        while (reader->active[i]->status.state == RECOVERY_SETTLES) {
+            settle(reader->active[i]);
+            if (clock_monotonic_ns() >= deadline_ns)
+                return false;
+        }
+    return true;
+}
+
+static bool nothing_to_read(const struct recovery_reader *reader)
+{
+    for (size_t i = 0; i < reader->active_count; i++)
+        if (reader->active[i]->status.state == RECOVERY_READS)
+            return false;
+    return true;
+}
+
 void recovery_reader_turn(struct recovery_reader *reader, int64_t deadline_ns, int wait_ms)
 {
     rd_kafka_message_t *messages[AT_ONCE];
+    if (!settle_some(reader, deadline_ns) || nothing_to_read(reader))
+        return;
+    assign_some(reader);
     while (reader->consumer) {
         ssize_t n = rd_kafka_consume_batch_queue(reader->queue, 0, messages, AT_ONCE);
         if (n <= 0 && wait_ms > 0)
@@ -420,15 +497,6 @@ void recovery_reader_assigned(struct recovery_reader *reader)
     reader->ends_known = false;
 }
 
-static int assign(struct recovery *r, struct err *err)
-{
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(list, r->reader->topic->name, r->partition)->offset = r->status.begin;
-    rd_kafka_error_t *error = rd_kafka_incremental_assign(r->reader->consumer, list);
-    rd_kafka_topic_partition_list_destroy(list);
-    return kafka_take_error(error, "read the changelog", err) == REMEDY_NONE ? 0 : -1;
-}
-
 int recovery_begin(struct recovery_reader *reader, const struct partition_state *state, const struct offset_metadata *wanted, int64_t input_first, struct recovery **out, struct err *err)
 {
     *out = NULL;
@@ -443,17 +511,19 @@ int recovery_begin(struct recovery_reader *reader, const struct partition_state 
     struct recovery *r = calloc(1, sizeof *r);
     assert(r);
     *r = (struct recovery){.reader = reader, .partition = state->id, .windows = state->windows, .serving = state->serving, .shape = windows_image_shape(state->windows),
-                           .generation = wanted->generation, .deployments = generation_of_deployments(reader->topic->input_id), .wanted_epoch = wanted->checkpoint_epoch,
-                           .wanted_offset = wanted->checkpoint_offset, .input_first = input_first, .highest_epoch = wanted->checkpoint_epoch};
+                           .deployments = generation_of_deployments(reader->topic->input_id), .deployments_only = !wanted, .input_first = input_first,
+                           .anew = reader->config->delivery == DELIVERY_AT_LEAST_ONCE};
+    if (wanted) {
+        r->generation = wanted->generation;
+        r->wanted_epoch = r->highest_epoch = wanted->checkpoint_epoch;
+        r->wanted_offset = wanted->checkpoint_offset;
+    }
     r->status = (struct recovery_status){.begin = begin, .end = end, .position = begin};
     reader->active = realloc(reader->active, (reader->active_count + 1) * sizeof(struct recovery *));
     assert(reader->active);
     reader->active[reader->active_count++] = r;
-    if (assign(r, err) < 0) {
-        recovery_end(r);
-        return -1;
-    }
     reached(r, begin);
+    assign_some(reader);
     *out = r;
     return 0;
 }
@@ -501,10 +571,13 @@ void recovery_end(struct recovery *r)
     if (!r)
         return;
     struct recovery_reader *reader = r->reader;
-    unassign(r);
+    if (r->assigned)
+        unassign(r);
+    size_t kept = 0;
     for (size_t i = 0; i < reader->active_count; i++)
-        if (reader->active[i] == r)
-            reader->active[i] = reader->active[--reader->active_count];
+        if (reader->active[i] != r)
+            reader->active[kept++] = reader->active[i];
+    reader->active_count = kept;
     if (!reader->active_count)
         disconnect(reader);
     for (size_t i = 0; i < r->garbage_count; i++)

@@ -65,24 +65,35 @@ static int first_that_matters(const struct restore_context *c, const struct comm
     return m->rules != c->rules; /* the fold is not whole, and what lies before it was judged by other rules */
 }
 
-/* Deployments that served the records to be folded: read now, all of the changelog for it, since nothing else is. */
-static int schedule_deployments(const struct restore_context *c, struct partition_state *state, struct err *err)
+/* Deployments that served the records to be folded: all of the changelog is read for them, like a checkpoint. */
+static int deployments_begin(struct restore *restore, const struct restore_context *c, const struct partition_state *state, struct err *err)
 {
-    struct partition_state scratch;
-    struct recovery *reading;
-    if (!c->changelog->name[0])
-        return 0;
-    if (partition_state_init(&scratch, c->config, state->id) < 0)
-        return err_set(err, "memory is short for partition %d", state->id);
-    int result = recovery_begin(c->reader, &scratch, &(struct offset_metadata){0}, 0, &reading, err);
-    while (result == 0 && recovery_status(reading).state == RECOVERY_READS && !(c->stop && atomic_load(c->stop)))
-        recovery_reader_turn(c->reader, clock_monotonic_ns() + 100000000, 100);
-    if (result == 0) {
-        recovery_end(reading);
-        serving_take_schedule(state->serving, scratch.serving);
-    }
-    partition_state_finish(&scratch);
-    return result;
+    if (recovery_begin(c->reader, state, NULL, 0, &restore->recovery, err) < 0)
+        return -1;
+    restore->stage = RESTORE_CHANGELOG;
+    restore->active = restore->reads_deployments = true;
+    return 0;
+}
+
+/* The fold itself, if there is something to fold. */
+static void fold_begin(struct restore *restore, const struct partition_state *state)
+{
+    restore->active = restore->from < state->suppress_below;
+    restore->stage = restore->active ? RESTORE_REBUILD : RESTORE_NONE;
+    restore->began_ns = clock_monotonic_ns();
+    if (restore->active)
+        log_info("partition %d: rebuilding its state from offset %" PRId64 " to %" PRId64, state->id, restore->from, state->suppress_below);
+}
+
+static int deployments_done(struct restore *restore, const struct partition_state *state, const struct recovery_status *s)
+{
+    if (s->state == RECOVERY_FAILED)
+        log_warning("partition %d: which deployments served it before is not known: %s", state->id, s->why);
+    recovery_end(restore->recovery);
+    restore->recovery = NULL;
+    restore->reads_deployments = false;
+    fold_begin(restore, state);
+    return RESTORE_READ_FROM_HERE;
 }
 
 static int rebuild_begin(struct restore *restore, const struct restore_context *c, struct partition_state *state, struct err *err)
@@ -109,20 +120,16 @@ static int rebuild_begin(struct restore *restore, const struct restore_context *
     bool known = committed->has_metadata && !lost;
     restore->from = from;
     restore->first_offset = known ? m->first_offset : from;
-    restore->active = from < target;
-    restore->stage = restore->active ? RESTORE_REBUILD : RESTORE_NONE;
-    restore->origin = (struct checkpoint_origin){.generation = new_generation(c, state->id), .at_once = restore->active};
-    restore->began_ns = clock_monotonic_ns();
+    restore->origin = (struct checkpoint_origin){.generation = new_generation(c, state->id), .at_once = from < target};
     state->next_offset = from;
     state->suppress_below = target;
-    if (known && (from > m->first_offset || !restore->active) && m->history_start != TIME_UNKNOWN)
+    if (known && (from > m->first_offset || from == target) && m->history_start != TIME_UNKNOWN)
         windows_set_history_start(state->windows, m->history_start);
     else if (restore->first_offset > 0)
         windows_set_history_cold(state->windows);
-    if (committed->has_metadata && schedule_deployments(c, state, err) < 0)
-        return -1;
-    if (restore->active)
-        log_info("partition %d: rebuilding its state from offset %" PRId64 " to %" PRId64, state->id, from, target);
+    if (c->changelog->name[0] && committed->has_metadata)
+        return deployments_begin(restore, c, state, err);
+    fold_begin(restore, state);
     return 0;
 }
 
@@ -237,6 +244,15 @@ static int take_old_rules(struct restore *restore, const struct restore_context 
     return pipeline_create(judge, c->deployment, c->registry, &restore->old_pipeline, err);
 }
 
+/* At least once nothing fences whoever wrote there before us, so that must stay its alone (checkpoint.h). */
+static struct checkpoint_origin origin_of(const struct restore *restore, const struct restore_context *c, int32_t partition, const struct marker *marker)
+{
+    bool anew = c->config->delivery == DELIVERY_AT_LEAST_ONCE;
+    const struct generation *read = &restore->target.metadata.generation;
+    return (struct checkpoint_origin){.generation = anew ? new_generation(c, partition) : *read, .epoch = anew ? 0 : recovery_highest_epoch(restore->recovery),
+                                      .done_generation = *read, .done_epoch = marker->epoch, .done_offset = marker->offset, .at_once = anew || marker->rules_hash != c->rules};
+}
+
 static int changelog_done(struct restore *restore, const struct restore_context *c, struct partition_state *state, struct err *err)
 {
     const struct marker *marker = recovery_marker(restore->recovery);
@@ -246,8 +262,7 @@ static int changelog_done(struct restore *restore, const struct restore_context 
              s.records, (double)s.bytes / 1e6, state->suppress_below - state->next_offset);
     restore->first_offset = marker->first_offset;
     state->verdict_hash = marker->verdict_hash;
-    restore->origin = (struct checkpoint_origin){.generation = restore->target.metadata.generation, .epoch = recovery_highest_epoch(restore->recovery), .done_epoch = marker->epoch,
-                                                 .done_offset = marker->offset, .at_once = marker->rules_hash != c->rules};
+    restore->origin = origin_of(restore, c, state->id, marker);
     struct err why;
     if (marker->rules_hash != restore->target.metadata.rules && state->next_offset < state->suppress_below)
         return rebuild_instead(restore, c, state, "the rules changed after it, and its tail was judged by both", err);
@@ -284,8 +299,10 @@ int restore_turn(struct restore *restore, const struct restore_context *c, struc
 {
     assert(restore->stage == RESTORE_CHANGELOG);
     struct recovery_status s = recovery_status(restore->recovery);
-    if (s.state == RECOVERY_READS)
+    if (s.state == RECOVERY_READS || s.state == RECOVERY_SETTLES)
         return RESTORE_GOES_ON;
+    if (restore->reads_deployments)
+        return deployments_done(restore, state, &s);
     if (s.newer_epoch && s.newer_offset <= restore->target.offset)
         return take_newer(restore, c, state, &s, err);
     if (s.state == RECOVERY_FAILED) {
@@ -369,7 +386,7 @@ struct offset_metadata restore_metadata(const struct restore *restore, const str
     if (checkpoint && checkpoint->done_epoch) {
         m.checkpoint_epoch = checkpoint->done_epoch;
         m.checkpoint_offset = checkpoint->done_offset;
-        m.generation = checkpoint->generation;
+        m.generation = checkpoint->done_generation;
     }
     return m;
 }

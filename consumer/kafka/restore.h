@@ -3,7 +3,8 @@
  *   from the changelog   the checkpoint that the commit's metadata names, then the input's tail from its offset O to the
  *                        committed offset, folded under the rules of the checkpoint with outputs suppressed.  Exact.
  *   from the input       where there is no such checkpoint, or it cannot be read, or what comes out is not what the
- *                        commit's metadata says: by reading the input again, outputs suppressed likewise.
+ *                        commit's metadata says: by reading the input again, outputs suppressed likewise.  Which
+ *                        deployments served it then is read from the changelog first.
  *
  * An event can matter to the committed offset's windows only if its time is after T - W - L, and then its record
  * timestamp is after T - W - L - future_skew: a rebuild begins at the first record with that timestamp, or at the first
@@ -39,6 +40,7 @@ struct restore {
     struct committed target;
     int64_t began_ns, told_ns;
     struct recovery *recovery;      /* in RESTORE_CHANGELOG */
+    bool reads_deployments;         /* in RESTORE_CHANGELOG, before a rebuild: nothing else is wanted of it */
     struct checkpoint_origin origin; /* where checkpoints go on */
     struct changelog_key *garbage;
     size_t garbage_count;

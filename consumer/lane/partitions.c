@@ -169,7 +169,10 @@ static int after_step(struct lane *l, struct lane_partition *p, int step)
 int lane_finish_restore(struct lane *l, struct lane_partition *p, struct err *err)
 {
     struct restore_context context = context_of(l);
-    return after_step(l, p, restore_finish(&p->restore, &context, &p->state, err));
+    int result = after_step(l, p, restore_finish(&p->restore, &context, &p->state, err));
+    if (p->restore.stage == RESTORE_CHANGELOG) /* once more from there */
+        lane_pause_restoring(l);
+    return result;
 }
 
 /* Whether the committed offset is reached without a message at it: the log may end there, or control records follow. */
@@ -207,7 +210,7 @@ int lane_restore(struct lane *l, struct err *err)
             result = restore_one(l, p, err);
         else if (p->grown)
             result = lane_note_growth(l, p, err);
-        if (result == 0 && p->reread)
+        if (result == 0 && p->reread && p->restore.stage != RESTORE_CHANGELOG)
             result = read_from_here(l, p, err);
     }
     return result;

@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 
 import ledger
 from deployment import FEATURES, Models, Pipeline
-from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, read_topic, split_header
+from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, end_offsets, read_topic, split_header
 from test_start import refused
 from traffic import Traffic, produce
 
@@ -162,6 +162,63 @@ def test_another_feature_file_is_another_state(pipeline, traffic, weir, tmp_path
     assert "the feature file has changed" in worker.logged()
     assert set(restored_from(worker).values()) == {"input"}, worker.logged()
     worker.stop()
+
+
+def test_what_a_rebuild_reads_first_is_read_beside_the_others(pipeline, traffic):
+    """The changelog says which deployments served what is folded again; while it is read the lane goes on and says how far it is."""
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w", state={"checkpoint_interval": "7d"}).start()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
+    worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
+    worker.kill()
+    worker = pipeline.worker("w", state=OFTEN, failpoints=["in_restore_changelog:pause=3000@1"]).start()
+    lanes = worker.wait_for(lambda: [lane for lane in worker.status()["lanes"] if lane["partitions"]], "partitions are shown")
+    assert any(p.get("restoring") == "changelog" for lane in lanes for p in lane["partitions"]), lanes
+    worker.wait_ready()
+    assert set(restored_from(worker).values()) == {"input"}, worker.logged()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[half:])
+    finish(pipeline, worker, traffic)
+
+
+def compact(pipeline):
+    """What the broker will do some day: of each key its latest record is left, in the order they were written."""
+    left = {}
+    for m in read_topic(pipeline.kafka, pipeline.changelog):
+        left.pop((m.partition, m.key), None)
+        left[m.partition, m.key] = m.value
+    pipeline.kafka.configure(pipeline.changelog, {"cleanup.policy": "compact,delete"}) # else nothing can be deleted
+    pipeline.kafka.delete_records_before(pipeline.changelog, end_offsets(pipeline.kafka, pipeline.changelog))
+    pipeline.kafka.configure(pipeline.changelog, {"cleanup.policy": "compact"})
+    write(pipeline, [(partition, key, value) for (partition, key), value in left.items() if value is not None])
+
+
+def write(pipeline, records):
+    producer = Producer({"bootstrap.servers": pipeline.kafka.brokers})
+    for partition, key, value in records:
+        producer.produce(pipeline.changelog, value, key, partition)
+    assert producer.flush(20) == 0
+
+
+def test_at_least_once_a_late_writer_cannot_spoil_its_successors_checkpoints(pipeline, small_traffic, small_replayed):
+    """What a process that stood still sends when it wakes: nothing fences it, so the successor's state lies elsewhere."""
+    third = len(small_traffic.records) // 3
+    worker = pipeline.worker("w", state=OFTEN, delivery="at_least_once").start()
+    feed(pipeline, small_traffic.records[:third], 5)
+    wait_checkpoints(worker, 12)
+    worker.kill()
+    late = [(m.partition, m.key, m.value) for m in read_topic(pipeline.kafka, pipeline.changelog) if m.key[16:17] == b"E" and m.value]
+    worker.start().wait_ready()
+    feed(pipeline, small_traffic.records[third:2 * third], 5)
+    wait_checkpoints(worker, 13)
+    worker.kill()
+    write(pipeline, late)
+    compact(pipeline)
+    worker.start().wait_ready()
+    assert set(restored_from(worker).values()) == {"changelog"}, worker.logged()
+    feed(pipeline, small_traffic.records[2 * third:], 5)
+    pipeline.wait_committed([worker], small_traffic.ends)
+    worker.stop()
+    check(pipeline, small_traffic, small_replayed, repeated=True)
 
 
 def test_a_changelog_that_is_lost_is_made_anew(pipeline, traffic):
