@@ -11,6 +11,10 @@
         with -DWEIR_WITHOUT_SKETCHES), on the same events at the same time; bytes of the sketches beside the predictions'
     measure.py outage [--seconds 30]
         memory of a worker whose broker is away, beside the worst case that `weir check` prints
+    measure.py latency --peers DIRECTORY [--rate 5000 --repeat 3]
+        from the moment an event was due to a read_committed reader, of a worker and of a pass-through with two transactions
+        in turn, both on the same events at the same time.  The directory holds three programs: `gen` (stamps each record
+        with the moment it is due), `latency` (reads an output and subtracts that stamp) and `passthrough`
 
 WEIR_BINARY names the binary, which should be the optimised one. The events are `weir generate`'s, the features those of
 deploy/examples, the model has 100 trees of depth 6."""
@@ -263,6 +267,43 @@ def monitoring(bench, given):
           f"bytes: {sizes}, {sizes['with-sketches'] / sizes['with-predictions']:.2f} of the predictions'")
 
 
+# -- from due to visible --
+
+
+LATENCY_SECONDS = 30
+
+
+def latency(bench, given):
+    quotients = []
+    for number in range(given.repeat):
+        topic = bench.kafka.create(f"latency-in-{number}", PARTITIONS)
+        worker = bench.worker(f"latency-{number}", topic)
+        through = bench.kafka.create(f"through-{number}", PARTITIONS)
+        worker.start().wait_ready()
+        passing = subprocess.Popen([f"{given.peers}/passthrough", "--brokers", bench.kafka.brokers, "--group", through, "--mode", "eos", "--overlap", "1",
+                                    "--in", topic, "--out", through, "--commit-ms", "100"], stderr=subprocess.DEVNULL)
+        try:
+            time.sleep(5)
+            measured = [latencies(bench, given, output) for output in (f"latency-{number}-predictions", through)]
+            subprocess.run([f"{given.peers}/gen", "--brokers", bench.kafka.brokers, "--topic", topic, "--events", str(given.rate * LATENCY_SECONDS),
+                            "--rate", str(given.rate), "--cards", str(given.cards)], check=True, stderr=subprocess.DEVNULL)
+            ours, theirs = (json.loads(probe.communicate()[0]) for probe in measured)
+        finally:
+            passing.terminate()
+            passing.wait()
+        cpu = worker.cpu_seconds() / given.rate / LATENCY_SECONDS * 1e6
+        worker.stop()
+        quotients.append(ours["p99_ms"] / theirs["p99_ms"])
+        print(f"worker {ours}, {cpu:.0f} us of CPU an event; pass-through {theirs}; p99 {quotients[-1]:.2f}", flush=True)
+    print(f"p99 at {given.rate} events/s: {statistics.median(quotients):.2f} of the overlapped pass-through's")
+
+
+def latencies(bench, given, topic):
+    events = given.rate * LATENCY_SECONDS
+    return subprocess.Popen([f"{given.peers}/latency", "--brokers", bench.kafka.brokers, "--topic", topic, "--events", str(events), "--skip", str(events // 3),
+                             "--partitions", str(PARTITIONS), "--timeout", str(LATENCY_SECONDS + 30)], stdout=subprocess.PIPE)
+
+
 # -- a broker that is away --
 
 
@@ -297,7 +338,8 @@ def outage(bench, given):
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    arguments.add_argument("what", choices=("recovery", "cost", "monitoring", "outage"))
+    arguments.add_argument("what", choices=("recovery", "cost", "latency", "monitoring", "outage"))
+    arguments.add_argument("--peers", help="a directory, for latency")
     arguments.add_argument("--events", type=int)
     arguments.add_argument("--cards", type=int, default=1_000_000)
     arguments.add_argument("--protocol", default="classic", choices=("classic", "consumer"))
@@ -305,9 +347,9 @@ def main():
     arguments.add_argument("--interval", default="10s", help="of checkpoints, for cost")
     arguments.add_argument("--repeat", type=int, default=3)
     arguments.add_argument("--seconds", type=float, help="that the broker is away (30), or that events come (60)")
-    arguments.add_argument("--rate", type=int, default=5000, help="events a second, for monitoring")
+    arguments.add_argument("--rate", type=int, default=5000, help="events a second, for latency and monitoring")
     given = arguments.parse_args()
-    given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000, "monitoring": 0}[given.what]
+    given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000, "latency": 0, "monitoring": 0}[given.what]
     given.seconds = given.seconds or (60 if given.what == "monitoring" else 30)
     binary = os.environ.get("WEIR_BINARY") or f"{ROOT}/build/weir"
     directory = tempfile.mkdtemp(prefix="weir-measure-")
