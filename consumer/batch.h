@@ -50,6 +50,8 @@ struct batch {
     float *shadow_margins, *shadow_scores; /* SHADOWS_MAX x BATCH_MAX, of shadows of the event's deployment */
     bool *shadow_sampled;                  /* likewise: its entity is in the model's sample */
     bool *shadow_shed;                     /* likewise: sampled, but left out */
+    /* Time spent and vectors scored in the batch's last run: by those that serve, then by each shadow. */
+    int64_t scoring_ns[1 + SHADOWS_MAX], scored[1 + SHADOWS_MAX];
     /* emit */
     struct buffer prediction, shadow[SHADOWS_MAX];
 };

@@ -10,6 +10,7 @@
 
 #include "consumer/hash.h"
 #include "consumer/failpoint.h"
+#include "consumer/comparing.h"
 #include "consumer/output.h"
 #include "consumer/scorer.h"
 #include "consumer/validate.h"
@@ -33,6 +34,7 @@ struct pipeline {
     struct decoder *decoder;
     struct output_context output;
     struct sketch *sketch;
+    struct comparing *comparing;
     struct batch batch;
 };
 
@@ -48,6 +50,7 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     struct pipeline *p = must_alloc(1, sizeof *p);
     p->config = config;
     p->scorer = scorer_create(config);
+    p->comparing = comparing_create(config->spec->count);
     p->scores = deployment != NULL;
     scorer_set_deployment(p->scorer, deployment);
     p->output.config = config;
@@ -76,6 +79,7 @@ void pipeline_destroy(struct pipeline *p)
         return;
     decoder_destroy(p->decoder);
     scorer_destroy(p->scorer);
+    comparing_destroy(p->comparing);
     struct batch *b = &p->batch;
     free(b->values);
     free(b->rows);
@@ -292,10 +296,7 @@ static void observe_shadow(struct pipeline *p, struct sketch_cell *cell, struct 
         sketch_add_shed(p->sketch, cell, slot_of_model(p, known, model, true));
     if (!b->shadow_sampled[at] || b->shadow_shed[at])
         return;
-    size_t slot = slot_of_model(p, known, model, true);
-    enum decision decision = decide(model->thresholds, b->shadow_scores[at]);
-    sketch_add_score(p->sketch, cell, slot, b->shadow_scores[at], decision);
-    sketch_add_comparison(p->sketch, cell, slot, b->shadow_scores[at], decision, b->served[e].score, b->served[e].decision);
+    comparing_add(p->comparing, shadow, slot_of_model(p, known, model, true));
 }
 
 static void observe_event(struct pipeline *p, const struct partition_state *state, struct model_slots *known, struct cell_run *run, size_t e)
@@ -316,6 +317,7 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
     if (!p->scores)
         return;
     sketch_add_score(p->sketch, cell, slot_of_model(p, known, b->answered[e], false), b->served[e].score, b->served[e].decision);
+    comparing_begin(p->comparing, p->sketch, cell, b, e);
     for (size_t s = 0; s < b->deployments[e]->shadow_count; s++)
         observe_shadow(p, cell, known, e, s);
 }
@@ -329,6 +331,19 @@ static void observe_fallbacks(struct pipeline *p, struct sketch_cell *cell)
             sketch_add_fallbacks(p->sketch, cell, i, fallbacks[i] - p->fallbacks[i]);
         p->fallbacks[i] = fallbacks[i];
     }
+}
+
+/* Likewise: of the models of its last event's deployment. */
+static void observe_timing(struct pipeline *p, struct sketch_cell *cell, struct model_slots *known)
+{
+    const struct batch *b = &p->batch;
+    const struct deployment *d = b->event_count ? b->deployments[b->event_count - 1] : NULL;
+    if (!d || !cell)
+        return;
+    comparing_add_timing(p->sketch, cell, slot_of_model(p, known, &d->champion, false), b, 0);
+    for (size_t s = 0; s < d->shadow_count; s++)
+        if (b->scored[1 + s])
+            comparing_add_timing(p->sketch, cell, slot_of_model(p, known, &d->shadows[s], true), b, 1 + s);
 }
 
 static int slot_of_field(const struct pipeline *p, const char *field)
@@ -371,8 +386,10 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
         e += is_event;
     }
     end_run(p, &run);
-    if (p->scores)
+    if (p->scores) {
         observe_fallbacks(p, run.cell);
+        observe_timing(p, run.cell, &known);
+    }
     sketch_cover(p->sketch, state->id, from, state->next_offset, stream_time);
 }
 

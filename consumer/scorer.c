@@ -92,10 +92,14 @@ static bool in_share(const char *salt, uint32_t below, struct bytes entity)
     return below >= 10000 || (below > 0 && entity_bucket(salt, entity) < below);
 }
 
-static void count_time(struct scorer *s, size_t whose, int64_t began_ns, size_t rows)
+static void count_time(struct scorer *s, struct batch *b, struct run run, size_t whose, int64_t began_ns, size_t rows)
 {
-    s->counts.scoring_ns[whose] += clock_monotonic_ns() - began_ns;
-    s->counts.scored[whose] += (int64_t)rows;
+    b->scoring_ns[whose] = clock_monotonic_ns() - began_ns;
+    b->scored[whose] = (int64_t)rows;
+    if (whose && run.deployment != s->deployment)
+        return; /* another shadow of that place */
+    s->counts.scoring_ns[whose] += b->scoring_ns[whose];
+    s->counts.scored[whose] += b->scored[whose];
 }
 
 static int answer(struct scorer *s, struct batch *b, struct serving *serving, struct run run, bool suppressed, struct err *err)
@@ -115,7 +119,7 @@ static int answer(struct scorer *s, struct batch *b, struct serving *serving, st
     if (chain_answer(&chain, s->scratch, &ask, served, suppressed ? unwanted : s->counts.fallbacks, err) < 0)
         return err_prefix(err, "model %s", run.deployment->champion.id);
     if (!suppressed)
-        count_time(s, 0, began_ns, ask.n);
+        count_time(s, b, run, 0, began_ns, ask.n);
     for (size_t e = run.first; !suppressed && e < run.end; e++)
         b->answered[e] = b->served[e].place == CHAIN_FIXED ? NULL : models[b->served[e].place];
     return 0;
@@ -205,8 +209,7 @@ static void shadow_run(struct scorer *s, struct batch *b, struct serving *servin
         return;
     int64_t began_ns = clock_monotonic_ns();
     bool scored = score_picked(s, b, run, run.deployment->shadows[shadow].model);
-    if (run.deployment == s->deployment)
-        count_time(s, 1 + shadow, began_ns, s->picked_count);
+    count_time(s, b, run, 1 + shadow, began_ns, s->picked_count);
     for (size_t i = 0; i < s->picked_count; i++) {
         size_t e = s->picked[i], at = shadow * BATCH_MAX + e;
         if (breaker_state(breaker, rules, s->now_ms[e]) == BREAKER_OPEN) {
@@ -231,6 +234,7 @@ static int score_run(struct scorer *s, struct batch *b, struct serving *serving,
         return -1;
     if (suppressed)
         return 0;
+    memset(b->scored + 1, 0, sizeof b->scored - sizeof *b->scored);
     for (size_t e = run.first; e < run.end; e++)
         b->deployments[e] = run.deployment;
     degrade(s, b, run);
@@ -252,6 +256,7 @@ int scorer_score(struct scorer *s, struct batch *b, struct partition_state *stat
 {
     struct serving_turn turn = {s->config, s->deployment, &s->shelf, suppressed};
     size_t explained = 0;
+    memset(b->scored, 0, sizeof b->scored);
     for (struct run run = {0}; s->deployment && run.first < b->event_count; run.first = run.end) {
         int64_t until, offset = b->events[run.first].offset;
         bool swapped;

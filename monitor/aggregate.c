@@ -13,16 +13,17 @@
 #include <string.h>
 
 #include "monitor/aggregate_windows.h"
+#include "monitor/sketch_extra.h"
 
 size_t aggregate_windows_max(const struct sketch_shape *shape)
 {
-    size_t fit = ((size_t)64 << 20) / sketch_cell_bytes(shape);
+    size_t fit = ((size_t)64 << 20) / sketch_cell_bytes_most(shape);
     return fit < 4 ? 4 : fit > 288 ? 288 : fit;
 }
 
 size_t aggregate_bytes_max(const struct sketch_shape *shape, size_t width_count)
 {
-    return (aggregate_windows_max(shape) + width_count * AGGREGATE_LONG_WINDOWS_MAX) * sketch_cell_bytes(shape);
+    return (aggregate_windows_max(shape) + width_count * AGGREGATE_LONG_WINDOWS_MAX) * sketch_cell_bytes_most(shape);
 }
 
 static int64_t *times(size_t fields)
@@ -79,7 +80,7 @@ void aggregate_destroy(struct aggregate *a)
         return;
     for (size_t i = 0; i < sizeof a->lists / sizeof *a->lists; i++) {
         for (size_t k = 0; k < a->lists[i].count; k++)
-            sketch_cell_destroy(a->lists[i].of[k].cell);
+            sketch_cell_destroy(a->shape, a->lists[i].of[k].cell);
         free(a->lists[i].of);
         free(a->lists[i].seen_ms);
     }
@@ -276,7 +277,7 @@ static void forget_oldest(struct aggregate *a, struct window_list *list, struct 
     else if (oldest->dirty)
         revise_window(a, list, 0, reports);
     later_of(list->seen_ms, oldest->cell->last_seen_ms, sketch_shape_of(a->shape)->field_count);
-    sketch_cell_destroy(oldest->cell);
+    sketch_cell_destroy(a->shape, oldest->cell);
     memmove(list->of, list->of + 1, --list->count * sizeof *list->of);
 }
 

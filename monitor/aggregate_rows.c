@@ -5,7 +5,7 @@
  *   PREDICTION  each model in order: count, mean, p50, p95, p99, share_approve, share_review, share_decline,
  *               positive_share (not APPROVE: the score is at or over the review threshold), uncertain_share, invalid,
  *               shed; subject `score`
- *   SHADOW      aggregate_shadow.c lists them
+ *   SHADOW      aggregate_shadow.c and aggregate_shadow_parts.c list them
  *   FRESHNESS   each field in order: age_seconds: from its last value to the window's end, in event time (of a field
  *               never seen from the start of the first window); then schema_ids of the input topic: how many there
  *               were, their counts in the detail
@@ -294,5 +294,6 @@ void window_rows_write(const struct window_rows *window, struct report_list *rep
     shadow_rows_write(&rows);
     freshness_rows(&rows);
     latency_rows(&rows);
+    timing_rows_write(&rows);
     quality_rows(&rows);
 }

@@ -4,7 +4,9 @@
  *                       the served decision and then by its own
  *   stricter_share, laxer_share  where its decision is the harder, or the milder one
  *   mean_difference, p50_difference, p95_difference, p99_difference  of |its score - the served one|
- *   psi                 of its scores against the served ones, 20 bins of equal width */
+ *   psi                 of its scores against the served ones, 20 bins of equal width
+ *
+ * Then by segment, and what drives it: aggregate_shadow_parts.c. */
 #include <inttypes.h>
 #include <math.h>
 
@@ -55,5 +57,6 @@ void shadow_rows_write(struct rows *rows)
         add_agreement(rows, m, &counts->comparison, a);
         add_differences(rows, m, &counts->comparison, a.events);
         row_add_model(rows, REPORT_SHADOW, m, "psi", drift_psi(counts->equal, counts->comparison.served, SCORE_EQUAL_BINS), a.events);
+        shadow_part_rows_write(rows, m, a.events, a.events - a.same);
     }
 }

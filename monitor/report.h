@@ -28,12 +28,16 @@ struct report {
     double importance; /* of the feature, a share of all gain; NaN: unknown */
 };
 
-/* Rows in order.  Their texts belong to the aggregate (or the shape) and live as long as it. */
+/* Rows in order.  Their texts belong to the aggregate (or the shape), or to the list, and live as long as those. */
 struct report_list {
     size_t count, capacity;
     struct report *rows;
+    size_t text_count, text_capacity;
+    char **texts; /* of report_text */
 };
 struct report *report_add(struct report_list *list); /* a zeroed row, threshold, p_value and importance NaN; memory short aborts */
+const char *report_text(struct report_list *list, const char *text); /* a copy that lives as long as the list */
+void report_list_clear(struct report_list *list); /* no rows; its memory is kept */
 void report_list_finish(struct report_list *list);
 
 const char *report_kind_name(enum report_kind kind); /* "DRIFT" ... */

@@ -3,6 +3,7 @@
  * Cells are found by an open-addressing table over (partition, window), behind a memory of the last one, which
  * nearly every event hits: events of a batch share their partition and mostly their window.  Invariant: slots hold
  * an index + 1 of `cells`, 0 is empty, nothing is removed but by a rebuild; the table is at most half full. */
+#include "monitor/sketch_extra.h"
 #include "monitor/sketch_shape.h"
 
 #include <assert.h>
@@ -16,6 +17,7 @@ enum { CELLS_KEPT = 64 }; /* allocated cells that survive a reset */
 struct sketch {
     const struct sketch_shape *shape;
     size_t count, allocated, most; /* cells in use, there, allowed */
+    size_t parts_left;
     struct sketch_cell **cells;
     struct sketch_cell **ordered; /* the cells in use by (window, partition), if in_order */
     bool in_order;
@@ -34,6 +36,7 @@ struct sketch *sketch_create(const struct sketch_shape *shape)
         return NULL;
     sketch->shape = shape;
     sketch->most = sketch_cells_max(shape);
+    sketch->parts_left = EXTRA_PARTS_IN_SKETCH_MAX;
     size_t slots = 64;
     while (slots < 2 * sketch->most)
         slots *= 2;
@@ -53,7 +56,7 @@ void sketch_destroy(struct sketch *sketch)
     if (!sketch)
         return;
     for (size_t i = 0; i < sketch->allocated; i++)
-        sketch_cell_destroy(sketch->cells[i]);
+        sketch_cell_destroy(sketch->shape, sketch->cells[i]);
     free(sketch->cells);
     free(sketch->ordered);
     free(sketch->slots);
@@ -63,8 +66,10 @@ void sketch_destroy(struct sketch *sketch)
 
 void sketch_reset(struct sketch *sketch)
 {
+    for (size_t i = 0; i < sketch->count; i++)
+        sketch_extras_clear(sketch->shape, sketch->cells[i]);
     while (sketch->allocated > CELLS_KEPT)
-        sketch_cell_destroy(sketch->cells[--sketch->allocated]);
+        sketch_cell_destroy(sketch->shape, sketch->cells[--sketch->allocated]);
     memset(sketch->slots, 0, (sketch->slot_mask + 1) * sizeof *sketch->slots);
     sketch->count = sketch->position_count = sketch->last_position = 0;
     sketch->last = NULL;
@@ -79,7 +84,7 @@ const struct sketch_shape *sketch_shape(const struct sketch *sketch)
 bool sketch_has_room(const struct sketch *sketch, size_t events)
 {
     size_t wanted = events < sketch->most / 2 ? events : sketch->most / 2;
-    return sketch->most - sketch->count >= wanted;
+    return sketch->most - sketch->count >= wanted && sketch->parts_left >= EXTRA_PARTS_IN_SKETCH_MAX / 2;
 }
 
 /* Positions */
@@ -161,6 +166,7 @@ static struct sketch_cell *cell_append(struct sketch *sketch, int32_t partition,
         struct sketch_cell *cell = sketch_cell_create(sketch->shape, partition, window_start_ms);
         if (!cell)
             return NULL;
+        cell->parts_left = &sketch->parts_left;
         sketch->cells[sketch->allocated++] = cell;
     }
     sketch->in_order = false;
@@ -257,14 +263,8 @@ void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m,
 
 void sketch_add_comparison(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision, float served, enum decision served_decision)
 {
-    if (!cell)
-        return;
-    struct sketch_comparison *c = &sketch_cell_model(sketch->shape, cell, m)->comparison;
-    float apart = score < served ? served - score : score - served;
-    c->decisions[served_decision][decision]++;
-    c->apart_sum += llrint((double)apart * (1 << APART_SUM_BITS));
-    c->apart[(score_log_bin(apart) + 3) / 4]++;
-    c->served[score_equal_bin(served)]++;
+    if (cell)
+        sketch_comparison_add(&sketch_cell_model(sketch->shape, cell, m)->comparison, &(struct sketch_pair){served, score, served_decision, decision});
 }
 
 void sketch_add_shed(struct sketch *sketch, struct sketch_cell *cell, size_t m)
@@ -325,6 +325,8 @@ void sketch_drop(struct sketch *sketch, int32_t partition)
         sketch->cells[i] = sketch->cells[kept];
         sketch->cells[kept++] = cell;
     }
+    for (size_t i = kept; i < sketch->count; i++)
+        sketch_extras_clear(sketch->shape, sketch->cells[i]);
     sketch->count = kept;
     sketch->last = NULL;
     sketch->in_order = false;

@@ -14,7 +14,7 @@
  * transaction and partition are fewer than the bins, and whoever merges it counts them once.
  *
  * Cost: O(1) an event and feature, no allocation once the cells of a window exist.
- * Bounded: sketch_cells_max(shape) cells; an event that would need one more is counted as `beyond` of its partition
+ * Bounded: sketch_cells_max(shape) cells (and the parts of sketch_extra.h); an event that would need one more is counted as `beyond` of its partition
  * and nowhere else (so it is where memory is short).  A lane that asks sketch_has_room(sketch, n) before a batch of n, and hands on or commits where
  * there is none, never gets there. */
 #pragma once
@@ -106,6 +106,8 @@ struct sketch_cell {
     int64_t *last_seen_ms; /* by field: the largest event time at which it was not null; TIME_UNKNOWN: never */
     struct cardinality *distinct;   /* by segment */
     struct sketch_values *values;   /* by segment: those that the baseline does not name; the last of all: schema ids */
+    struct sketch_extra **extras;   /* by model: sketch_extra.h; NULL: none has any */
+    size_t *parts_left;             /* that the sketch may still make; NULL: a cell on its own */
     /* Rows whose bins are not yet counted (a delta's): sketch_row_bins. */
     size_t row_count;
     uint8_t *rows;
@@ -195,7 +197,7 @@ struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event 
 void sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n);
 /* A score of model m for the event whose cell this is (NULL is taken and does nothing). */
 void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision);
-/* And how the shadow m compares with what was served; its score is in [0, 1]. */
+/* And how the shadow m compares with what was served; its score is in [0, 1].  By segment: sketch_extra.h. */
 void sketch_add_comparison(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision, float served, enum decision served_decision);
 void sketch_add_shed(struct sketch *sketch, struct sketch_cell *cell, size_t m);
 /* A model did not answer; reason: of the chain (enum fallback_reason). */
@@ -228,7 +230,7 @@ struct sketch_cell *sketch_cell_open(struct sketch *sketch, int32_t partition, i
 
 /* A cell on its own, for whoever keeps windows: the aggregate. */
 struct sketch_cell *sketch_cell_create(const struct sketch_shape *shape, int32_t partition, int64_t window_start_ms);
-void sketch_cell_destroy(struct sketch_cell *cell);
+void sketch_cell_destroy(const struct sketch_shape *shape, struct sketch_cell *cell);
 void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *into, const struct sketch_cell *from);
 void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cell); /* all but partition and window */
 /* Rows that wait, for whoever writes a cell and reads it again.  The bins of feature f in the rows that wait: row_count

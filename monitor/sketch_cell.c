@@ -3,6 +3,7 @@
  * Everything is an integer, so addition is exact and the order of events cannot show.  A sum is kept in fixed
  * point: llrint(x * 2^20) for a feature, 2^40 for a score, in 128 bits; a feature beyond 2^60 counts as 2^60 in its
  * mean (and in its own bin all the same). */
+#include "monitor/sketch_extra.h"
 #include "monitor/sketch_shape.h"
 
 #include <assert.h>
@@ -54,8 +55,10 @@ struct sketch_cell *sketch_cell_create(const struct sketch_shape *shape, int32_t
     return cell;
 }
 
-void sketch_cell_destroy(struct sketch_cell *cell)
+void sketch_cell_destroy(const struct sketch_shape *shape, struct sketch_cell *cell)
 {
+    if (cell)
+        sketch_extras_clear(shape, cell);
     if (cell)
         free(cell->rows);
     free(cell);
@@ -74,6 +77,7 @@ void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cel
     const struct sketch_shape_options *o = &shape->options;
     size_t rest = shape->models_at - shape->latencies_at + cell->models_end * shape->model_stride;
     cell->events = cell->late = cell->overdue = cell->incomplete = 0;
+    sketch_extras_clear(shape, cell);
     memset(cell->rejects, 0, sizeof cell->rejects);
     memset(cell->sums, 0, sums_of(shape) * sizeof *cell->sums);
     clear_features(shape, cell);
@@ -120,6 +124,7 @@ void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *int
         cardinality_merge(&into->distinct[i], &from->distinct[i]);
     for (size_t i = 0; i <= o->segment_count; i++)
         sketch_values_merge(&into->values[i], &from->values[i]);
+    sketch_extras_merge(shape, into, from);
 }
 
 /* ---- fields ---- */
@@ -131,7 +136,7 @@ void sketch_cell_add_fields(const struct sketch_shape *shape, struct sketch_cell
             cell->last_seen_ms[i] = time_ms;
 }
 
-static uint64_t hash_of(const struct value *value)
+uint64_t sketch_value_hash(const struct value *value)
 {
     int64_t bits;
     switch (value->type) {
@@ -145,7 +150,7 @@ static uint64_t hash_of(const struct value *value)
     }
 }
 
-static void name_value(struct sketch_value *named, const struct value *value)
+void sketch_value_spell(struct sketch_value *named, const struct value *value)
 {
     char text[NUMBER_TEXT];
     if (value->type == VALUE_TEXT)
@@ -158,7 +163,7 @@ static void name_value(struct sketch_value *named, const struct value *value)
         sketch_value_name(named, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value->integer));
 }
 
-static size_t category_of(const struct segment_shape *segment, uint64_t hash)
+size_t sketch_category_of(const struct segment_shape *segment, uint64_t hash)
 {
     for (size_t i = hash & segment->mask; segment->table && segment->table[i].category; i = (i + 1) & segment->mask)
         if (segment->table[i].hash == hash)
@@ -176,18 +181,18 @@ void sketch_cell_add_segments(const struct sketch_shape *shape, struct sketch_ce
             counts->nulls++;
             continue;
         }
-        uint64_t hash = hash_of(value);
+        uint64_t hash = sketch_value_hash(value);
         cardinality_add(&cell->distinct[s], hash);
         if (!shape->options.segments[s].valued)
             continue;
-        size_t category = category_of(segment, hash);
+        size_t category = sketch_category_of(segment, hash);
         counts->categories[category]++;
         if (category + 1 < segment->categories)
             continue;
         int fresh;
         struct sketch_value *named = sketch_values_add(&cell->values[s], hash, 1, &fresh);
         if (named && fresh)
-            name_value(named, value);
+            sketch_value_spell(named, value);
     }
 }
 
@@ -196,7 +201,7 @@ void sketch_cell_add_schema(const struct sketch_shape *shape, struct sketch_cell
     int fresh;
     struct sketch_value *named = sketch_values_add(&cell->values[shape->options.segment_count], cardinality_hash_integer(schema_id), 1, &fresh);
     if (named && fresh)
-        name_value(named, &(struct value){.type = VALUE_INT, .integer = schema_id});
+        sketch_value_spell(named, &(struct value){.type = VALUE_INT, .integer = schema_id});
 }
 
 /* ---- scores ---- */

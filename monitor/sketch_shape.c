@@ -1,4 +1,5 @@
 /* What the cells of a process have in common: where each count lies, what values are binned by, which models there are. */
+#include "monitor/sketch_extra.h"
 #include "monitor/sketch_shape.h"
 
 #include <assert.h>
@@ -44,7 +45,8 @@ static uint64_t fingerprint_of(const struct sketch_shape *shape)
     const struct sketch_shape_options *o = &shape->options;
     uint64_t hash = 0xcbf29ce484222325u;
     mix_number(&hash, sizeof(struct sketch_model_counts));
-    const size_t layout[] = {shape->feature_stride, shape->model_stride, shape->models_at, REJECT_REASON_COUNT, LATENCY_BINS};
+    const size_t layout[] = {shape->feature_stride, shape->model_stride, shape->models_at, REJECT_REASON_COUNT, LATENCY_BINS,
+        EXTRA_NUMBERS, PART_COUNTS, EXTRA_PARTS_MAX, EXPLAINED_MAX};
     for (size_t i = 0; i < sizeof layout / sizeof *layout; i++)
         mix_number(&hash, layout[i]); /* another release counts other things */
     mix_number(&hash, (uint64_t)o->window_ms);
@@ -64,6 +66,8 @@ static uint64_t fingerprint_of(const struct sketch_shape *shape)
         mix_number(&hash, shape->segments[i].categories);
         for (size_t k = 0; shape->segments[i].table && k <= shape->segments[i].mask; k++)
             mix_number(&hash, shape->segments[i].table[k].hash);
+        if (shape->segments[i].ranks)
+            mix(&hash, shape->segments[i].ranks, shape->segments[i].categories - 1);
     }
     return hash;
 }
@@ -170,6 +174,17 @@ static bool spells_integer(const char *name, int64_t *value)
     return *end == 0;
 }
 
+static bool rank_categories(struct segment_shape *segment, const struct baseline_categories *categories)
+{
+    segment->ranks = calloc(categories->count + 1, sizeof *segment->ranks);
+    for (size_t i = 0; segment->ranks && i < categories->count; i++)
+        for (size_t k = 0; k < categories->count; k++) {
+            int64_t mine = categories->named[i].count, other = categories->named[k].count;
+            segment->ranks[i] = (uint8_t)(segment->ranks[i] + (other > mine || (other == mine && k < i)));
+        }
+    return segment->ranks;
+}
+
 /* A field may come as a number or as text, by its writer's schema: a name that spells a number stands for both. */
 static bool name_categories(struct segment_shape *segment, const struct baseline_categories *categories)
 {
@@ -188,7 +203,13 @@ static bool name_categories(struct segment_shape *segment, const struct baseline
         if (spells_integer(name, &number))
             put_category(segment, cardinality_hash_integer(number), i);
     }
-    return true;
+    return rank_categories(segment, categories);
+}
+
+static void segment_finish(struct segment_shape *segment)
+{
+    free(segment->table);
+    free(segment->ranks);
 }
 
 static bool make_segments(struct sketch_shape *shape)
@@ -313,7 +334,7 @@ void sketch_shape_destroy(struct sketch_shape *shape)
     if (!shape)
         return;
     for (size_t i = 0; shape->segments && i < shape->options.segment_count; i++)
-        free(shape->segments[i].table);
+        segment_finish(&shape->segments[i]);
     for (size_t i = 0; shape->models && i < sketch_models(shape); i++)
         free((char *)(uintptr_t)shape->models->of[i].id);
     free(shape->segments);

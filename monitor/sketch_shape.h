@@ -13,6 +13,7 @@ struct segment_shape {
     size_t at;         /* in a cell's counts */
     size_t mask;       /* of table; its size - 1 */
     struct category_slot *table; /* NULL: none is named */
+    uint8_t *ranks;              /* of named categories: the most frequent in the baseline is 0 */
 };
 
 /* Slots only ever join behind the count, which readers load first. */
@@ -43,5 +44,8 @@ void sketch_cell_add_segments(const struct sketch_shape *shape, struct sketch_ce
 void sketch_cell_add_schema(const struct sketch_shape *shape, struct sketch_cell *cell, int32_t schema_id);
 void sketch_cell_add_score(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m, float score, enum decision decision);
 struct sketch_model_counts *sketch_cell_model(const struct sketch_shape *shape, struct sketch_cell *cell, size_t m);
+uint64_t sketch_value_hash(const struct value *value);
+void sketch_value_spell(struct sketch_value *named, const struct value *value); /* as text */
+size_t sketch_category_of(const struct segment_shape *segment, uint64_t hash);  /* the last one: not named */
 size_t score_log_bin(float score);
 size_t score_equal_bin(float score);

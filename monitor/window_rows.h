@@ -22,3 +22,5 @@ void row_judge(struct report *report, const struct statistic *statistic);
 
 void drift_rows_write(struct rows *rows);
 void shadow_rows_write(struct rows *rows);
+void shadow_part_rows_write(struct rows *rows, size_t m, int64_t events, int64_t disagreeing);
+void timing_rows_write(struct rows *rows);

@@ -86,7 +86,8 @@ static void step_down(struct aggregator *a)
     aggregate_destroy(a->aggregate);
     a->producer = NULL;
     a->aggregate = NULL;
-    a->reports.count = a->evaluated = 0;
+    report_list_clear(&a->reports);
+    a->evaluated = 0;
     a->unsaved = a->window_rows = false;
     sketch_reset(a->delta);
     a->gathered_ns = 0;

@@ -240,7 +240,8 @@ int aggregator_publish(struct aggregator *a, bool state, struct err *err)
         return -1;
     if (a->listener.committed)
         a->listener.committed(a->listener.context);
-    a->reports.count = a->evaluated = 0;
+    report_list_clear(&a->reports);
+    a->evaluated = 0;
     if (state) {
         a->unsaved = a->window_rows = false;
         a->saved_ns = clock_monotonic_ns();

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer/aggregator/sketch_record.h"
+#include "consumer/aggregator/sketch_extra_record.h"
 
 enum { PARTITION_MAX = 1 << 20, CELLS_MAX = 1 << 20, TEXT_MAX = 1 << 12, WINDOWS_MAX = 4096, MARK_SIZE = 9 };
 #define COUNT_MAX ((int64_t)1 << 56)
@@ -203,7 +203,8 @@ static bool get_segments(struct sketch_reader *r, struct sketch_cell *into, size
     return more == 0;
 }
 
-static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+/* The slot of the model that is named next; *slot SIZE_MAX where nothing is kept. */
+static bool get_model_slot(struct sketch_reader *r, const struct sketch_shape *shape, const struct sketch_cell *into, size_t *slot)
 {
     const char *id;
     size_t size;
@@ -211,11 +212,19 @@ static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape,
     char name[SKETCH_MODEL_ID_MAX + 1];
     if (!get_bytes(r, &id, &size, SKETCH_MODEL_ID_MAX) || size == 0 || memchr(id, 0, size) || !get_bool(r, &shadow))
         return false;
-    if (!into || !sketch_models_max(shape))
-        return get_sum(r, NULL) && get_sparse(r, NULL, shape ? sketch_model_counts_size(shape) : SIZE_MAX);
     memcpy(name, id, size);
     name[size] = 0;
-    size_t m = sketch_model_slot(shape, name, shadow), counts = sketch_model_counts_size(shape);
+    *slot = into && sketch_models_max(shape) ? sketch_model_slot(shape, name, shadow) : SIZE_MAX;
+    return true;
+}
+
+static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+{
+    size_t m, counts = shape ? sketch_model_counts_size(shape) : SIZE_MAX;
+    if (!get_model_slot(r, shape, into, &m))
+        return false;
+    if (m == SIZE_MAX)
+        return get_sum(r, NULL) && get_sparse(r, NULL, counts);
     return get_sum(r, &into->sums[sketch_shape_of(shape)->feature_count + m]) && get_sparse(r, sketch_cell_model_counts(shape, into, m), counts);
 }
 
@@ -225,6 +234,70 @@ static bool get_models(struct sketch_reader *r, const struct sketch_shape *shape
     int more;
     while ((more = next_items(r, &left, 1)) > 0)
         if (!get_model(r, shape, into))
+            return false;
+    return more == 0;
+}
+
+static bool get_part(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into, struct sketch_extra *extra)
+{
+    int64_t segment, rank;
+    const char *text;
+    size_t size;
+    if (!get_within(r, &segment, 0, SKETCH_SEGMENTS_MAX) || !get(r, &rank) || !get_bytes(r, &text, &size, SKETCH_VALUE_BYTES) ||
+        (shape && (size_t)segment >= sketch_shape_of(shape)->segment_count))
+        return false;
+    bool fresh;
+    struct shadow_part *part = extra ? shadow_part_open(into, extra, (size_t)segment, (uint64_t)rank, &fresh) : NULL;
+    if (part && fresh)
+        memcpy(part->text, text, part->size = (uint8_t)size);
+    return get_sparse(r, part ? (int64_t *)(void *)&part->counts : NULL, PART_COUNTS);
+}
+
+static bool get_explained(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_extra *extra)
+{
+    size_t features = shape ? sketch_shape_of(shape)->feature_count : 0;
+    int64_t rank, *wide = calloc(features + 1, sizeof *wide);
+    uint32_t *apart = calloc(features + 1, sizeof *apart);
+    assert(apart && wide);
+    bool fine = get(r, &rank) && get_sparse(r, shape ? wide : NULL, shape ? features : SIZE_MAX);
+    for (size_t f = 0; fine && f < features; f++) {
+        fine = wide[f] <= UINT32_MAX;
+        apart[f] = (uint32_t)wide[f];
+    }
+    if (fine && extra)
+        sketch_put_explained(shape, extra, (uint64_t)rank, apart);
+    free(apart);
+    free(wide);
+    return fine;
+}
+
+static bool get_extra(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+{
+    int64_t parts = 0, explained = 0;
+    size_t m;
+    int more;
+    if (!get_model_slot(r, shape, into, &m))
+        return false;
+    struct sketch_extra *extra = m == SIZE_MAX ? NULL : sketch_extra_open(shape, into, m);
+    if (!get_sparse(r, extra ? (int64_t *)(void *)&extra->numbers : NULL, EXTRA_NUMBERS))
+        return false;
+    while ((more = next_items(r, &parts, 1)) > 0)
+        if (!get_part(r, shape, into, extra))
+            return false;
+    while (more == 0 && (more = next_items(r, &explained, 1)) > 0) {
+        if (!get_explained(r, shape, extra))
+            return false;
+        more = 0;
+    }
+    return more == 0;
+}
+
+static bool get_extras(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+{
+    int64_t left = 0;
+    int more;
+    while ((more = next_items(r, &left, 1)) > 0)
+        if (!get_extra(r, shape, into))
             return false;
     return more == 0;
 }
@@ -271,7 +344,7 @@ static bool get_cell(struct sketch_reader *r, int64_t start_ms, const struct ske
            get_sparse(r, into ? into->counts : NULL, o ? sketch_head_counts(shape) : SIZE_MAX) &&
            get_rows(r, shape, into) &&
            get_last_seen(r, start_ms, into ? into->last_seen_ms : NULL, o ? o->field_count : SIZE_MAX) &&
-           get_segments(r, into, o ? o->segment_count : SIZE_MAX) && get_models(r, shape, into);
+           get_segments(r, into, o ? o->segment_count : SIZE_MAX) && get_models(r, shape, into) && get_extras(r, shape, into);
 }
 
 /* Cells of a part, each to where `place` says; the part's first block was opened by sketch_reader_part. */

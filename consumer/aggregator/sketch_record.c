@@ -1,5 +1,6 @@
 /* Writing.  A cell goes out as runs of its counts; where a piece is full the rest of the cell becomes another one. */
 #include "consumer/aggregator/sketch_record.h"
+#include "consumer/aggregator/sketch_extra_record.h"
 
 #include <assert.h>
 #include <string.h>
@@ -92,7 +93,7 @@ static void add_runs(struct runs *runs, const int64_t *counts, size_t i, size_t 
         }
 }
 
-static void put_sparse(struct buffer *out, const int64_t *counts, size_t n)
+void sketch_put_sparse(struct buffer *out, const int64_t *counts, size_t n)
 {
     struct runs runs;
     size_t done = 0;
@@ -229,11 +230,12 @@ static void put_segments(struct buffer *out, const struct sketch_shape *shape, c
 
 /* ---- cells ---- */
 
-/* What of a cell goes into one piece: all but counts, and counts [from, to) of the head; or some models. */
+/* What of a cell goes into one piece: all but counts, and counts [from, to) of the head; or some models; or some extras. */
 struct slice {
     bool first; /* with events, sums, segments ... */
     size_t from, to;
     size_t model_from, model_to;
+    size_t extra_from, extra_to;
 };
 
 static bool has_model(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m)
@@ -258,7 +260,7 @@ static void put_models(struct buffer *out, const struct sketch_shape *shape, con
         put_bool(out, model.shadow);
         put_long(out, high);
         put_long(out, low);
-        put_sparse(out, (const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
+        sketch_put_sparse(out, (const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
     }
     put_long(out, 0);
 }
@@ -270,7 +272,7 @@ static void put_cell(struct buffer *out, const struct sketch_shape *shape, const
     const int64_t numbers[] = {cell->events, cell->late, cell->overdue, cell->incomplete};
     for (size_t i = 0; i < 4; i++)
         put_long(out, slice->first ? numbers[i] : 0);
-    put_sparse(out, cell->rejects, slice->first ? REJECT_REASON_COUNT : 0);
+    sketch_put_sparse(out, cell->rejects, slice->first ? REJECT_REASON_COUNT : 0);
     put_sums(out, cell->sums, slice->first ? o->feature_count : 0);
     put_head(out, shape, cell, slice->from, slice->to);
     if (slice->first)
@@ -283,6 +285,7 @@ static void put_cell(struct buffer *out, const struct sketch_shape *shape, const
     else
         put_long(out, 0);
     put_models(out, shape, cell, slice);
+    sketch_put_extras(out, shape, cell, slice->extra_from, slice->extra_to);
 }
 
 /* ---- pieces ---- */
@@ -348,13 +351,13 @@ static bool add_slice(struct writing *w, const struct sketch_cell *cell, const s
 
 static bool add_whole(struct writing *w, const struct sketch_cell *cell)
 {
-    return add_slice(w, cell, &(struct slice){true, 0, sketch_head_counts(w->shape), 0, sketch_models(w->shape)});
+    return add_slice(w, cell, &(struct slice){true, 0, sketch_head_counts(w->shape), 0, sketch_models(w->shape), 0, sketch_extra_items(w->shape, cell)});
 }
 
 /* A cell that no piece has room for; no rows wait in it. */
 static void add_in_slices(struct writing *w, const struct sketch_cell *cell)
 {
-    size_t head = sketch_head_counts(w->shape), models = sketch_models(w->shape);
+    size_t head = sketch_head_counts(w->shape), models = sketch_models(w->shape), extras = sketch_extra_items(w->shape, cell);
     bool fitted = add_slice(w, cell, &(struct slice){.first = true});
     assert(fitted && "sizes are checked at the start");
     size_t most = (w->size_max - 4 * PIECE_OVERHEAD) / RUN_BYTES_MAX; /* counts that fit whatever they are */
@@ -362,6 +365,8 @@ static void add_in_slices(struct writing *w, const struct sketch_cell *cell)
         add_slice(w, cell, &(struct slice){.from = at, .to = at + most < head ? at + most : head});
     for (size_t m = 0; m < models; m++)
         add_slice(w, cell, &(struct slice){.model_from = m, .model_to = m + 1});
+    for (size_t i = 0; i < extras; i++)
+        add_slice(w, cell, &(struct slice){.extra_from = i, .extra_to = i + 1});
 }
 
 /* Rows are never divided: where they do not fit they are counted. */

@@ -141,9 +141,9 @@ static void add_shadows(struct view *v)
         text_add(&v->text, "%s{\"id\": ", shown++ ? ", " : "");
         text_add_json_string(&v->text, model.id);
         text_add(&v->text, ", \"count\": %" PRId64 ", \"shed\": %" PRId64, sketch_score_count(v->shape, v->cell, m), sketch_model(v->shape, v->cell, m)->shed);
-        add_number(v, "agreement", find(v, REPORT_SHADOW, model.id, NULL, "agreement"));
-        add_number(v, "mean_difference", find(v, REPORT_SHADOW, model.id, NULL, "mean_difference"));
-        add_number(v, "psi", find(v, REPORT_SHADOW, model.id, NULL, "psi"));
+        add_number(v, "agreement", find(v, REPORT_SHADOW, model.id, "score", "agreement"));
+        add_number(v, "mean_difference", find(v, REPORT_SHADOW, model.id, "score", "mean_difference"));
+        add_number(v, "psi", find(v, REPORT_SHADOW, model.id, "score", "psi"));
         text_add(&v->text, "}");
     }
     text_add(&v->text, "]");
