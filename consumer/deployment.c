@@ -325,7 +325,7 @@ static int load_planned(const struct deployment_plan *plan, const struct planned
     assert(m.id);
     take_loaded(&m, loaded);
     *out = m;
-    return model_cache_keep(config, planned->entry->file, planned->sha256, planned->bytes, planned->size, err);
+    return 0;
 }
 
 static int write_record(struct deployment *d, const struct config *config, struct err *err)
@@ -353,6 +353,21 @@ int deployment_load(const struct deployment_plan *plan, const struct deployment 
 failed:
     deployment_release(d);
     return -1;
+}
+
+static int keep_planned(const struct deployment_plan *plan, const struct planned_model *m, struct err *err)
+{
+    return m->entry ? model_cache_keep(plan->config, m->entry->file, m->sha256, m->bytes, m->size, err) : 0;
+}
+
+int deployment_plan_keep(const struct deployment_plan *plan, struct err *err)
+{
+    if (keep_planned(plan, &plan->champion, err) < 0 || keep_planned(plan, &plan->canary, err) < 0 || keep_planned(plan, &plan->fallback, err) < 0)
+        return -1;
+    for (size_t i = 0; i < plan->shadow_count; i++)
+        if (keep_planned(plan, &plan->shadows[i], err) < 0)
+            return -1;
+    return 0;
 }
 
 int deployment_create(const struct config *config, struct deployment **out, struct err *err)

@@ -55,7 +55,9 @@ void deployment_plan_destroy(struct deployment_plan *plan);
 /* Loads and proves the models, but for those that `like` (NULL: none) has with the same bytes.  Errors name the model's
  * file, the setting and what does not fit. */
 int deployment_load(const struct deployment_plan *plan, const struct deployment *like, struct deployment **out, struct err *err);
-/* Both at once. */
+/* Copies its model files into models.cache_dir, where one is set: for whoever serves by it, once it is loaded. */
+int deployment_plan_keep(const struct deployment_plan *plan, struct err *err);
+/* Reads and loads, and writes nothing. */
 int deployment_create(const struct config *config, struct deployment **out, struct err *err);
 
 /* The latest deployments of a lane, so that its partitions load each only once.  All zero is empty. */

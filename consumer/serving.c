@@ -435,6 +435,11 @@ const struct deployment *serving_deployment(const struct serving *s)
     return s->deployment && s->deployment->champion.model ? s->deployment : NULL;
 }
 
+int64_t serving_since(const struct serving *s)
+{
+    return s->deployment ? s->since : -1;
+}
+
 static struct breaker *breaker_of(struct serving *s, const struct deployed_model *m)
 {
     if (m->always_valid)

@@ -54,6 +54,8 @@ int serving_advance(struct serving *serving, const struct serving_turn *turn, in
 /* In force; its models are loaded if turn->suppressed was not set, or if one can fail.  NULL: none, or the fold is suppressed
  * and nothing can fail.  Lives until serving_settle. */
 const struct deployment *serving_deployment(const struct serving *serving);
+/* The offset from which it serves, as far as this state knows; -1: none does. */
+int64_t serving_since(const struct serving *serving);
 /* Who answers, with the breakers of this partition; and which deployed model stands at each place (NULL: none). */
 void serving_chain(struct serving *serving, struct chain *chain, const struct deployed_model *models[CHAIN_MODELS]);
 /* Of shadow i of the deployment in force.  No part of the exported state: what a shadow is asked hangs on the lag. */

@@ -153,6 +153,8 @@ static int hand_over(struct watch *w, const struct deployment_plan *plan, bool *
         *changed = *changed || (result == 0 && strcmp(like->record, made[count]->record) != 0);
         deployment_release(like);
     }
+    if (result == 0)
+        result = deployment_plan_keep(plan, err);
     for (size_t i = 0; i < count; i++) {
         if (result == 0 && *changed)
             lane_deploy(w->lanes[i], made[i]);

@@ -251,6 +251,8 @@ static int create_lanes(struct worker *w, struct err *err)
             return -1;
         w->lane_count++;
     }
+    if (deployment_plan_keep(w->plan, err) < 0)
+        return -1;
     deployment_plan_destroy(w->plan); /* models may be large */
     w->plan = NULL;
     return 0;

@@ -1,9 +1,12 @@
 /* weir check: everything that can be known before the worker starts, step by step. */
+#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "consumer/baseline_file.h"
 #include "consumer/commands/check_kafka.h"
@@ -161,6 +164,21 @@ static void say_model(struct check_report *report, const char *step, const struc
                   "write the model sliced: b[:%" PRId64 "].save_model(...)", model->id, best, rounds - 1 - (size_t)best, best + 1);
 }
 
+/* weir run keeps model files there; check itself writes nothing. */
+static void check_model_cache(const struct config *config, struct check_report *report)
+{
+    const char *directory = config->models.cache_dir;
+    struct stat s;
+    if (!directory)
+        return;
+    if (stat(directory, &s) < 0 && errno == ENOENT)
+        check_say(report, CHECK_OK, "models.cache_dir", "%s: not there; weir run makes it and keeps the model files in it", directory);
+    else if (access(directory, W_OK | X_OK) < 0 || !S_ISDIR(s.st_mode))
+        check_say(report, CHECK_FAILED, "models.cache_dir", "%s: weir run must keep model files there and cannot: %s", directory, S_ISDIR(s.st_mode) ? strerror(errno) : "no directory");
+    else
+        check_say(report, CHECK_OK, "models.cache_dir", "%s", directory);
+}
+
 static void check_models(const struct config *config, struct check_report *report)
 {
     struct deployment *deployment;
@@ -184,6 +202,7 @@ static void check_models(const struct config *config, struct check_report *repor
         say_model(report, step, &deployment->shadows[i]);
     }
     deployment_release(deployment);
+    check_model_cache(config, report);
 }
 
 static void compare_baseline(const struct config *config, const struct baseline *baseline, struct check_report *report)

@@ -12,8 +12,9 @@
 
 static const char about[] =
     "Shows one record of the input topic, or of an Avro container file: its fields, its features with their definitions,\n"
-    "what is served for it, and of each model of the configuration the score and what each feature adds to the margin\n"
-    "(exact TreeSHAP). Of a rejected record it says why. The windows are folded from the first record that can matter; no\n"
+    "what is served for it, and of each model the score and what each feature adds to the margin (exact TreeSHAP). The\n"
+    "models are those of the deployment that the changelog has as in force at that offset, where it has one; --configured\n"
+    "shows those of the configuration. Of a rejected record it says why. The windows are folded from the first record that can matter; no\n"
     "group is joined and nothing is written.\n"
     "\n"
     "The record is OFFSET of a topic with one partition or of the file, else PARTITION:OFFSET.";
@@ -72,6 +73,7 @@ int command_explain(int argc, char **argv)
         {"config", ARGUMENT_TEXT, &path, 0, 0, "FILE", "the configuration"},
         {"input", ARGUMENT_TEXT, &o.input, 0, 0, "FILE.avro", "a container file instead of the input topic"},
         {"timestamps", ARGUMENT_TEXT, &o.timestamps, 0, 0, "FIELD", "of the file: what its record timestamps are (default: the event time)"},
+        {"configured", ARGUMENT_FLAG, &o.as_configured, 0, 0, NULL, "by the configured models, not by those that served"},
         {"top", ARGUMENT_COUNT, &top, 1, 4096, "N", "contributions to show a model (default 12)"},
         {"json", ARGUMENT_FLAG, &json, 0, 0, NULL, "all of it as JSON"},
     };

@@ -140,6 +140,14 @@ static void print_model(const json_t *model, size_t top)
     print_contributions(model, top);
 }
 
+static void print_deployment(const json_t *deployment)
+{
+    printf("deployment      %s", text_of(deployment, "source"));
+    if (json_is_integer(json_object_get(deployment, "since")))
+        printf(" from offset %lld on", integer_of(deployment, "since"));
+    printf(": %s\n", text_of(deployment, "note"));
+}
+
 void explain_print(const json_t *e, size_t top)
 {
     const json_t *rejected = json_object_get(e, "rejected"), *served = json_object_get(e, "served"), *models = json_object_get(e, "models");
@@ -150,6 +158,8 @@ void explain_print(const json_t *e, size_t top)
     if (json_is_object(served))
         printf("served          %s by %s, score %s, %s, confidence %s\n", text_of(served, "role"), text_of(served, "model"), plain(score, served, "score"),
                text_of(served, "decision"), text_of(served, "confidence"));
+    if (json_is_object(json_object_get(e, "deployment")))
+        print_deployment(json_object_get(e, "deployment"));
     if (json_is_object(json_object_get(e, "record")))
         print_record(json_object_get(e, "record"));
     if (json_object_get(e, "features"))

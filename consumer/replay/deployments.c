@@ -6,6 +6,7 @@
 #include "consumer/changelog/keys.h"
 #include "consumer/changelog/reader.h"
 #include "consumer/changelog/topic.h"
+#include "consumer/kafka/offsets.h"
 #include "consumer/kafka/topics.h"
 #include "consumer/replay/source.h"
 
@@ -43,26 +44,50 @@ static int take(const struct record *record, const struct generation *generation
     return serving_schedule(state->serving, key.first_offset, text, size, err);
 }
 
-int deployments_follow(rd_kafka_t *client, const struct config *config, struct partition_state *states, size_t count, size_t *found, struct err *err)
+/* states: by partition, or the one of `only` (-1: of all). */
+static int take_all(struct source *source, const struct changelog_topic *topic, struct partition_state *states, size_t count, int32_t only, size_t *found, struct err *err)
 {
-    struct changelog_topic topic;
-    struct source *source = NULL;
-    struct record *records = NULL;
-    *found = 0;
-    int n = describe(client, config, count, &topic, err);
-    if (n <= 0 || !topic.name[0])
-        return n;
-    struct generation generation = generation_of_deployments(topic.input_id);
-    int result = source_open_topic(config, topic.name, INT64_MAX / 4, &source, err);
-    records = calloc(BATCH_MAX, sizeof *records);
+    struct generation generation = generation_of_deployments(topic->input_id);
+    struct record *records = calloc(BATCH_MAX, sizeof *records);
+    int n, result = 0;
     assert(records);
     while (result == 0 && (n = source_next(source, records, BATCH_MAX, err)) != 0) {
         result = n < 0 ? -1 : 0;
         for (int i = 0; result == 0 && i < n; i++)
-            if ((size_t)records[i].partition < count)
-                result = take(&records[i], &generation, &states[records[i].partition], found, err);
+            if (only >= 0 || (size_t)records[i].partition < count)
+                result = take(&records[i], &generation, only >= 0 ? states : &states[records[i].partition], found, err);
     }
     free(records);
+    return result;
+}
+
+int deployments_follow_one(rd_kafka_t *client, const struct config *config, struct partition_state *state, size_t partitions, size_t *found, struct err *err)
+{
+    struct changelog_topic topic;
+    struct source *source = NULL;
+    *found = 0;
+    int n = describe(client, config, partitions, &topic, err);
+    if (n <= 0 || !topic.name[0])
+        return n;
+    int64_t first, end;
+    int result = offsets_bounds(client, NULL, topic.name, state->id, &first, &end, err);
+    if (result == 0 && first < end && (result = source_open_range(config, topic.name, state->id, first, end, &source, err)) == 0)
+        result = take_all(source, &topic, state, 1, state->id, found, err);
+    source_close(source);
+    return result < 0 ? err_prefix(err, "topic %s", topic.name) : 0;
+}
+
+int deployments_follow(rd_kafka_t *client, const struct config *config, struct partition_state *states, size_t count, size_t *found, struct err *err)
+{
+    struct changelog_topic topic;
+    struct source *source = NULL;
+    *found = 0;
+    int n = describe(client, config, count, &topic, err);
+    if (n <= 0 || !topic.name[0])
+        return n;
+    int result = source_open_topic(config, topic.name, INT64_MAX / 4, &source, err);
+    if (result == 0)
+        result = take_all(source, &topic, states, count, -1, found, err);
     source_close(source);
     return result < 0 ? err_prefix(err, "topic %s", topic.name) : 0;
 }

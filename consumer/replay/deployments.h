@@ -8,3 +8,5 @@
  * more partitions, histories begin anew, as they did then.  Reads the whole
  * changelog.  *found: how many. */
 int deployments_follow(rd_kafka_t *client, const struct config *config, struct partition_state *states, size_t count, size_t *found, struct err *err);
+/* The same for one partition of so many, whose part of the changelog alone is read. */
+int deployments_follow_one(rd_kafka_t *client, const struct config *config, struct partition_state *state, size_t partitions, size_t *found, struct err *err);

@@ -15,6 +15,7 @@
 #include "consumer/kafka/topics.h"
 #include "consumer/pipeline.h"
 #include "consumer/process.h"
+#include "consumer/replay/deployments.h"
 #include "consumer/progress.h"
 #include "consumer/replay/source.h"
 
@@ -23,7 +24,9 @@ enum { NESTING_MAX = 8 };
 struct explanation {
     const struct explanation_options *o;
     struct registry *registry;
-    struct deployment *deployment;
+    struct deployment *deployment; /* as configured */
+    int32_t partitions;            /* of the topic */
+    size_t recorded;               /* deployments of the partition */
     struct pipeline *pipeline;
     struct partition_state state;
     bool has_state;
@@ -342,17 +345,16 @@ static int set_up_topic(struct explanation *x, struct err *err)
 {
     const struct explanation_options *o = x->o;
     struct registry_options registry = registry_options_of(o->config);
-    int32_t partitions;
     int64_t first, end;
     if (registry_create(&registry, &x->registry, err) < 0 || kafka_plain_consumer(o->config, &x->client, err) < 0 ||
-        topic_partitions(x->client, o->config->input.topic, &partitions, err) < 0)
+        topic_partitions(x->client, o->config->input.topic, &x->partitions, err) < 0)
         return -1;
-    if (x->partition < 0 && partitions > 1)
-        return err_set(err, "%s has %d partitions: which one? PARTITION:OFFSET", o->config->input.topic, partitions);
+    if (x->partition < 0 && x->partitions > 1)
+        return err_set(err, "%s has %d partitions: which one? PARTITION:OFFSET", o->config->input.topic, x->partitions);
     x->partition = x->partition < 0 ? 0 : x->partition;
     json_object_set_new(x->result, "partition", json_integer(x->partition));
-    if (x->partition >= partitions)
-        return err_set(err, "%s has %d partitions, 0 to %d", o->config->input.topic, partitions, partitions - 1);
+    if (x->partition >= x->partitions)
+        return err_set(err, "%s has %d partitions, 0 to %d", o->config->input.topic, x->partitions, x->partitions - 1);
     if (offsets_bounds(x->client, o->stop, o->config->input.topic, x->partition, &first, &end, err) < 0)
         return -1;
     if (o->offset < first || o->offset >= end)
@@ -414,6 +416,9 @@ static int pass(struct explanation *x, int timestamps, struct err *err)
         return -1;
     if (open_pipeline(x, x->deployment, err) < 0 || open_state(x, err) < 0)
         return -1;
+    if (x->deployment && !o->input && !o->as_configured &&
+        deployments_follow_one(x->client, o->config, &x->state, (size_t)x->partitions, &x->recorded, err) < 0)
+        return -1;
     if (cold)
         windows_set_history_cold(x->state.windows);
     else if (history_start != TIME_UNKNOWN)
@@ -427,6 +432,24 @@ static int pass(struct explanation *x, int timestamps, struct err *err)
         status = fold(x, source, err);
     source_close(source);
     return status;
+}
+
+/* Which deployment */
+
+static void tell_deployment(struct explanation *x)
+{
+    const struct explanation_options *o = x->o;
+    int64_t since = serving_since(x->state.serving);
+    json_t *told = json_object();
+    json_object_set_new(x->result, "deployment", told);
+    json_object_set_new(told, "source", json_string(x->recorded ? "recorded" : "configured"));
+    json_object_set_new(told, "since", x->recorded ? json_integer(since) : json_null());
+    const char *note = o->input ? "a file has no record of who served it: these are the configured models"
+                     : o->as_configured ? "as asked for, by the configured models"
+                     : !x->recorded ? "the changelog has no deployment of this partition: these are the configured models"
+                     : since > o->offset ? "the record is older than the first recorded deployment: these are that one's models"
+                                         : "in force at this offset, as the changelog has it";
+    json_object_set_new(told, "note", json_string(note));
 }
 
 /* Models */
@@ -488,9 +511,10 @@ static int add_model(struct explanation *x, const char *role, const struct deplo
 /* Every model of the deployment, whether or not this event is its. */
 static int add_models(struct explanation *x, struct err *err)
 {
-    const struct deployment *d = x->deployment;
+    const struct deployment *d = serving_deployment(x->state.serving);
     if (!d)
         return 0;
+    tell_deployment(x);
     json_t *list = json_array();
     json_object_set_new(x->result, "models", list);
     if (add_model(x, "CHAMPION", &d->champion, true, list, err) < 0 ||

@@ -18,6 +18,7 @@ struct explanation_options {
     const char *timestamps; /* as in replay.h */
     int32_t partition;      /* of the topic; -1: the only one */
     int64_t offset;
+    bool as_configured;     /* by the configured models, whatever is recorded */
     bool quiet;
     atomic_bool *stop;
 };
@@ -26,6 +27,8 @@ struct explanation_options {
  *  "rejected": {"reason", "stage", "field", "rule", "message"} or null; and of an event that was accepted
  *  "id", "entity", "event_time", "late_ms", "window_complete",
  *  "served": {"role", "model", "score", "margin", "decision", "confidence"} or null (no models in the configuration),
+ *  "deployment": {"source": "recorded" or "configured", "since": offset or null, "note"} or null: by which models; the one
+ *      recorded in the changelog as in force at the offset where there is one, else, or as_configured, the configured one
  *  "features": [{"name", "value", "definition"}],
  *  "models": [{"role", "id", "sha256", "engine", "score", "margin", "decision", "sampled", "bias",
  *              (of a canary whether the entity is on its side, of a shadow whether it is in its sample)

@@ -37,6 +37,16 @@ def test_a_missing_output_topic(pipeline, setting):
     assert [(step, "not-there" in text) for _, step, text in failures(steps)] == [(f"outputs.{setting}", True)]
 
 
+def test_the_models_directory_is_looked_at_and_not_made(pipeline, tmp_path):
+    kept = tmp_path / "kept"
+    status, steps = check(pipeline, models=pipeline.config["models"] | {"cache_dir": str(kept)})
+    assert status == 0 and [text for _, step, text in steps if step == "models.cache_dir" and "weir run makes it" in text]
+    assert not kept.exists(), "check has written"
+    kept.write_text("no directory")
+    status, steps = check(pipeline, models=pipeline.config["models"] | {"cache_dir": str(kept)})
+    assert status == 1 and [step for _, step, _ in failures(steps)] == ["models.cache_dir"]
+
+
 def test_a_missing_input_topic(pipeline):
     status, steps = check(pipeline, input=pipeline.config["input"] | {"topic": "not-there"})
     assert status == 1

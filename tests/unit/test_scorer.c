@@ -101,13 +101,22 @@ static int note_deployed(void *context, int32_t partition, int64_t first_offset,
     return 0;
 }
 
-static void deploy(struct partition *p, const char *models)
+/* As a worker has it: loaded, its files kept where they are to be. */
+static struct deployment *make_deployment(const struct config *config)
 {
+    struct deployment_plan *plan;
     struct deployment *d;
     struct err err;
-    struct config *config = config_of(models);
-    if (deployment_create(config, &d, &err) < 0)
+    if (deployment_plan_read(config, &plan, &err) < 0 || deployment_load(plan, NULL, &d, &err) < 0 || deployment_plan_keep(plan, &err) < 0)
         fail_msg("%s", err.msg);
+    deployment_plan_destroy(plan);
+    return d;
+}
+
+static void deploy(struct partition *p, const char *models)
+{
+    struct config *config = config_of(models);
+    struct deployment *d = make_deployment(config);
     config_destroy(config);
     scorer_set_deployment(pipeline_scorer(p->pipeline), d);
     deployment_release(d);
@@ -116,10 +125,10 @@ static void deploy(struct partition *p, const char *models)
 static struct partition *begin(const char *models)
 {
     struct partition *p = calloc(1, sizeof *p);
-    struct deployment *d;
     struct err err;
     p->config = config_of(models);
-    if (deployment_create(p->config, &d, &err) < 0 || pipeline_create(p->config, d, NULL, &p->pipeline, &err) < 0)
+    struct deployment *d = make_deployment(p->config);
+    if (pipeline_create(p->config, d, NULL, &p->pipeline, &err) < 0)
         fail_msg("%s", err.msg);
     deployment_release(d);
     assert_int_equal(partition_state_init(&p->state, p->config, 3), 0);

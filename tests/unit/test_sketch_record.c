@@ -1,5 +1,6 @@
 /* Sketches as records: what is read is what was written; what is damaged is refused. */
 #include "consumer/aggregator/sketch_record.h"
+#include "monitor/sketch_extra.h"
 
 #include "consumer/avro/container.h"
 #include "consumer/avro/plan.h"
@@ -37,6 +38,19 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* The shadow beside the champion, by device; timed, and now and then explained. */
+static void add_extras(struct fixture *f, struct sketch_cell *cell, int64_t i, uint64_t r)
+{
+    struct value values[] = {{.type = VALUE_INT, .integer = i}, {.type = VALUE_INT}, {.type = VALUE_INT, .integer = (int64_t)(r >> 33 & 63)}};
+    struct sketch_pair pair = {(float)(r >> 40) * 0x1p-24f, (float)(r >> 20 & 0xffff) * 0x1p-16f, (enum decision)(r % 3), (enum decision)(r >> 4 & 1)};
+    struct sketch_places places;
+    sketch_places_find(f->shape, values, &places);
+    sketch_add_parts(f->shape, cell, 1, &places, &pair);
+    sketch_add_timing(f->shape, cell, 0, (int64_t)(r >> 44), 3);
+    if (i % 7 == 0)
+        sketch_add_explained(f->shape, cell, 1, r, (float[]){(float)i, 1e9f}, (float[]){0, 0});
+}
+
 static void traffic(struct fixture *f, int64_t events)
 {
     uint64_t seed = 3;
@@ -45,6 +59,7 @@ static void traffic(struct fixture *f, int64_t events)
         scene_add(f->sketch, (struct scene_event){.partition = (int32_t)(r & 3), .offset = i, .time_ms = 100000 + i * 50, .late_ms = (int64_t)(r >> 8 & 15) * 1000,
             .amount = r >> 16 & 7 ? -(float)(r >> 32 & 0xffff) * 1e6f : NAN, .flag = (float)(r >> 20 & 1), .score = (float)(r >> 40) * 0x1p-24f,
             .device = r >> 21 & 1, .schema_id = (int32_t)(r >> 24 & 1) + 5});
+        add_extras(f, sketch_cell_open(f->sketch, (int32_t)(r & 3), (100000 + i * 50) / SCENE_WINDOW * SCENE_WINDOW), i, r);
         if (r >> 50 & 1)
             sketch_add_reject(f->sketch, (int32_t)(r & 3), i, 100000 + i * 50, REJECT_RANGE, 1);
     }
@@ -88,6 +103,24 @@ static int read_record(struct fixture *f, const void *data, size_t size)
     return result < 0 ? -1 : sketch_reader_state(&reader, &err);
 }
 
+static void assert_same_extra(const struct sketch_shape *shape, const struct sketch_extra *a, const struct sketch_extra *b)
+{
+    assert_true(!a == !b);
+    if (!a)
+        return;
+    assert_memory_equal(&a->numbers, &b->numbers, sizeof a->numbers);
+    assert_int_equal(a->explained, b->explained);
+    assert_memory_equal(a->explained_ranks, b->explained_ranks, a->explained * sizeof *a->explained_ranks);
+    if (a->explained)
+        assert_memory_equal(a->apart, b->apart, a->explained * sketch_shape_of(shape)->feature_count * sizeof *a->apart);
+    for (size_t s = 0; s < sketch_shape_of(shape)->segment_count; s++) {
+        assert_int_equal(a->parts[s].count, b->parts[s].count);
+        assert_memory_equal(a->parts[s].ranks, b->parts[s].ranks, a->parts[s].count * sizeof *a->parts[s].ranks);
+        for (size_t i = 0; i < a->parts[s].count; i++)
+            assert_memory_equal(a->parts[s].of[i], b->parts[s].of[i], sizeof(struct shadow_part));
+    }
+}
+
 static void assert_same_cell(const struct sketch_shape *shape, const struct sketch_cell *a, const struct sketch_cell *b)
 {
     const struct sketch_shape_options *o = sketch_shape_of(shape);
@@ -100,6 +133,8 @@ static void assert_same_cell(const struct sketch_shape *shape, const struct sket
     assert_memory_equal(a->counts, b->counts, (sketch_head_counts(shape) + sketch_models_max(shape) * sketch_model_counts_size(shape)) * sizeof *a->counts);
     assert_memory_equal(a->last_seen_ms, b->last_seen_ms, o->field_count * sizeof *a->last_seen_ms);
     assert_memory_equal(a->distinct, b->distinct, o->segment_count * sizeof *a->distinct);
+    for (size_t m = 0; m < sketch_models(shape); m++)
+        assert_same_extra(shape, sketch_extra(a, m), sketch_extra(b, m));
     for (size_t s = 0; s <= o->segment_count; s++) {
         assert_int_equal(a->values[s].count, b->values[s].count);
         for (size_t i = 0; i < a->values[s].count; i++) {
