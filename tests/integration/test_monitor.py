@@ -16,7 +16,7 @@ WINDOW, LATENESS = 60 * MINUTE, 10 * MINUTE
 EVENTS = 3000
 with open(f"{ROOT}/schemas/report.avsc") as file:
     REPORT = fastavro.parse_schema(json.load(file))
-OF_THE_DATA = {"DRIFT", "PREDICTION", "QUALITY", "FRESHNESS"}  # LATENCY is of the process
+OF_THE_DATA = {"DRIFT", "PREDICTION", "QUALITY", "FRESHNESS", "SHADOW"}  # LATENCY is of the process
 
 
 def stream(schema_ids, partitions):

@@ -21,6 +21,7 @@ static void name_devices(struct baseline *baseline)
         int64_t count;
     } devices[] = {{"rare", 10}, {"usual", 5000}};
     baseline->segment_count = 1;
+    free(baseline->segments);
     baseline->segments = calloc(1, sizeof *baseline->segments);
     struct baseline_segment *segment = baseline->segments;
     segment->field = strdup("device");
