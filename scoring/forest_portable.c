@@ -9,10 +9,13 @@
 #include "scoring/forest_walk.h"
 
 /* Two registers, so that a threshold is spread once for both. */
-enum { HALF = 16, LANES = 2 * HALF, PIECES_ALWAYS = 0 };
+enum { HALF = 16, LANES = 2 * HALF, PIECES_ALWAYS = 0, FEW = 8, QUARTER = 4 };
+_Static_assert(CUT_FANOUT == 4 * QUARTER, "a block of cuts is four registers");
 typedef uint8_t numbers __attribute__((vector_size(HALF)));
 typedef int8_t rank_lanes __attribute__((vector_size(HALF)));
 typedef uint32_t words __attribute__((vector_size(HALF)));
+typedef float quarter __attribute__((vector_size(HALF)));
+typedef int32_t quarter_mask __attribute__((vector_size(HALF)));
 typedef struct {
     numbers low, high;
 } lanes;
@@ -66,8 +69,28 @@ static inline void add_leaves(float *sums, lanes leaf_numbers, const float *leav
         sums[i] += leaves[at[i]];
 }
 
+/* How many of the 16 are at or below x; a NaN is not. */
+static inline uint32_t count_below(const float *block, float x)
+{
+    quarter part[CUT_FANOUT / QUARTER], value = (quarter){0} + x;
+    memcpy(part, block, sizeof part);
+    quarter_mask below = (part[0] <= value) + (part[1] <= value) + (part[2] <= value) + (part[3] <= value);
+    return (uint32_t) - (below[0] + below[1] + below[2] + below[3]);
+}
+
+/* Down the search tree, a row after the other: each step looks at 16 cuts at once. */
+static inline void descend(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
+{
+    for (size_t r = 0; r < n; r++) {
+        uint32_t rank = 0;
+        for (uint32_t l = 0; l < used->levels; l++)
+            rank = CUT_FANOUT * rank + count_below(cuts + used->level[l] + CUT_FANOUT * rank, x[r]);
+        ranks[r] = rank;
+    }
+}
+
 /* Halving without branches: all rows take each step together. */
-static inline void find_ranks(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
+static inline void halve(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
 {
     const float *all = cuts + used->level[used->levels - 1];
     for (size_t r = 0; r < n; r++)
@@ -79,6 +102,14 @@ static inline void find_ranks(const float *cuts, const struct feature_cuts *used
         ranks[r] += all[ranks[r]] <= x[r];
 }
 
+static inline void find_ranks(const float *cuts, const struct feature_cuts *used, const float *x, size_t n, uint32_t *ranks)
+{
+    if (n <= FEW)
+        descend(cuts, used, x, n, ranks);
+    else
+        halve(cuts, used, x, n, ranks);
+}
+
 static inline void store_ranks(const uint32_t *ranks, uint32_t first_cut, int8_t *to)
 {
     for (size_t r = 0; r < GROUP_ROWS; r++)
@@ -87,4 +118,4 @@ static inline void store_ranks(const uint32_t *ranks, uint32_t first_cut, int8_t
 
 #include "scoring/forest_kernel.h"
 
-const struct forest_engine forest_portable = {.rank_block = rank_block, .score_block = score_block, .rank_few = rank_few, .score_few = walk_rows, .few = 8};
+const struct forest_engine forest_portable = {.rank_block = rank_block, .score_block = score_block, .rank_few = rank_few, .score_few = walk_rows, .few = FEW};
