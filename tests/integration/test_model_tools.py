@@ -9,7 +9,8 @@ import numpy
 import pytest
 import xgboost
 
-from outputs import PREDICTION, decode, read_container
+from outputs import PREDICTION, decode, prediction_bodies, read_container, read_topic
+from traffic import produce
 from worker import run_weir
 
 COLUMNS = ["amount", "txn_count_1h", "hour"]
@@ -207,6 +208,31 @@ def test_explain_shows_what_was_served(pipeline, small_traffic, small_replayed, 
         assert shown["record"]["amount_minor"] == event["amount_minor"] and shown["record"]["account_id"] == event["account_id"]
     assert reasons > 0
     assert set(pipeline.committed()) == {-1001}, "it has committed offsets"
+
+
+def test_explain_is_by_the_deployment_that_served(pipeline, small_traffic, kafka, models, tmp_path):
+    """The champion changes half-way; the configuration names the later one alone."""
+    records, half = small_traffic.records, len(small_traffic.records) // 2
+    kept = {"shadows": [], "cache_dir": f"{tmp_path}/kept"}
+    settings = [pipeline.config["models"] | kept | {"champion": {"id": name, "file": path}} for name, path in (("before", models.champion), ("after", models.shadow))]
+    before = None
+    for setting, part in zip(settings, (records[:half], records[half:])):
+        pipeline.config["models"] = setting
+        worker = pipeline.worker("w").start().wait_ready()
+        produce(kafka.brokers, pipeline.topic, part)
+        ends = [sum(r.partition == p for r in (records[:half] if before is None else records)) for p in range(pipeline.partitions)]
+        pipeline.wait_committed([worker], ends)
+        worker.stop()
+        before = ends if before is None else before
+    written = {(p["partition"], p["offset"]): p for p in (decode(PREDICTION, body) for body in prediction_bodies(read_topic(kafka, pipeline.outputs["predictions"])).values())}
+    for served in ("before", "after"):
+        place = next(place for place, p in sorted(written.items()) if p["model_id"] == served and (place[1] < before[place[0]]) == (served == "before"))
+        shown = json.loads(explain(pipeline, f"{place[0]}:{place[1]}", "--json").stdout)
+        expect_prediction(shown, written[place], models.names)
+        assert shown["deployment"]["source"] == "recorded" and shown["deployment"]["since"] <= place[1]
+        assert f"{served}: score" in explain(pipeline, f"{place[0]}:{place[1]}").stdout
+        configured = json.loads(explain(pipeline, f"{place[0]}:{place[1]}", "--configured", "--json").stdout)
+        assert (configured["deployment"]["source"], configured["models"][0]["id"]) == ("configured", "after")
 
 
 def test_explain_says_why_a_record_is_rejected(pipeline, small_traffic, small_replayed, kafka):
