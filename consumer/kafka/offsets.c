@@ -147,6 +147,42 @@ int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *t
     return code ? kafka_err(err, code, "cannot read the group's committed offsets") : 0;
 }
 
+void offsets_ask(rd_kafka_t *client, const struct config *config, bool stable, const int32_t *partitions, size_t count, rd_kafka_queue_t *answers)
+{
+    char why[256];
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_topic_partition_list_add(list, config->input.topic, partitions[i]);
+    rd_kafka_ListConsumerGroupOffsets_t *question = rd_kafka_ListConsumerGroupOffsets_new(kafka_group_id(config), list);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
+    rd_kafka_AdminOptions_set_request_timeout(options, LOOKUP_TIMEOUT_MS, why, sizeof why);
+    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, stable));
+    rd_kafka_ListConsumerGroupOffsets(client, &question, 1, options, answers);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_ListConsumerGroupOffsets_destroy(question);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+rd_kafka_resp_err_t offsets_read_answer(rd_kafka_event_t *answer, void (*each)(void *context, int32_t partition, rd_kafka_resp_err_t code, const struct committed *committed), void *context)
+{
+    size_t groups = 0;
+    const rd_kafka_ListConsumerGroupOffsets_result_t *result = rd_kafka_event_ListConsumerGroupOffsets_result(answer);
+    if (rd_kafka_event_error(answer) || !result)
+        return rd_kafka_event_error(answer) ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__BAD_MSG;
+    const rd_kafka_group_result_t **group = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &groups);
+    const rd_kafka_error_t *failed = groups ? rd_kafka_group_result_error(group[0]) : NULL;
+    if (!groups || failed)
+        return failed ? rd_kafka_error_code(failed) : RD_KAFKA_RESP_ERR__BAD_MSG;
+    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(group[0]);
+    for (int i = 0; list && i < list->cnt; i++) {
+        const rd_kafka_topic_partition_t *p = &list->elems[i];
+        struct committed committed = {.offset = p->offset >= 0 ? p->offset : -1};
+        committed.has_metadata = offset_metadata_parse(p->metadata, p->metadata_size, &committed.metadata);
+        each(context, p->partition, p->err, &committed);
+    }
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 int offsets_bounds(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err)
 {
     rd_kafka_resp_err_t code;
@@ -211,21 +247,42 @@ static int commit_start(rd_kafka_t *client, const atomic_bool *stop, const char 
     return code ? kafka_err(err, code, "cannot commit the group's starting offsets") : 0;
 }
 
-/* Whether the group has no offset at all. */
+struct freshness {
+    bool fresh;
+    rd_kafka_resp_err_t code;
+};
+
+static void look_at_one(void *context, int32_t partition, rd_kafka_resp_err_t code, const struct committed *committed)
+{
+    struct freshness *f = context;
+    (void)partition;
+    f->code = code ? code : f->code;
+    f->fresh = f->fresh && committed->offset < 0;
+}
+
+/* Whether the group has no offset at all.  What hangs in an open transaction is not waited for: a group has its first
+ * offsets, by which it is known, before anybody joins and outside of any transaction. */
 static int is_fresh(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t count, bool *fresh, struct err *err)
 {
     int32_t *partitions = calloc((size_t)count, sizeof *partitions);
-    struct committed *committed = calloc((size_t)count, sizeof *committed);
-    assert(partitions && committed);
+    rd_kafka_queue_t *answers = rd_kafka_queue_new(client);
+    struct freshness f;
+    assert(partitions);
     for (int32_t i = 0; i < count; i++)
         partitions[i] = i;
-    int result = offsets_committed(client, stop, config->input.topic, partitions, (size_t)count, committed, err);
-    *fresh = true;
-    for (int32_t i = 0; result == 0 && i < count; i++)
-        *fresh = *fresh && committed[i].offset < 0;
+    struct attempts a = attempts_begin(stop);
+    do {
+        f = (struct freshness){.fresh = true};
+        offsets_ask(client, config, false, partitions, (size_t)count, answers);
+        rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, -1); /* an answer, or that there is none in LOOKUP_TIMEOUT_MS */
+        rd_kafka_resp_err_t code = offsets_read_answer(answer, look_at_one, &f);
+        f.code = code ? code : f.code;
+        rd_kafka_event_destroy(answer);
+    } while (attempts_again(&a, f.code, "committed offsets"));
+    rd_kafka_queue_destroy(answers);
     free(partitions);
-    free(committed);
-    return result;
+    *fresh = f.fresh;
+    return f.code ? kafka_err(err, f.code, "cannot read the group's committed offsets") : 0;
 }
 
 /* A changelog that somebody has written to, and no offset: records would be processed again whose outputs are there. */

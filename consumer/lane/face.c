@@ -25,16 +25,17 @@ void lane_publish_face(struct lane *l)
         entities += (int64_t)counts.entities;
         events += (int64_t)counts.events;
         bytes += (int64_t)counts.bytes;
-        restoring = restoring || p->restore.active;
-        l->statuses[i] = (struct lane_partition_status){.partition = p->state.id, .position = p->state.next_offset, .committed = p->committed,
+        restoring = restoring || p->restore.active || p->waits;
+        l->statuses[i] = (struct lane_partition_status){.partition = p->state.id, .position = p->waits ? -1 : p->state.next_offset, .committed = p->committed,
             .end_offset = high, .restore_from = p->restore.from, .restore_to = p->restore.active ? p->state.suppress_below : p->restore.from,
             .stream_time_ms = windows_stream_time(p->state.windows), .history_complete = windows_history_start(p->state.windows) == TIME_UNKNOWN,
-            .restoring = p->restore.active ? restore_stage_name(p->restore.stage) : NULL};
+            .restoring = p->waits ? "offset" : p->restore.active ? restore_stage_name(p->restore.stage) : NULL, .restore_seconds = -1};
         if (p->restore.active) {
             l->statuses[i].restored_share = restore_share(&p->restore, &p->state);
             l->statuses[i].restore_seconds = restore_eta_seconds(&p->restore, &p->state);
         }
-        metrics_set_partition(&l->metrics, (struct partition_health){p->state.id, l->statuses[i].stream_time_ms, p->state.next_offset, high, p->checkpoint ? p->checkpoint->done_ms : 0});
+        if (!p->waits)
+            metrics_set_partition(&l->metrics, (struct partition_health){p->state.id, l->statuses[i].stream_time_ms, p->state.next_offset, high, p->checkpoint ? p->checkpoint->done_ms : 0});
     }
     l->metrics.entities = entities;
     l->metrics.retained_events = events;

@@ -44,7 +44,7 @@ int lane_look_for_growth(struct lane *l, struct err *err)
     l->topics = now;
     tell_producers(l);
     for (size_t i = 0; i < l->partition_count; i++)
-        l->partitions[i].grown = true;
+        l->partitions[i].grown = !l->partitions[i].waits; /* then its commit says whether it has */
     return 0;
 }
 

@@ -106,6 +106,7 @@ static int lane_turn(struct lane *l, struct err *err)
         return -1;
     if (lane_restore(l, err) < 0 || (lane_has_room(l) && lane_checkpoint(l, err) < 0))
         return -1;
+    lane_look_for_orphans(l);
     if (clock_monotonic_ns() - l->published_ns > (int64_t)FACE_INTERVAL_MS * 1000000)
         lane_publish_face(l);
     return 0;
@@ -194,6 +195,10 @@ bool lane_destroy(struct lane *l)
     free(l->statuses);
     if (l->queue)
         rd_kafka_queue_destroy(l->queue);
+    if (l->offsets.answers)
+        rd_kafka_queue_destroy(l->offsets.answers);
+    if (l->group.answers)
+        rd_kafka_queue_destroy(l->group.answers);
     if (l->consumer)
         rd_kafka_destroy(l->consumer);
     pipeline_destroy(l->pipeline);

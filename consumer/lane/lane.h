@@ -24,7 +24,7 @@ struct lane_partition_status {
     int64_t restore_from, restore_to;        /* rebuilding while position < restore_to */
     int64_t stream_time_ms;
     bool history_complete;
-    const char *restoring;                   /* NULL, or "changelog", "tail", "rebuild" */
+    const char *restoring;                   /* NULL, or "offset" (not to be had yet), "changelog", "tail", "rebuild" */
     double restored_share, restore_seconds;  /* 0..1; about how long still, -1: unknown */
 };
 

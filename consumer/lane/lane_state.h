@@ -35,8 +35,18 @@ struct lane_partition {
     int64_t reads_from; /* where the input was positioned when it came */
     bool grown;         /* the input has got more partitions, and the changelog does not say so yet */
     bool reread;        /* the input is to be read from the state's next offset */
+    bool waits;         /* for its committed offset: it has no state yet, and is assigned at the log's end, paused */
+    uint64_t question;  /* that its answer belongs to */
     struct lag lag;
     int64_t *latencies; /* LATENCY_BINS, not yet in a delta; NULL: none */
+};
+
+/* Of the broker, which answers to a queue of its own. */
+struct inquiry {
+    rd_kafka_queue_t *answers;
+    uint64_t number;  /* of the latest question */
+    bool asked;       /* and not answered */
+    int64_t retry_ns; /* not asked before */
 };
 
 /* A rebalance that the callback noted and the loop has not served yet. */
@@ -72,6 +82,8 @@ struct lane {
     struct lane_partition *partitions; /* ours, in order of arrival */
     size_t partition_count;
     struct rebalance rebalance;
+    struct inquiry offsets, group;
+    int32_t orphan; /* that had no owner when the group was last looked at; -1: all had one */
     char member[256]; /* the member id that the partitions were assigned to */
     bool answering; /* the library waits for our answer to a rebalance: until then it does not rejoin */
     bool starting_over, closing;
@@ -109,7 +121,9 @@ struct lane {
 /* ---- partitions.c: the partitions that are ours ---- */
 struct lane_partition *lane_find_partition(struct lane *lane, int32_t id); /* NULL: not ours */
 void lane_forget_partition(struct lane *lane, int32_t id);
-int lane_add_partition(struct lane *lane, int32_t id, const struct committed *committed, int64_t *start, struct err *err);
+/* It waits for its committed offset; with that it begins, where it is assigned already by seeking. */
+int lane_add_partition(struct lane *lane, int32_t id, struct err *err);
+int lane_begin_partition(struct lane *lane, struct lane_partition *partition, const struct committed *committed, bool assigned, struct err *err);
 /* Goes on with what is being restored. */
 int lane_restore(struct lane *lane, struct err *err);
 bool lane_reads_changelog(const struct lane *lane);
@@ -127,9 +141,19 @@ void lane_note_shut_out(struct lane *lane, rd_kafka_resp_err_t code, const char 
 int lane_come_back(struct lane *lane, struct err *err);
 void lane_empty_backlog(struct lane *lane);
 
+/* ---- inquiring.c: partitions that wait for their committed offsets ---- */
+/* Begins those whose offset is there.  Asks where nothing is asked; waits for an answer, at most so long. */
+int lane_inquire(struct lane *lane, int wait_ms, bool assigned, struct err *err);
+bool lane_inquires(const struct lane *lane);
+
+/* ---- orphans.c: partitions without an owner ---- */
+/* Looks at the group now and then, and starts over where partitions have been left without an owner. */
+void lane_look_for_orphans(struct lane *lane);
+
 /* ---- membership.c: the group ---- */
 int lane_join(struct lane *lane, struct err *err);
 int lane_join_again(struct lane *lane, struct err *err); /* after starting over: once the old assignment has been handed back */
+void lane_rejoin(struct lane *lane); /* hands everything back and joins anew */
 void lane_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_partition_list_t *partitions, void *lane);
 void lane_on_error(rd_kafka_t *rk, int code, const char *reason, void *lane);
 int lane_serve_rebalance(struct lane *lane, struct err *err);

@@ -22,6 +22,9 @@ int lane_open_member(struct lane *l, struct err *err)
         return -1;
     l->queue = rd_kafka_queue_get_consumer(l->consumer);
     l->owner.consumer = l->consumer;
+    l->offsets = (struct inquiry){.answers = rd_kafka_queue_new(l->consumer)};
+    l->group = (struct inquiry){.answers = rd_kafka_queue_new(l->consumer)};
+    l->orphan = -1;
     return 0;
 }
 
@@ -78,8 +81,10 @@ static int64_t wait_ns(const struct lane *l)
 static int renew(struct lane *l, struct err *err)
 {
     rd_kafka_queue_destroy(l->queue);
+    rd_kafka_queue_destroy(l->offsets.answers);
+    rd_kafka_queue_destroy(l->group.answers);
     rd_kafka_destroy_flags(l->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    l->queue = NULL;
+    l->queue = l->offsets.answers = l->group.answers = NULL;
     l->consumer = NULL;
     if (lane_open_member(l, err) < 0)
         return -1;

@@ -9,6 +9,8 @@
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
+enum { INQUIRE_MS = 1000, INQUIRE_STEP_MS = 100 };
+
 int lane_join(struct lane *l, struct err *err)
 {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
@@ -74,20 +76,22 @@ static void read_member(const struct lane *l, char member[sizeof l->member])
         rd_kafka_mem_free(l->consumer, id);
 }
 
+/* Committed offsets are there at once, as a rule; those that are not yet are not waited for. */
 static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *list, struct err *err)
 {
-    size_t count = (size_t)list->cnt;
-    int32_t *ids = calloc(count + 1, sizeof *ids);
-    struct committed *committed = calloc(count + 1, sizeof *committed);
-    assert(ids && committed);
-    for (size_t i = 0; i < count; i++)
-        ids[i] = list->elems[i].partition;
+    int result = 0;
     recovery_reader_assigned(l->recovery);
-    int result = count ? offsets_committed(l->consumer, l->o.stop, l->o.config->input.topic, ids, count, committed, err) : 0;
-    for (size_t i = 0; result == 0 && i < count; i++)
-        result = lane_add_partition(l, ids[i], &committed[i], &list->elems[i].offset, err);
-    free(ids);
-    free(committed);
+    for (int i = 0; result == 0 && i < list->cnt; i++)
+        result = lane_add_partition(l, list->elems[i].partition, err);
+    int64_t began = clock_monotonic_ns();
+    while (result == 0 && lane_inquires(l) && !atomic_load(l->o.stop) && clock_monotonic_ns() - began < (int64_t)INQUIRE_MS * 1000000)
+        result = lane_inquire(l, INQUIRE_STEP_MS, false, err);
+    for (int i = 0; i < list->cnt; i++) {
+        const struct lane_partition *p = lane_find_partition(l, list->elems[i].partition);
+        list->elems[i].offset = p && !p->waits ? p->reads_from : RD_KAFKA_OFFSET_END;
+        if (p && p->waits)
+            log_info("lane %d: partition %d waits for its committed offset: a transaction that somebody else left open has it", l->o.index, p->state.id);
+    }
     return result;
 }
 
@@ -156,15 +160,21 @@ int lane_serve_rebalance(struct lane *l, struct err *err)
     return result;
 }
 
+/* What is done is committed when the library asks for the partitions. */
+void lane_rejoin(struct lane *l)
+{
+    rd_kafka_unsubscribe(l->consumer);
+    l->starting_over = true;
+    l->joined = false;
+}
+
 /* The group took us for dead and let us in again as somebody else: others may have gone on with our partitions in the
  * meantime, and the library tells us nothing of those that we keep.  Everything is given up and joined anew. */
 static void start_over(struct lane *l)
 {
     log_warning("lane %d: the group has taken this member for dead; joining anew", l->o.index);
     lane_drop_all(l);
-    rd_kafka_unsubscribe(l->consumer);
-    l->starting_over = true;
-    l->joined = false;
+    lane_rejoin(l);
 }
 
 /* The writer's view of the group, before offsets are sent: a lost assignment drops its partitions at once; a revoke that

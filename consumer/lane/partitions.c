@@ -78,24 +78,32 @@ static void begin_checkpoints(struct lane *l, struct lane_partition *p)
     lane_tell_digest(p);
 }
 
-int lane_add_partition(struct lane *l, int32_t id, const struct committed *committed, int64_t *start, struct err *err)
+int lane_add_partition(struct lane *l, int32_t id, struct err *err)
 {
     assert(!lane_find_partition(l, id));
     l->partitions = realloc(l->partitions, (l->partition_count + 1) * sizeof *l->partitions);
     assert(l->partitions);
     struct lane_partition *p = &l->partitions[l->partition_count];
-    struct restore_context context = context_of(l);
-    *p = (struct lane_partition){0};
+    *p = (struct lane_partition){.waits = true, .reread = true, .committed = -1, .reads_from = -1};
     if (partition_state_init(&p->state, l->o.config, id) < 0)
         return err_set(err, "memory is short for partition %d", id);
-    if (restore_begin(&p->restore, &context, committed, &p->state, err) < 0) {
-        lane_free_partition(p);
+    l->partition_count++;
+    return 0;
+}
+
+int lane_begin_partition(struct lane *l, struct lane_partition *p, const struct committed *committed, bool assigned, struct err *err)
+{
+    struct restore_context context = context_of(l);
+    if (assigned)
+        log_info("partition %d: its committed offset is there: %" PRId64, p->state.id, committed->offset);
+    if (restore_begin(&p->restore, &context, committed, &p->state, err) < 0)
         return -1;
-    }
-    *start = p->reads_from = p->state.next_offset;
+    p->waits = false;
+    p->reread = assigned; /* and what has come until then is none of it */
+    if (!assigned)
+        p->reads_from = p->state.next_offset;
     p->committed = p->covered = p->restore.target.offset; /* not that of a topic of the same name before it */
     p->grown = p->restore.grown;
-    l->partition_count++;
     if (!p->restore.active)
         begin_checkpoints(l, p);
     return 0;
@@ -127,7 +135,7 @@ bool lane_reads_changelog(const struct lane *l)
 static bool all_are_restoring(const struct lane *l)
 {
     for (size_t i = 0; i < l->partition_count; i++)
-        if (!l->partitions[i].restore.active)
+        if (!l->partitions[i].restore.active && !l->partitions[i].waits)
             return false;
     return true;
 }
@@ -199,6 +207,8 @@ static int restore_one(struct lane *l, struct lane_partition *p, struct err *err
 
 int lane_restore(struct lane *l, struct err *err)
 {
+    if (lane_inquire(l, 0, true, err) < 0)
+        return -1;
     if (lane_reads_changelog(l)) {
         bool alone = all_are_restoring(l);
         recovery_reader_turn(l->recovery, clock_monotonic_ns() + (alone ? RESTORE_BUDGET_ALONE_NS : RESTORE_BUDGET_NS), alone && !l->backlog_count ? 10 : 0);
@@ -206,6 +216,8 @@ int lane_restore(struct lane *l, struct err *err)
     int result = 0;
     for (size_t i = 0; result == 0 && i < l->partition_count; i++) {
         struct lane_partition *p = &l->partitions[i];
+        if (p->waits)
+            continue;
         if (p->restore.active)
             result = restore_one(l, p, err);
         else if (p->grown)

@@ -86,7 +86,7 @@ void lane_pause_restoring(struct lane *l)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
     for (size_t i = 0; i < l->partition_count; i++)
-        if (l->partitions[i].restore.stage == RESTORE_CHANGELOG)
+        if (l->partitions[i].restore.stage == RESTORE_CHANGELOG || l->partitions[i].waits)
             rd_kafka_topic_partition_list_add(list, l->o.config->input.topic, l->partitions[i].state.id);
     rd_kafka_pause_partitions(l->consumer, list);
     rd_kafka_topic_partition_list_destroy(list);

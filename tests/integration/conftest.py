@@ -10,6 +10,7 @@ from deployment import Models, Pipeline
 from outputs import Replayed
 from services import Kafka, Postgres, Registry
 from traffic import ROOT, Traffic, register_schemas
+from worker import run_weir
 
 
 @pytest.fixture(scope="session")
@@ -17,6 +18,15 @@ def weir():
     binary = os.environ.get("WEIR_BINARY") or f"{ROOT}/build-sanitize/weir"
     assert os.access(binary, os.X_OK), f"{binary} is not there: run deploy/build.sh --sanitize"
     return binary
+
+
+@pytest.fixture
+def failpoints(weir):
+    """The names that this binary has."""
+    listed = run_weir(weir, "run", "--failpoints")
+    if listed.returncode:
+        pytest.skip("the release build has no failpoints")
+    return [line.split()[0] for line in listed.stdout.splitlines()]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,14 +6,13 @@ import signal
 import time
 
 import pytest
-from confluent_kafka import Consumer, IsolationLevel
+from confluent_kafka import IsolationLevel
 
 import ledger
 from deployment import Pipeline
 from outputs import PREDICTION, Replayed, Written, assert_no_open_transaction, decode, end_offsets, split_header
 from services import Kafka
 from traffic import PREDICTION_BYTES_MAX, Traffic, produce
-from worker import run_weir
 
 
 def test_at_least_once_loses_nothing_and_repeats_only_equal_bytes(pipeline, small_traffic, small_replayed, kafka):
@@ -114,71 +113,6 @@ def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline,
         worker.stop()
     assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
-
-
-def take_name(pipeline, member):
-    """Joins the group under a static member's name, and is never heard of again: the group then knows the name as this one's.
-    The consumer is to be kept: closed, it would say goodbye."""
-    thief = Consumer({"bootstrap.servers": pipeline.kafka.brokers, "group.id": pipeline.app_id, "group.instance.id": member,
-                      "partition.assignment.strategy": "cooperative-sticky", "session.timeout.ms": 6000, "enable.auto.commit": False,
-                      "isolation.level": "read_committed"})
-    assigned = []
-    thief.subscribe([pipeline.topic], on_assign=lambda _, partitions: assigned.append(partitions))
-    deadline = time.monotonic() + 30
-    while not assigned:
-        assert time.monotonic() < deadline, "the name could not be taken"
-        thief.poll(0.1)
-    return thief
-
-
-def renewed(worker):
-    return int(re.search(r"^weir_members_renewed_total (\d+)", worker.get("/metrics")[1], re.M)[1])
-
-
-def test_a_member_whose_name_was_taken_joins_anew(pipeline, small_traffic, small_replayed, kafka):
-    """As after a join whose answer was lost: the library never works again under its old handle. No process is needed to
-    mend that; what was under way goes to whoever has the partitions."""
-    third = len(small_traffic.records) // 3
-    worker = pipeline.worker("w").start().wait_ready()
-    thieves = []
-    for part in range(2):
-        produce(kafka.brokers, pipeline.topic, small_traffic.records[part * third:(part + 1) * third])
-        pipeline.wait_committed([worker], small_traffic.ends, 0.2 + part / 3)
-        thieves.append(take_name(pipeline, "w-0"))
-        worker.wait_for(lambda before=part: renewed(worker) == before + 1, "it has a new member")
-    produce(kafka.brokers, pipeline.topic, small_traffic.records[2 * third:])
-    pipeline.wait_committed([worker], small_traffic.ends)
-    assert len(re.findall(r"has shut out member w-0: .*FENCED_INSTANCE_ID.*joins anew", worker.logged())) == 2, worker.logged()
-    worker.stop()
-    assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
-    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
-    assert len(thieves) == 2
-
-
-def test_two_living_processes_of_one_name_do_not_go_on(pipeline, small_traffic, small_replayed, kafka, tmp_path, monkeypatch):
-    """As on two hosts: they shut each other out until one of them ends and names what they share."""
-    workers = [pipeline.worker("w"), pipeline.worker("w")]
-    workers[1].process.log = workers[1].log = f"{pipeline.directory}/second.log"
-    workers[0].start().wait_ready()
-    small_traffic.produce(kafka.brokers, pipeline.topic)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    workers[1].start()
-    workers[1].wait_for(lambda: not all(worker.process.running() for worker in workers), "one of them has ended", 90)
-    ended, lives = sorted(workers, key=lambda worker: worker.process.running())
-    assert ended.ends() == 1
-    assert re.search(r"error .*(member w-0|transactional id \S+-w-0-[ab]).* within a minute.*set `instance` to different names", ended.logged()), ended.logged()
-    pipeline.wait_committed([lives], small_traffic.ends)
-    lives.stop()
-    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
-
-
-@pytest.fixture
-def failpoints(weir):
-    """The names that this binary has."""
-    listed = run_weir(weir, "run", "--failpoints")
-    if listed.returncode:
-        pytest.skip("the release build has no failpoints")
-    return [line.split()[0] for line in listed.stdout.splitlines()]
 
 
 @pytest.mark.parametrize("orders", [
