@@ -195,6 +195,14 @@ static bool is_there(const struct lane *l, const struct lane_partition *p)
     return there;
 }
 
+static bool has_backlog(const struct lane *l, int32_t id)
+{
+    for (size_t i = 0; i < l->backlog_count; i++)
+        if (l->backlog[i]->partition == id)
+            return true;
+    return false;
+}
+
 static int restore_one(struct lane *l, struct lane_partition *p, struct err *err)
 {
     struct restore_context context = context_of(l);
@@ -202,7 +210,7 @@ static int restore_one(struct lane *l, struct lane_partition *p, struct err *err
     if (p->restore.stage == RESTORE_CHANGELOG)
         return after_step(l, p, restore_turn(&p->restore, &context, &p->state, err));
     FAILPOINT(in_restore_tail);
-    return !p->reread && !l->backlog_count && is_there(l, p) ? lane_finish_restore(l, p, err) : 0;
+    return !p->reread && !has_backlog(l, p->state.id) && is_there(l, p) ? lane_finish_restore(l, p, err) : 0;
 }
 
 int lane_restore(struct lane *l, struct err *err)

@@ -3,11 +3,12 @@
 import re
 import time
 
+import pytest
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 import ledger
 from outputs import Written, assert_no_open_transaction
-from traffic import produce
+from traffic import Traffic, produce
 
 
 def partitions(worker):
@@ -125,3 +126,25 @@ def test_partitions_that_a_killed_member_was_handing_over_find_an_owner(pipeline
     for worker in (first, second):
         worker.stop()
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+@pytest.mark.parametrize("commits", [[True, False], [False]], ids=["some committed", "nothing but aborted"])
+def test_a_group_that_begins_behind_control_records_is_ready(pipeline, schema_ids, kafka, commits):
+    """The log's end, where it starts, is behind what ends a transaction: no record ever comes from there, and what lies before
+    is folded for its windows alone."""
+    traffic = Traffic(schema_ids, 240, cards=50, seed=13, garbage=0)
+    producer = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": f"{pipeline.app_id}-traffic", "linger.ms": 20})
+    producer.init_transactions(20)
+    for commit in commits:
+        producer.begin_transaction()
+        for r in traffic.records:
+            producer.produce(pipeline.topic, r.value, r.key, r.partition, timestamp=r.timestamp_ms, headers=r.headers)
+        assert producer.flush(20) == 0
+        producer.commit_transaction(20) if commit else producer.abort_transaction(20)
+    pipeline.config["input"]["start"] = "latest"
+    worker = pipeline.worker("w").start().wait_ready(20)
+    assert not any(p["rebuilding"] for p in partitions(worker).values())
+    worker.stop()
+    worker.start().wait_ready(20)
+    worker.stop()
+    assert not Written(kafka, pipeline.outputs).predictions
