@@ -5,8 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-enum { BLOCK = 8 };
-
 column_binning *column_binning_here(void)
 {
 #if defined __x86_64__
@@ -49,48 +47,18 @@ static int64_t nearest(double x)
     return bits - 0x4338000000000000;
 }
 
-/* Eight values that are there and small enough that their sum fits 64 bits; the column has bins. */
-static void bin_block(const struct sketch_column *column, const float x[BLOCK], uint8_t bins[BLOCK], struct column_tally *tally)
-{
-    const float *edges = column->edges;
-    uint32_t bin[BLOCK] = {0};
-    int64_t sum = 0, outside = 0;
-#pragma GCC unroll 8
-    for (int i = 0; i < BLOCK; i++)
-        sum += nearest((double)x[i] * (double)(1 << FEATURE_SUM_BITS));
-    tally->sum += sum;
-    for (uint32_t step = (uint32_t)column->span / 2; step; step /= 2)
-#pragma GCC unroll 8
-        for (int i = 0; i < BLOCK; i++)
-            bin[i] += step & -(uint32_t)(edges[bin[i] + step - 1] < x[i]); /* a mask: a jump would be mispredicted */
-#pragma GCC unroll 8
-    for (int i = 0; i < BLOCK; i++)
-        bins[i] = (uint8_t)bin[i];
-#pragma GCC unroll 8
-    for (int i = 0; i < BLOCK; i++)
-        outside += (x[i] < column->least) | (x[i] > column->greatest) | (x[i] < column->far_below) | (x[i] > column->far_above);
-    for (int i = 0; outside && i < BLOCK; i++) {
-        tally->below += x[i] < column->least;
-        tally->above += x[i] > column->greatest;
-        tally->far += x[i] < column->far_below || x[i] > column->far_above;
-    }
-}
-
 void column_bin_portable(const struct sketch_column *column, const float *x, size_t n, uint8_t *bins, struct column_tally *tally)
 {
-    size_t i = 0;
+    int64_t sum = 0; /* of small values: n of them fit */
     assert(n <= BIN_RUN_MAX);
-    for (; column->bins && i + BLOCK <= n; i += BLOCK) {
-        int small = 0;
-#pragma GCC unroll 8
-        for (size_t k = i; k < i + BLOCK; k++)
-            small += fabsf(x[k]) < 0x1p30f; /* no NaN is */
-        if (small == BLOCK)
-            bin_block(column, x + i, bins + i, tally);
-        else
-            for (size_t k = i; k < i + BLOCK; k++)
-                bins[k] = bin_one(column, x[k], tally);
+    for (size_t i = 0; i < n; i++) {
+        bool inside = (x[i] >= column->least) & (x[i] <= column->greatest) & (x[i] >= column->far_below) & (x[i] <= column->far_above);
+        if (!inside || !(fabsf(x[i]) < 0x1p30f) || !column->bins) { /* rare, or no bins to find */
+            bins[i] = bin_one(column, x[i], tally);
+            continue;
+        }
+        sum += nearest((double)x[i] * (double)(1 << FEATURE_SUM_BITS));
+        bins[i] = (uint8_t)sketch_bin(column, x[i]);
     }
-    for (; i < n; i++)
-        bins[i] = bin_one(column, x[i], tally);
+    tally->sum += sum;
 }

@@ -18,28 +18,35 @@ static inline int64_t count(__mmask16 mask)
 }
 
 /* All values against each edge in turn: fewer than FEW. */
-static inline __m512i bins_by_edge(const struct sketch_column *column, __m512 x)
+static inline void bins_by_edge(const struct sketch_column *column, __m512 x, uint8_t *bins, __mmask16 here)
 {
-    __m512i bins = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
+    __m512i of = _mm512_setzero_si512(), one = _mm512_set1_epi32(1);
     for (size_t e = 0; e + 1 < column->bins; e++)
-        bins = _mm512_mask_add_epi32(bins, _mm512_cmp_ps_mask(_mm512_set1_ps(column->edges[e]), x, _CMP_LT_OQ), bins, one);
-    return bins;
+        of = _mm512_mask_add_epi32(of, _mm512_cmp_ps_mask(_mm512_set1_ps(column->edges[e]), x, _CMP_LT_OQ), of, one);
+    _mm_mask_storeu_epi8(bins, here, _mm512_cvtepi32_epi8(of));
+}
+
+static inline uint8_t bin_of(const float *edges, __m512 pivots, float x)
+{
+    __m512 value = _mm512_set1_ps(x);
+    int64_t block = count(_mm512_cmp_ps_mask(pivots, value, _CMP_LT_OQ)) * PIVOTS;
+    return (uint8_t)(block + count(_mm512_cmp_ps_mask(_mm512_load_ps(edges + block), value, _CMP_LT_OQ)));
 }
 
 /* Each value against all pivots, then against the edges of its block.  The last pivot is +infinity, and below no value. */
-static inline __m512i bins_by_value(const struct sketch_column *column, __m512 x)
+static inline void bins_by_value(const struct sketch_column *column, __m512 x, uint8_t *bins, size_t n)
 {
     _Alignas(64) float of[LANES];
-    _Alignas(64) uint32_t bins[LANES];
+    const float *edges = column->edges;
     __m512 pivots = _mm512_load_ps(column->pivots);
     _mm512_store_ps(of, x);
+    if (n >= LANES)
 #pragma GCC unroll 16
-    for (int i = 0; i < LANES; i++) {
-        __m512 value = _mm512_set1_ps(of[i]);
-        uint32_t block = (uint32_t)count(_mm512_cmp_ps_mask(pivots, value, _CMP_LT_OQ)) * PIVOTS;
-        bins[i] = block + (uint32_t)count(_mm512_cmp_ps_mask(_mm512_load_ps(column->edges + block), value, _CMP_LT_OQ));
-    }
-    return _mm512_load_si512(bins);
+        for (size_t i = 0; i < LANES; i++)
+            bins[i] = bin_of(edges, pivots, of[i]);
+    else
+        for (size_t i = 0; i < n; i++)
+            bins[i] = bin_of(edges, pivots, of[i]);
 }
 
 /* Their values in fixed point, in pairs; exact where |x| < 2^30. */
@@ -98,9 +105,11 @@ void column_bin_avx512(const struct sketch_column *column, const float *values, 
             tally->sum += large_sum(x);
         tally->missing += count((__mmask16)(here & ~there));
         count_outside(column, there, x, tally);
-        __m512i wide = column->span <= FEW ? bins_by_edge(column, x) : bins_by_value(column, x);
-        __m128i narrow = _mm_mask_mov_epi8(_mm_set1_epi8((char)BIN_NONE), (__mmask16)(column->bins ? there : 0), _mm512_cvtepi32_epi8(wide));
-        _mm_mask_storeu_epi8(bins + i, here, narrow);
+        if (column->span <= FEW)
+            bins_by_edge(column, x, bins + i, here);
+        else
+            bins_by_value(column, x, bins + i, n - i);
+        _mm_mask_storeu_epi8(bins + i, (__mmask16)(column->bins ? here & ~there : here), _mm_set1_epi8((char)BIN_NONE));
     }
     tally->sum += _mm512_reduce_add_epi64(sums);
 }

@@ -45,7 +45,9 @@ size_t score_equal_bin(float score)
         return 0;
     if (score >= 1)
         return SCORE_EQUAL_BINS - 1;
-    return (size_t)ceil((double)score * SCORE_EQUAL_BINS) - 1;
+    double scaled = (double)score * SCORE_EQUAL_BINS;
+    size_t whole = (size_t)scaled;
+    return whole - ((double)whole == scaled); /* the ceiling, less one */
 }
 
 /* ---- bins of a latency: whole milliseconds to 8, then 8 an octave; the last is 2^24 ms (4.7 hours) and beyond ---- */

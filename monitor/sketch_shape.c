@@ -298,7 +298,7 @@ static void lay_out(struct sketch_shape *shape)
     size_t kept = o->baseline ? o->bins : 0;
     shape->feature_stride = sizeof(struct sketch_feature_counts) / sizeof(int64_t) + kept;
     shape->model_stride = sizeof(struct sketch_model_counts) / sizeof(int64_t) + kept;
-    shape->latencies_at = o->feature_count * shape->feature_stride;
+    shape->latencies_at = o->feature_count * shape->feature_stride; /* what lies from here to the models is cleared, merged, written and read as one */
     shape->fallbacks_at = shape->latencies_at + LATENCY_BINS;
     shape->rejects_at = shape->fallbacks_at + SKETCH_FALLBACKS_MAX;
     size_t at = shape->rejects_at + o->field_count * REJECT_REASON_COUNT;

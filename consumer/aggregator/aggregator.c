@@ -184,7 +184,7 @@ static int take_part(struct aggregator *a, struct sketch_reader *r, const struct
         a->repeated = aggregate_take(a->aggregate, p) ? -1 : p->partition;
     if (p->partition == a->repeated)
         return sketch_reader_pass(r, part, err);
-    if (!sketch_has_room(a->delta, (size_t)part->cells))
+    if (sketch_cell_count(a->delta) + (size_t)part->cells > sketch_cells_max(sketch_shape(a->delta)))
         merge(a);
     if (!a->gathered_ns)
         a->gathered_ns = clock_monotonic_ns();

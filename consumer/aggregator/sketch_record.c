@@ -179,7 +179,9 @@ static void add_registers(struct runs *runs, const uint8_t *registers, size_t at
 {
     uint64_t eight;
     memcpy(&eight, registers + at, sizeof eight);
-    for (size_t i = at; eight && i < at + sizeof eight; i++) {
+    if (!eight)
+        return;
+    for (size_t i = at; i < at + sizeof eight; i++) {
         if (!registers[i])
             continue;
         add_run(runs, i - *done, registers[i]);

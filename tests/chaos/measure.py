@@ -6,9 +6,10 @@
         from a checkpoint is that of a rebuild from the input, and how fast that is
     measure.py cost [--events 2000000 --repeat 3]
         CPU an event: exactly once, at least once, and with checkpoints all the time; the changelog's bytes
-    measure.py monitoring [--seconds 60 --rate 5000]
+    measure.py monitoring [--seconds 60 --rate 5000] [--rate 0 --events 1000000 --repeat 3]
         CPU of a worker beside that of one whose lanes count nothing for monitoring (WEIR_WITHOUT names that binary, compiled
-        with -DWEIR_WITHOUT_SKETCHES), on the same events at the same time; bytes of the sketches beside the predictions'
+        with -DWEIR_WITHOUT_SKETCHES), on the same events, at the same time at a rate, in turn on a backlog (rate 0); bytes of
+        the sketches beside the predictions'
     measure.py outage [--seconds 30]
         memory of a worker whose broker is away, beside the worst case that `weir check` prints
     measure.py latency --peers DIRECTORY [--rate 5000 --repeat 3]
@@ -239,10 +240,33 @@ def make_baseline(bench):
     return output
 
 
+def share(used):
+    return f"monitoring: {used['with'] - used['without']:.2f} us an event, {1 - used['without'] / used['with']:.3f} of the worker's CPU"
+
+
+def monitoring_of_backlog(bench, given, topic, monitor):
+    bench.generate(topic, given.events, given.events // 50, "--span", "6d")
+    used = {"with": [], "without": []}
+    for number in range(given.repeat):
+        for name, binary in (("with", None), ("without", os.environ["WEIR_WITHOUT"])):
+            app_id = f"{name}-{number}"
+            worker = bench.worker(app_id, topic, binary=binary, monitor=monitor)
+            worker.start().wait_ready()
+            bench.wait_committed(worker, app_id, topic, given.events)
+            used[name].append(worker.cpu_seconds() / given.events * 1e6)
+            worker.stop()
+            print(f"{name}: {used[name][-1]:.2f} us of CPU an event, start included", flush=True)
+    sizes = [bench.topic_bytes(f"with-0-{suffix}") for suffix in ("sketches", "predictions")]
+    print(f"{share({name: statistics.median(values) for name, values in used.items()})}; bytes: {sizes[0] / sizes[1]:.2f} of the predictions'")
+
+
 def monitoring(bench, given):
     """Both at once, so that what else the machine does hits both; the first and last seconds are left out."""
     topic = bench.kafka.create("monitoring-in", PARTITIONS)
     monitor = {"window": "5m", "baseline": make_baseline(bench), "segments": SEGMENTS}
+    if given.rate == 0:
+        monitoring_of_backlog(bench, given, topic, monitor)
+        return
     workers = {"with": bench.worker("with", topic, monitor=monitor),
                "without": bench.worker("without", topic, binary=os.environ["WEIR_WITHOUT"], monitor=monitor)}
     for worker in workers.values():
@@ -263,8 +287,7 @@ def monitoring(bench, given):
         bench.wait_committed(worker, name, topic, events)
         worker.stop()
     sizes = {name: bench.topic_bytes(name) for name in ("with-predictions", "with-sketches", "without-sketches")}
-    print(f"monitoring: {used['with'] - used['without']:.2f} us an event, {1 - used['without'] / used['with']:.3f} of the worker's CPU; "
-          f"bytes: {sizes}, {sizes['with-sketches'] / sizes['with-predictions']:.2f} of the predictions'")
+    print(f"{share(used)}; bytes: {sizes}, {sizes['with-sketches'] / sizes['with-predictions']:.2f} of the predictions'")
 
 
 # -- from due to visible --
@@ -349,7 +372,7 @@ def main():
     arguments.add_argument("--seconds", type=float, help="that the broker is away (30), or that events come (60)")
     arguments.add_argument("--rate", type=int, default=5000, help="events a second, for latency and monitoring")
     given = arguments.parse_args()
-    given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000, "latency": 0, "monitoring": 0}[given.what]
+    given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000, "latency": 0, "monitoring": 1_000_000}[given.what]
     given.seconds = given.seconds or (60 if given.what == "monitoring" else 30)
     binary = os.environ.get("WEIR_BINARY") or f"{ROOT}/build/weir"
     directory = tempfile.mkdtemp(prefix="weir-measure-")

@@ -556,6 +556,70 @@ static void the_last_revision_does_not_depend_on_the_commits(void **state)
     tear_down(&done);
 }
 
+/* What a lane's record brings, as the aggregator's process gathers it: positions at once, cells over the partitions. */
+static void gather(struct fixture *f, struct sketch *delta)
+{
+    for (size_t i = 0; i < sketch_position_count(delta); i++)
+        assert_true(aggregate_take(f->aggregate, sketch_position(delta, i)));
+    for (size_t i = 0; i < sketch_cell_count(delta); i++) {
+        const struct sketch_cell *cell = sketch_cell(delta, i);
+        sketch_cell_merge(f->shape, sketch_cell_open(f->delta, -1, cell->window_start_ms), cell);
+    }
+    if (aggregate_is_due(f->aggregate)) {
+        aggregate_merge(f->aggregate, f->delta, 2000000, &f->reports);
+        sketch_reset(f->delta);
+    }
+}
+
+/* No event is later than the lateness: then not one row differs, nor their order. */
+static void gathered_deltas_are_reported_as_single_ones_are(void **state)
+{
+    struct fixture *one = *state, *other;
+    struct sketch *delta = sketch_create(one->shape);
+    uint64_t seed = 12;
+    set_up((void **)&other);
+    for (int64_t i = 0; i < 6000; i++) {
+        int64_t time_ms = i * 100 - (int64_t)(scene_random(&seed) % 5000);
+        scene_add(delta, (struct scene_event){.partition = i & 1, .offset = i / 2, .time_ms = time_ms < 0 ? 0 : time_ms, .amount = (float)(scene_random(&seed) % 10000),
+            .score = (float)(scene_random(&seed) % 1000) / 1000, .device = i % 3, .schema_id = (int32_t)(i % 2)});
+        if (i % 20 != 19)
+            continue;
+        gather(other, delta);
+        aggregate_merge(one->aggregate, delta, 2000000, &one->reports);
+        sketch_reset(delta);
+    }
+    assert_true(one->reports.count > 300);
+    assert_int_equal(one->reports.count, other->reports.count);
+    for (size_t i = 0; i < one->reports.count; i++) {
+        const struct report *a = &one->reports.rows[i], *b = &other->reports.rows[i];
+        assert_int_equal(a->window_start_ms, b->window_start_ms);
+        assert_string_equal(a->subject, b->subject);
+        assert_string_equal(a->statistic, b->statistic);
+        assert_string_equal(a->detail, b->detail);
+        assert_memory_equal(&a->value, &b->value, sizeof a->value);
+        assert_int_equal(a->count, b->count);
+    }
+    sketch_destroy(delta);
+    void *done = other;
+    tear_down(&done);
+}
+
+static void gathered_deltas_are_due_when_a_window_can_close(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(aggregate_is_due(f->aggregate));
+    struct sketch_position at = {.partition = 3, .from = 0, .to = 1, .stream_time_ms = 15 * S};
+    assert_true(aggregate_take(f->aggregate, &at));
+    aggregate_merge(f->aggregate, f->delta, 0, &f->reports); /* from here on there is a frontier */
+    at = (struct sketch_position){.partition = 3, .from = 1, .to = 2, .stream_time_ms = 70 * S - 1};
+    assert_true(aggregate_take(f->aggregate, &at));
+    assert_false(aggregate_is_due(f->aggregate));
+    assert_false(aggregate_take(f->aggregate, &at)); /* a repetition */
+    at = (struct sketch_position){.partition = 3, .from = 2, .to = 3, .stream_time_ms = 70 * S};
+    assert_true(aggregate_take(f->aggregate, &at));
+    assert_true(aggregate_is_due(f->aggregate));
+}
+
 /* Offsets that were there before: at least once sends them again. */
 static void what_is_repeated_is_dropped(void **state)
 {
@@ -673,7 +737,7 @@ int main(void)
         TEST(field_age_is_from_the_last_value_to_the_windows_end), TEST(field_age_reaches_back_to_forgotten_windows),
         TEST(a_revision_of_an_old_window_is_not_the_newest_drift), TEST(a_field_never_seen_counts_from_the_first_window),
         TEST(health_is_on_the_wall_clock), TEST(offsets_that_do_not_join_are_counted),
-        TEST(the_last_revision_does_not_depend_on_the_commits), TEST(nothing_is_reported_of_nothing), TEST(what_is_repeated_is_dropped), TEST(a_new_topic_of_that_name_is_taken),
+        TEST(the_last_revision_does_not_depend_on_the_commits), TEST(nothing_is_reported_of_nothing), TEST(what_is_repeated_is_dropped), TEST(gathered_deltas_are_reported_as_single_ones_are), TEST(gathered_deltas_are_due_when_a_window_can_close), TEST(a_new_topic_of_that_name_is_taken),
         TEST(what_has_another_shape_is_counted), TEST(latencies_have_quantiles_and_open_no_window), TEST(schema_ids_are_named),
         TEST(longer_windows_are_the_sum_of_the_short_ones),
     };

@@ -175,6 +175,45 @@ static void small_pieces_add_up_to_the_same(void **state)
     assert_same(f->sketch, f->read);
 }
 
+/* Rows that wait and do not fit are counted, and the counts do. */
+static void rows_too_large_for_a_piece_are_counted(void **state)
+{
+    struct fixture *f = *state;
+    enum { EVENTS = SKETCH_ROWS_MAX };
+    for (int i = 0; i < EVENTS; i++)
+        scene_add(f->sketch, (struct scene_event){.time_ms = 100000, .amount = (float)(i % 50) * 100, .flag = (float)(i & 1), .score = 0.25f});
+    assert_int_equal(sketch_cell_uncounted(f->sketch, 0)->row_count, EVENTS);
+    write_record(f, 1 << 20);
+    size_t with_rows = f->record.size;
+    assert_int_equal(sketch_cell_uncounted(f->sketch, 0)->row_count, EVENTS);
+    write_record(f, EVENTS + 100);
+    assert_int_equal(sketch_cell_uncounted(f->sketch, 0)->row_count, 0);
+    assert_int_equal(f->pieces, 2);
+    assert_true(f->record.size < with_rows);
+    assert_int_equal(read_record(f, f->record.data, f->record.size), 0);
+    assert_same(f->sketch, f->read);
+}
+
+/* One byte of the rows that no bin has: refused before anything of the record is taken. */
+static void rows_of_no_bin_are_refused_as_a_whole(void **state)
+{
+    struct fixture *f = *state;
+    struct sketch_reader reader;
+    struct err err;
+    enum { EVENTS = 40 };
+    for (int i = 0; i < EVENTS; i++)
+        scene_add(f->sketch, (struct scene_event){.time_ms = 100000, .amount = 77 * 9, .flag = 1, .score = 0.25f});
+    write_record(f, 1 << 20);
+    const uint8_t *bins = sketch_row_bins(sketch_cell_uncounted(f->sketch, 0), 0);
+    uint8_t *rows = memmem(f->record.data, f->record.size, bins, EVENTS);
+    assert_non_null(rows);
+    assert_int_equal(sketch_reader_check(&reader, f->record.data, f->record.size, f->shape, &err), 0);
+    rows[EVENTS - 1] = 250;
+    assert_int_equal(sketch_reader_check(&reader, f->record.data, f->record.size, f->shape, &err), -1);
+    rows[EVENTS - 1] = 255; /* missing */
+    assert_int_equal(sketch_reader_check(&reader, f->record.data, f->record.size, f->shape, &err), 0);
+}
+
 static void no_piece_is_larger_than_it_may_be(void **state)
 {
     struct fixture *f = *state;
@@ -316,7 +355,7 @@ static void an_aggregate_comes_back(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(what_is_read_is_what_was_written), TEST(small_pieces_add_up_to_the_same), TEST(no_piece_is_larger_than_it_may_be),
+    const struct CMUnitTest tests[] = {TEST(what_is_read_is_what_was_written), TEST(small_pieces_add_up_to_the_same), TEST(no_piece_is_larger_than_it_may_be), TEST(rows_too_large_for_a_piece_are_counted), TEST(rows_of_no_bin_are_refused_as_a_whole),
         TEST(it_is_avro_of_its_schema), TEST(damage_is_refused), TEST(an_aggregate_comes_back)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
