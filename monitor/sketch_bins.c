@@ -5,14 +5,19 @@
 #include <math.h>
 #include <string.h>
 
-column_binning *column_binning_here(void)
+column_binning *column_binning_here(size_t i)
 {
+    column_binning *here[4] = {NULL};
+    size_t count = 0;
 #if defined __x86_64__
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("popcnt"))
-        return column_bin_avx512;
+    bool popcnt = __builtin_cpu_supports("popcnt");
+    if (popcnt && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq"))
+        here[count++] = column_bin_avx512;
+    if (popcnt && __builtin_cpu_supports("avx2"))
+        here[count++] = column_bin_avx2;
 #endif
-    return column_bin_portable;
+    here[count++] = column_bin_portable;
+    return i < count ? here[i] : NULL;
 }
 
 __int128 column_fixed_point(float x)

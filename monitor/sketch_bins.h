@@ -1,9 +1,9 @@
 /* The bins of a run of values of one column: what a transaction costs monitoring is mostly this.
  *
  * The bin of x is the number of edges below x: a value is compared with 16 pivots, then with the 16 edges of its block,
- * without a branch.  There are two paths with the same results, chosen by the machine: with AVX-512 sixteen edges are one
- * comparison (and a column of few edges is done 16 values at once, edge by edge), elsewhere four.
- * Cost: one to two nanoseconds a value there, three to four here. */
+ * without a branch.  There are three paths with the same results, chosen by the machine: with AVX-512 sixteen edges are one
+ * comparison (and a column of few edges is done 16 values at once, edge by edge), with AVX2 eight, elsewhere four.
+ * Cost: one to two nanoseconds a value, without them four. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,9 +38,10 @@ struct column_tally { /* of a run */
 typedef void column_binning(const struct sketch_column *column, const float *x, size_t n, uint8_t *bins, struct column_tally *tally);
 column_binning column_bin_portable;
 #if defined __x86_64__
-column_binning column_bin_avx512;
+column_binning column_bin_avx2, column_bin_avx512;
 #endif
-column_binning *column_binning_here(void); /* the fastest that this machine has */
+/* Those that this machine has, the fastest first; NULL: no more. */
+column_binning *column_binning_here(size_t i);
 /* The terms of a tally's sum. */
 __int128 column_fixed_point(float x);
 

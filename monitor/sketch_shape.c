@@ -134,7 +134,7 @@ static bool make_columns(struct sketch_shape *shape)
 {
     size_t columns = shape->options.feature_count + 1, bins = shape->options.bins, room = span_for(bins);
     assert(room % PIVOTS == 0 && room <= PIVOTS * PIVOTS);
-    shape->bin = column_binning_here();
+    shape->bin = column_binning_here(0);
     shape->columns = calloc(columns, sizeof *shape->columns);
     shape->edges = aligned_alloc(64, columns * room * sizeof *shape->edges);
     shape->pivots = aligned_alloc(64, columns * PIVOTS * sizeof *shape->pivots);
