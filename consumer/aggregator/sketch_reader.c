@@ -427,7 +427,7 @@ int sketch_reader_check(struct sketch_reader *r, const void *data, size_t size, 
         return -1;
     bool alike = r->shape == sketch_shape_fingerprint(shape);
     while ((more = sketch_reader_part(r, &part, err)) == 1)
-        if (get_cells(r, &part, &(struct placing){.shape = alike && part.position.partition >= 0 ? shape : NULL}, err) < 0)
+        if (get_cells(r, &part, &(struct placing){.shape = alike ? shape : NULL}, err) < 0)
             return -1;
     if (more < 0 || sketch_reader_begin(r, data, size, err) < 0)
         return -1;
