@@ -290,7 +290,7 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
     struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status, .overview = http_overview};
     struct aggregator_listener listener = evaluation_listener(&w->evaluation);
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||
-        observer_create(config, w->started_ms, &w->observer, err) < 0 || evaluation_init(&w->evaluation, config, err) < 0 || connect_all(w, err) < 0 ||
+        observer_create(config, w->started_ms, &w->observer, err) < 0 || evaluation_init(&w->evaluation, config, true, err) < 0 || connect_all(w, err) < 0 ||
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
         (w->topics.sketches.name[0] && aggregator_start(config, &w->topics, w->observer, w->instance.name, w->stop, &listener, &w->aggregator, err) < 0) ||
         (config->monitor.label_topic && labels_start(config, w->instance.name, &w->topics, w->registry, w->stop, &w->labels, err) < 0) ||

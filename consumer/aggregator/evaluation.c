@@ -10,10 +10,10 @@
 
 enum { STATE_BYTES_MAX = 512 << 10, DRAIN_MS = 1000 };
 
-int evaluation_init(struct evaluation *e, const struct config *config, struct err *err)
+int evaluation_init(struct evaluation *e, const struct config *config, bool send, struct err *err)
 {
     *e = (struct evaluation){.view = window_view_create()};
-    return alerting_create(config, &e->alerting, err);
+    return alerting_create(config, send, &e->alerting, err);
 }
 
 void evaluation_finish(struct evaluation *e)
@@ -61,10 +61,8 @@ static bool is_new(struct evaluation *e, const struct report *rows, size_t count
     return !rows->revision || (width && judged && later);
 }
 
-/* Window by window; what is told of them goes behind all rows. */
-static void evaluated(void *context, struct report_list *rows, size_t from)
+void evaluation_feed(struct evaluation *e, struct report_list *rows, size_t from)
 {
-    struct evaluation *e = context;
     struct report_list alerts = {0};
     for (size_t end; from < rows->count; from = end) {
         for (end = from + 1; end < rows->count && same_window(&rows->rows[from], &rows->rows[end]); end++)
@@ -77,9 +75,19 @@ static void evaluated(void *context, struct report_list *rows, size_t from)
     report_list_finish(&alerts);
 }
 
+static void evaluated(void *context, struct report_list *rows, size_t from)
+{
+    evaluation_feed(context, rows, from);
+}
+
+void evaluation_deliver(struct evaluation *e)
+{
+    alerting_deliver(e->alerting);
+}
+
 static void committed(void *context)
 {
-    alerting_deliver(((struct evaluation *)context)->alerting);
+    evaluation_deliver(context);
 }
 
 static void save(void *context, struct buffer *out)

@@ -18,7 +18,13 @@ struct evaluation {
     } widths[EVALUATION_WIDTHS_MAX];
     struct window_view *view;
 };
-int evaluation_init(struct evaluation *evaluation, const struct config *config, struct err *err);
+/* send: alerts go to the webhooks too. */
+int evaluation_init(struct evaluation *evaluation, const struct config *config, bool send, struct err *err);
 /* After the aggregator has stopped. */
 void evaluation_finish(struct evaluation *evaluation);
+/* Rows from `from` on, those of a window and width together: what is told of them goes behind all rows. */
+void evaluation_feed(struct evaluation *evaluation, struct report_list *rows, size_t from);
+/* What was fed is committed: it is logged and sent. */
+void evaluation_deliver(struct evaluation *evaluation);
+/* Both for an aggregator. */
 struct aggregator_listener evaluation_listener(struct evaluation *evaluation);

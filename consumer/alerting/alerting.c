@@ -64,7 +64,7 @@ static void make_engine(struct alerting *a)
     assert(a->engine && "memory is short");
 }
 
-int alerting_create(const struct config *config, struct alerting **out, struct err *err)
+int alerting_create(const struct config *config, bool send, struct alerting **out, struct err *err)
 {
     struct alerting *a = calloc(1, sizeof *a);
     assert(a);
@@ -72,7 +72,7 @@ int alerting_create(const struct config *config, struct alerting **out, struct e
     pthread_mutex_init(&a->lock, NULL);
     make_rules(a);
     make_engine(a);
-    if (webhooks_create(config, &a->webhooks, err) < 0) {
+    if (send && webhooks_create(config, &a->webhooks, err) < 0) {
         alerting_destroy(a, 0);
         return -1;
     }

@@ -8,7 +8,8 @@
 #include "consumer/alerting/webhooks.h"
 
 struct alerting;
-int alerting_create(const struct config *config, struct alerting **out, struct err *err);
+/* send: to the webhooks too; a replay tells nobody of what is over. */
+int alerting_create(const struct config *config, bool send, struct alerting **out, struct err *err);
 /* Waits at most drain_ms for the webhooks. */
 void alerting_destroy(struct alerting *alerting, int64_t drain_ms);
 

@@ -30,7 +30,7 @@ struct options {
     struct config *config; /* of --config, or NULL */
     int64_t events, cards, seed, start_ms, span_ms;
     double fraud_rate, rate;
-    const char *drift_at;
+    const char *drift_at, *drift, *rhythm;
     bool json;
 };
 
@@ -70,9 +70,11 @@ static enum arguments_outcome take_options(int argc, char **argv, struct options
         {"seed", ARGUMENT_COUNT, &o->seed, 0, 0x1p53, "N", "another seed, other traffic (default 1)"},
         {"fraud-rate", ARGUMENT_REAL, &o->fraud_rate, 0, 0.5, "SHARE", "of events that are fraud, on average (default 0.005)"},
         {"drift-at", ARGUMENT_TEXT, &o->drift_at, 0, 0, "X", "the world changes at this event, or share: 0.6, 60%"},
+        {"drift", ARGUMENT_TEXT, &o->drift, 0, 0, "KIND", "how: world (default), amount, category, null, labels, silence"},
+        {"rhythm", ARGUMENT_TEXT, &o->rhythm, 0, 0, "NAME", "day (default), week, or flat (default with --rate)"},
         {"start", ARGUMENT_TIME, &o->start_ms, 0, 0, "TIME", "event time of the start (default 2026-01-01; with --topic and --rate: now)"},
         {"span", ARGUMENT_DURATION, &o->span_ms, 0, 0, "DURATION", "event time from start to end (default 30d)"},
-        {"rate", ARGUMENT_REAL, &o->rate, 1e-3, 1e7, "R", "events a second, evenly, instead of --span; topics are written at that pace"},
+        {"rate", ARGUMENT_REAL, &o->rate, 1e-3, 1e7, "R", "events a second on average, instead of --span; topics are written at that pace"},
         {"json", ARGUMENT_FLAG, &o->json, 0, 0, NULL, "the summary as JSON"},
     };
     return arguments_take(argc, argv, about, table, sizeof table / sizeof *table, err);
@@ -91,6 +93,30 @@ static int take_drift(const char *text, uint64_t events, uint64_t *index, struct
         return err_set(err, "--drift-at '%s': takes the number of an event, or a share: 0.6, 60%%", text);
     *index = share ? (uint64_t)(v / (percent ? 100 : 1) * (double)events) : (uint64_t)v;
     return 0;
+}
+
+static int take_drift_kind(const struct options *o, enum traffic_drift *drift, struct err *err)
+{
+    for (int i = 0; i < DRIFT_COUNT; i++)
+        if (!strcmp(o->drift ? o->drift : "world", traffic_drift_name((enum traffic_drift)i))) {
+            *drift = (enum traffic_drift)i;
+            return o->drift && !o->drift_at ? err_set(err, "--drift goes with --drift-at") : 0;
+        }
+    return err_set(err, "--drift '%s': takes world, amount, category, null, labels or silence", o->drift);
+}
+
+static int take_rhythm(const struct options *o, enum rhythm *rhythm, struct err *err)
+{
+    static const char *const names[] = {[RHYTHM_DAY] = "day", [RHYTHM_WEEK] = "week", [RHYTHM_FLAT] = "flat"};
+    *rhythm = o->rate > 0 ? RHYTHM_FLAT : RHYTHM_DAY;
+    if (!o->rhythm)
+        return 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(o->rhythm, names[i])) {
+            *rhythm = (enum rhythm)i;
+            return 0;
+        }
+    return err_set(err, "--rhythm '%s': takes day, week or flat", o->rhythm);
 }
 
 static int check_outputs(const struct options *o, struct err *err)
@@ -243,17 +269,20 @@ int command_generate(int argc, char **argv)
     struct options o = {.events = 100000, .cards = 2000, .seed = 1, .fraud_rate = 0.005, .start_ms = -1};
     struct err err;
     uint64_t drift_at;
+    enum traffic_drift drift = DRIFT_WORLD;
+    enum rhythm rhythm = RHYTHM_DAY;
     enum arguments_outcome outcome = take_options(argc, argv, &o, &err);
     if (outcome == ARGUMENTS_HELP)
         return 0;
     if (outcome == ARGUMENTS_WRONG || check_outputs(&o, &err) < 0 || take_drift(o.drift_at, (uint64_t)o.events, &drift_at, &err) < 0 ||
+        take_drift_kind(&o, &drift, &err) < 0 || take_rhythm(&o, &rhythm, &err) < 0 ||
         (o.topic && o.config_path && config_load(o.config_path, CONFIG_NEED_INPUT | CONFIG_NEED_KAFKA, &o.config, &err) < 0)) {
         fprintf(stderr, "weir generate: %s\n", err.msg);
         return 2;
     }
     struct traffic_options options = {.seed = (uint64_t)o.seed, .events = (uint64_t)o.events, .cards = (uint64_t)o.cards,
                                       .fraud_rate = o.fraud_rate, .drift_at = drift_at, .start_ms = start_of(&o), .span_ms = span_of(&o),
-                                      .flat = o.rate > 0};
+                                      .rhythm = rhythm, .drift = drift};
     struct outputs out = {0};
     struct summary sum = {0};
     struct traffic *traffic = NULL;

@@ -51,7 +51,7 @@ static int monitor(const struct config *config)
     struct registry_options options = registry_options_of(config);
     int result = -1;
     if (registry_create(&options, &registry, &err) < 0 || observer_create(config, clock_wall_ms(), &observer, &err) < 0 || look_up(config, registry, &topics, &err) < 0 ||
-        evaluation_init(&evaluation, config, &err) < 0)
+        evaluation_init(&evaluation, config, true, &err) < 0)
         goto done;
     observer_share(observer);
     if (aggregator_start(config, &topics, observer, instance, &stop, &listener, &aggregator, &err) < 0)

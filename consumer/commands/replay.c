@@ -14,7 +14,8 @@ static const char about[] =
     "weir run and writes what it would write into files. It joins no group and writes to no topic.\n"
     "\n"
     "--output DIR gets predictions.avro, shadow-predictions.avro, dead-letters.avro and reports.avro; without `models` in\n"
-    "the configuration the latter two. --export writes a training set and needs no model. Windows fill from what lies\n"
+    "the configuration the latter two. Reports are what the aggregator would publish, alerts among them: those are logged\n"
+    "too, and sent to nobody. --export writes a training set and needs no model. Windows fill from what lies\n"
     "before --from; outputs begin there (by event time, of rejected records by record timestamp).\n"
     "\n"
     "The input topic is scored as it was served: by the deployments that the changelog of this app_id has, each from the\n"
@@ -29,6 +30,8 @@ static void print_text(const struct replay_summary *s, FILE *out)
     for (int i = 1; i < REJECT_REASON_COUNT; i++)
         if (s->rejects[i])
             fprintf(out, "  %-18s %" PRId64 "\n", reject_name((enum reject_reason)i), s->rejects[i]);
+    if (s->reports)
+        fprintf(out, "reports      %" PRId64 " (%" PRId64 " alerts)\n", s->reports, s->alerts);
     if (s->exported)
         fprintf(out, "exported     %" PRId64 " (%" PRId64 " with a label)\n", s->exported, s->labelled);
     if (s->records && s->seconds > 0)
@@ -37,8 +40,8 @@ static void print_text(const struct replay_summary *s, FILE *out)
 
 static void print_json(const struct replay_summary *s, FILE *out)
 {
-    fprintf(out, "{\"records\": %" PRId64 ", \"events\": %" PRId64 ", \"predictions\": %" PRId64 ", \"shadows\": %" PRId64 ", \"exported\": %" PRId64 ", \"labelled\": %" PRId64 ", \"reports\": %" PRId64 ", \"dead_letters\": {",
-        s->records, s->events, s->predictions, s->shadows, s->exported, s->labelled, s->reports);
+    fprintf(out, "{\"records\": %" PRId64 ", \"events\": %" PRId64 ", \"predictions\": %" PRId64 ", \"shadows\": %" PRId64 ", \"exported\": %" PRId64 ", \"labelled\": %" PRId64 ", \"reports\": %" PRId64 ", \"alerts\": %" PRId64 ", \"dead_letters\": {",
+        s->records, s->events, s->predictions, s->shadows, s->exported, s->labelled, s->reports, s->alerts);
     const char *between = "";
     for (int i = 1; i < REJECT_REASON_COUNT; i++) {
         if (!s->rejects[i])

@@ -49,6 +49,7 @@ struct traffic {
     uint64_t emitted;
     uint64_t episode_threshold; /* of 2^53: an honest event starts one */
     int64_t rhythm_start, rhythm_total;
+    int64_t silent_until_ms; /* 0: not yet */
     struct plan *pending; /* a heap, earliest first */
     size_t pending_count, pending_capacity;
 };
@@ -60,52 +61,29 @@ static double power_of_two(double x)
     return ldexp(1.0 + f * (0.6951786 + f * (0.2261697 + f * 0.0786517)), (int)whole);
 }
 
-/* Time.  The rhythm is a piecewise linear function of time that grows by world_hours[h] a millisecond; events are
- * evenly spread over its values. */
-
-static int64_t rhythm_of_day(void)
-{
-    int64_t sum = 0;
-    for (int h = 0; h < 24; h++)
-        sum += (int64_t)world_hours[h] * HOUR_MS;
-    return sum;
-}
-
-static int64_t rhythm_at(const struct traffic *t, int64_t ms)
-{
-    if (t->options.flat)
-        return ms;
-    int64_t value = ms / DAY_MS * rhythm_of_day(), in_day = ms % DAY_MS;
-    for (int h = 0; h < 24; h++, in_day -= HOUR_MS) {
-        if (in_day <= HOUR_MS)
-            return value + in_day * world_hours[h];
-        value += (int64_t)world_hours[h] * HOUR_MS;
-    }
-    return value;
-}
-
-static int64_t rhythm_inverse(const struct traffic *t, int64_t value)
-{
-    if (t->options.flat)
-        return value;
-    int64_t day = rhythm_of_day(), ms = value / day * DAY_MS;
-    value %= day;
-    int h = 0;
-    for (; value >= (int64_t)world_hours[h] * HOUR_MS; h++, ms += HOUR_MS)
-        value -= (int64_t)world_hours[h] * HOUR_MS;
-    return ms + value / world_hours[h];
-}
+/* Time */
 
 static int64_t slot_time(struct traffic *t)
 {
     unsigned __int128 position = ((unsigned __int128)t->emitted << 32) + (random_u64(&t->random) >> 32);
     int64_t at = (int64_t)(position * (uint64_t)t->rhythm_total / t->options.events >> 32);
-    return rhythm_inverse(t, t->rhythm_start + at);
+    return rhythm_inverse(t->options.rhythm, t->rhythm_start + at);
 }
 
-static bool drifted(const struct traffic *t)
+/* Whether that has begun by now. */
+static bool drifted(const struct traffic *t, enum traffic_drift drift)
 {
-    return t->emitted >= t->options.drift_at;
+    return t->emitted >= t->options.drift_at && t->options.drift == drift;
+}
+
+/* Nothing comes within the silence, also nothing that was planned before; the events of that time are left out. */
+static bool is_silent(struct traffic *t, int64_t ms)
+{
+    if (!drifted(t, DRIFT_SILENCE))
+        return false;
+    if (!t->silent_until_ms)
+        t->silent_until_ms = ms + TRAFFIC_SILENCE_MS;
+    return ms < t->silent_until_ms;
 }
 
 /* Choices by weight */
@@ -223,8 +201,10 @@ static struct plan take_planned(struct traffic *t)
 static int64_t amount_of(struct traffic *t, const struct card *card, uint8_t trade, double spread)
 {
     double amount = (double)card->typical_minor * world_trades[trade].amount_percent / 100.0 * power_of_two(spread * random_bell(&t->random));
-    if (drifted(t))
+    if (drifted(t, DRIFT_WORLD))
         amount *= 1.5;
+    if (drifted(t, DRIFT_AMOUNT))
+        amount *= TRAFFIC_AMOUNT_DRIFT;
     int64_t minor = (int64_t)amount;
     if (trade == TRADE_CASH)
         minor = (minor / 1000 + 1) * 1000;
@@ -279,7 +259,9 @@ static struct plan plan_honest(struct traffic *t, int64_t ms)
     p.country = away ? card->trip : card->home;
     if (p.channel == CHANNEL_ECOM && random_permille(r, 120))
         p.country = pick_country(r, false);
-    if (drifted(t) && p.channel == CHANNEL_ECOM) {
+    if (drifted(t, DRIFT_CATEGORY) && random_permille(r, 20))
+        p.country = COUNTRY_NEW;
+    if (drifted(t, DRIFT_WORLD) && p.channel == CHANNEL_ECOM) {
         if (random_permille(r, 125)) {
             p.trade = TRADE_QUASI_CASH;
             p.merchant = pick_merchant(r);
@@ -448,7 +430,7 @@ static void write_merchant(const struct traffic *t, const struct plan *p, struct
     snprintf(out->merchant_id, sizeof out->merchant_id, "%s-%d-%03u", country->code, world_trades[p->trade].mcc, p->merchant);
     out->merchant_country = country->code;
     out->mcc = world_trades[p->trade].mcc;
-    out->has_location = p->channel == CHANNEL_POS || p->channel == CHANNEL_ATM;
+    out->has_location = (p->channel == CHANNEL_POS || p->channel == CHANNEL_ATM) && !drifted(t, DRIFT_NULL);
     int64_t spread = country->spread_1e2 * 100;
     out->lat = (double)(country->lat_1e2 * 100 + (int64_t)(place % (uint64_t)(2 * spread)) - spread) / 10000.0;
     out->lon = (double)(country->lon_1e2 * 100 + (int64_t)(place / 65536 % (uint64_t)(2 * spread)) - spread) / 10000.0;
@@ -456,10 +438,11 @@ static void write_merchant(const struct traffic *t, const struct plan *p, struct
 
 static void write_label(struct traffic *t, const struct plan *p, struct transaction *out)
 {
-    out->label = p->fraud != HONEST;
-    out->fraud_type = fraud_names[p->fraud];
+    bool unseen = drifted(t, DRIFT_LABELS) && p->fraud == HONEST && random_permille(&t->random, 100);
+    out->label = p->fraud != HONEST || unseen;
+    out->fraud_type = unseen ? "unseen" : fraud_names[p->fraud];
     double u = random_unit(&t->random);
-    int64_t delay = p->fraud ? 2 * HOUR_MS + (int64_t)(u * u * (20 * 24 - 2)) * HOUR_MS : 30 * (int64_t)DAY_MS;
+    int64_t delay = out->label ? 2 * HOUR_MS + (int64_t)(u * u * (20 * 24 - 2)) * HOUR_MS : 30 * (int64_t)DAY_MS;
     out->reported_ms = p->time_ms + delay;
 }
 
@@ -477,14 +460,25 @@ static void write_event(struct traffic *t, const struct plan *p, struct transact
     write_label(t, p, out);
 }
 
+const char *traffic_drift_name(enum traffic_drift drift)
+{
+    return (const char *const[DRIFT_COUNT]){"world", "amount", "category", "null", "labels", "silence"}[drift];
+}
+
 bool traffic_next(struct traffic *t, struct transaction *out)
 {
     if (t->emitted == t->options.events)
         return false;
     int64_t ms = slot_time(t);
+    while (is_silent(t, ms)) {
+        if (++t->emitted == t->options.events)
+            return false;
+        ms = slot_time(t);
+    }
     struct plan plan;
     if (t->pending_count && t->pending[0].time_ms <= ms) {
         plan = take_planned(t);
+        plan.time_ms = plan.time_ms < t->silent_until_ms ? t->silent_until_ms : plan.time_ms;
     } else {
         plan = plan_honest(t, ms);
         if (plan.declined)
@@ -542,8 +536,8 @@ int traffic_create(const struct traffic_options *options, struct traffic **out, 
         make_card(t, i);
         t->card_weights[i] = sum += ((uint64_t)1 << 32) / (i + options->cards / 20 + 10);
     }
-    t->rhythm_start = rhythm_at(t, options->start_ms);
-    t->rhythm_total = rhythm_at(t, options->start_ms + options->span_ms) - t->rhythm_start;
+    t->rhythm_start = rhythm_at(options->rhythm, options->start_ms);
+    t->rhythm_total = rhythm_at(options->rhythm, options->start_ms + options->span_ms) - t->rhythm_start;
     double honest = 1.0 - options->fraud_rate;
     t->episode_threshold = (uint64_t)(options->fraud_rate / EPISODE_EVENTS / honest * 0x1p53);
     *out = t;

@@ -7,15 +7,21 @@
  *   three payments.  Amounts are log-normal-like around typical amount x factor of the merchant category.
  * - Honest oddities that make the task real: trips abroad of days, foreign online shops, one payment in a hundred
  *   many times the usual, declines (2 %), half of them tried again within a minute.
- * - Event times are spread over the span by a daily rhythm (UTC), or evenly with `flat`.
+ * - Event times are spread over the span by a rhythm (rhythm.h).
  * - Fraud comes in episodes on a card, after one of its honest payments:
  *     card_testing   4 to 9 tiny online payments a few seconds to a minute apart, many declined, then 1 to 3 large ones
  *     foreign_jump   2 to 6 magnetic-stripe payments in a far country within the hour
  *     night_spree    3 to 8 payments for electronics and jewellery in the card's small hours, minutes apart
  *     takeover       2 to 5 moderate online payments from a device and an address never seen before
  *   so that on average `fraud_rate` of all events are fraud.
- * - From event `drift_at` on the world is another: amounts half as large again, quasi-cash (mcc 6051), until then
- *   unknown, takes an eighth of online payments, and more of them go to merchants in a new country (AE).
+ * - From event `drift_at` on something is otherwise:
+ *     world      amounts half as large again, quasi-cash (mcc 6051), until then unknown, takes an eighth of online
+ *                payments, and more of them go to merchants in a new country (AE)
+ *     amount     amounts x 1.62: their mean moves by half of their standard deviation
+ *     category   one honest payment in fifty is to a merchant in the new country
+ *     null       merchants have no location any more
+ *     labels     one honest-looking payment in ten is reported as fraud of a kind unseen: scores are calibrated no more
+ *     silence    nothing comes for two hours (of the events asked for, those are left out)
  * - Labels: fraud is reported 2 hours to 20 days after the event, mostly early; honest events count as such after
  *   30 days.
  *
@@ -23,10 +29,15 @@
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+#include "consumer/generate/rhythm.h"
 #include "scoring/err.h"
 
-enum { TRAFFIC_CARDS_MAX = 10000000 };
+enum { TRAFFIC_CARDS_MAX = 10000000, TRAFFIC_SILENCE_MS = 2 * 3600000 };
+#define TRAFFIC_AMOUNT_DRIFT 1.62
 #define TRAFFIC_EVENTS_MAX ((uint64_t)1 << 40)
+
+enum traffic_drift { DRIFT_WORLD, DRIFT_AMOUNT, DRIFT_CATEGORY, DRIFT_NULL, DRIFT_LABELS, DRIFT_SILENCE, DRIFT_COUNT };
+const char *traffic_drift_name(enum traffic_drift drift);
 
 struct traffic_options {
     uint64_t seed;
@@ -36,7 +47,8 @@ struct traffic_options {
     uint64_t drift_at;  /* index of the first event after the change; UINT64_MAX: never */
     int64_t start_ms;   /* since the epoch, not before it */
     int64_t span_ms;    /* over which the events are spread; at least 1 */
-    bool flat;          /* evenly, without the daily rhythm */
+    enum rhythm rhythm;
+    enum traffic_drift drift; /* what changes at drift_at */
 };
 
 enum channel { CHANNEL_POS, CHANNEL_ECOM, CHANNEL_ATM, CHANNEL_MOTO };

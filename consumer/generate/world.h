@@ -25,3 +25,5 @@ extern const struct country world_countries[COUNTRY_COUNT];
 extern const struct trade world_trades[TRADE_COUNT];
 /* Payments by hour of the day (UTC), relative. */
 extern const uint8_t world_hours[24];
+/* By day of the week, Monday first, relative. */
+extern const uint8_t world_days[7];

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "consumer/aggregator/evaluation.h"
 #include "consumer/avro/container.h"
 #include "consumer/clock.h"
 #include "consumer/kafka/topics.h"
@@ -34,6 +35,8 @@ struct replay {
     struct partition_state *states;
     size_t state_count;
     struct observer *observer;
+    struct evaluation evaluation;
+    struct report_list reports; /* taken and not yet written */
     struct sketch *sketch;
     struct labels *labels;
     struct export *export;
@@ -41,7 +44,6 @@ struct replay {
     struct buffer buffer;
     int32_t partition;   /* of the batch at work */
     int timestamps;      /* slot of the record timestamp of a file's events */
-    struct err sink_err; /* of reports, which have no way to return one */
 };
 
 /* ---- sink ---- */
@@ -96,14 +98,29 @@ static bool wanted(void *context, int64_t time_ms)
     return inside(context, time_ms);
 }
 
-static void write_report(void *context, const struct report *report)
+static void keep_report(void *context, const struct report *report)
 {
     struct replay *r = context;
-    r->summary->reports++;
-    r->buffer.size = 0;
-    encode_report(&r->buffer, report);
-    if (!r->sink_err.msg[0])
-        container_writer_append(r->files[FILE_REPORTS], r->buffer.data, r->buffer.size, &r->sink_err);
+    *report_add(&r->reports) = *report;
+}
+
+/* What the aggregate has to say.  judged: alerts look at it as they would have at the time. */
+static int write_reports(struct replay *r, bool judged, struct err *err)
+{
+    int result = 0;
+    r->reports.count = 0;
+    observer_take(r->observer, keep_report, r);
+    if (judged)
+        evaluation_feed(&r->evaluation, &r->reports, 0);
+    for (size_t i = 0; i < r->reports.count && result == 0; i++) {
+        r->summary->reports++;
+        r->summary->alerts += r->reports.rows[i].kind == REPORT_ALERT;
+        r->buffer.size = 0;
+        encode_report(&r->buffer, &r->reports.rows[i]);
+        result = container_writer_append(r->files[FILE_REPORTS], r->buffer.data, r->buffer.size, err);
+    }
+    evaluation_deliver(&r->evaluation);
+    return result;
 }
 
 /* ---- set-up ---- */
@@ -169,6 +186,17 @@ static int open_states(struct replay *r, struct err *err)
     return 0;
 }
 
+/* What is written is reported on too. */
+static int watch(struct replay *r, struct err *err)
+{
+    if (observer_create(r->o->config, 0, &r->observer, err) < 0 || evaluation_init(&r->evaluation, r->o->config, false, err) < 0)
+        return -1;
+    r->sketch = sketch_create(observer_shape(r->observer));
+    assert(r->sketch);
+    pipeline_set_sketch(r->pipeline, r->sketch);
+    return 0;
+}
+
 static int set_up(struct replay *r, struct err *err)
 {
     const struct config *config = r->o->config;
@@ -177,16 +205,13 @@ static int set_up(struct replay *r, struct err *err)
         return -1;
     if (r->o->output && config->models.given && deployment_create(config, &r->deployment, err) < 0)
         return -1;
-    if (add_timestamps(r, err) < 0 || pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0 ||
-        observer_create(config, 0, &r->observer, err) < 0)
+    if (add_timestamps(r, err) < 0 || pipeline_create(config, r->deployment, r->registry, &r->pipeline, err) < 0 || open_source(r, err) < 0 || open_states(r, err) < 0)
         return -1;
     size_t recorded;
     if (r->deployment && !r->o->input && !r->o->as_configured && deployments_follow(source_client(r->source), config, r->states, r->state_count, &recorded, err) < 0)
         return -1;
-    r->sketch = sketch_create(observer_shape(r->observer));
-    assert(r->sketch);
-    if (r->o->output)
-        pipeline_set_sketch(r->pipeline, r->sketch);
+    if (r->o->output && watch(r, err) < 0)
+        return -1;
     if (r->o->labels && labels_load(config, r->o->labels, &r->labels, err) < 0)
         return -1;
     if (r->o->export_path && export_open(r->o->export_path, config->spec, r->labels, &r->export, err) < 0)
@@ -198,15 +223,11 @@ static int set_up(struct replay *r, struct err *err)
 
 static int merge_sketch(struct replay *r, struct err *err)
 {
-    if (!r->o->output)
+    if (!r->sketch)
         return 0;
     observer_merge(r->observer, r->sketch, 0);
     sketch_reset(r->sketch);
-    observer_take(r->observer, write_report, r);
-    if (!r->sink_err.msg[0])
-        return 0;
-    *err = r->sink_err;
-    return -1;
+    return write_reports(r, true, err);
 }
 
 /* What a topic would not take is a dead letter here too; files take everything. */
@@ -242,7 +263,7 @@ static int pass(struct replay *r, struct err *err)
         int processed = pipeline_process(r->pipeline, &r->states[batch->records[0].partition], &sink, err);
         result = processed == n ? 0 : -1; /* fewer: the registry is away, and a replay does not wait */
         unmerged += n;
-        if (result == 0 && (unmerged >= 16 * BATCH_MAX || !sketch_has_room(r->sketch, BATCH_MAX))) {
+        if (result == 0 && r->sketch && (unmerged >= 16 * BATCH_MAX || !sketch_has_room(r->sketch, BATCH_MAX))) {
             result = merge_sketch(r, err);
             unmerged = 0;
         }
@@ -250,11 +271,9 @@ static int pass(struct replay *r, struct err *err)
         progress_update(&progress, done);
     }
     progress_end(&progress);
-    if (result == 0)
-        observer_flush(r->observer, false);
-    if (result == 0 && (result = merge_sketch(r, err)) == 0 && r->o->output) {
-        observer_flush(r->observer, true);
-        observer_take(r->observer, write_report, r);
+    if (result == 0 && (result = merge_sketch(r, err)) == 0 && r->sketch) {
+        observer_flush(r->observer, true); /* windows that the end has cut off: no alert would have seen them yet */
+        result = write_reports(r, false, err);
     }
     return result;
 }
@@ -273,6 +292,8 @@ static int finish(struct replay *r, int result, struct err *err)
         export_abandon(r->export);
     labels_destroy(r->labels);
     sketch_destroy(r->sketch);
+    report_list_finish(&r->reports);
+    evaluation_finish(&r->evaluation);
     observer_destroy(r->observer);
     for (size_t i = 0; i < r->state_count; i++)
         partition_state_finish(&r->states[i]);

@@ -28,7 +28,7 @@ struct replay_options {
 };
 
 struct replay_summary {
-    int64_t records, events, predictions, shadows, exported, labelled, reports;
+    int64_t records, events, predictions, shadows, exported, labelled, reports, alerts;
     int64_t rejects[REJECT_REASON_COUNT];
     double seconds, cpu_seconds; /* of the pipeline: without loading models and labels */
 };

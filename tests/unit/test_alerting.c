@@ -21,7 +21,7 @@ static struct alerting *new_alerting(struct config *config)
 {
     struct alerting *a;
     struct err err;
-    assert_int_equal(alerting_create(config, &a, &err), 0);
+    assert_int_equal(alerting_create(config, true, &a, &err), 0);
     return a;
 }
 

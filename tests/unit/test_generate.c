@@ -94,13 +94,14 @@ static void times_never_go_back_and_fill_the_span(void **state)
     static const struct {
         uint64_t events;
         int64_t span_ms;
-        bool flat;
-    } cases[] = {{50000, 10 * (int64_t)DAY, false}, {50000, DAY / 3, true}, {3, 5, false}, {1000, 1, true}};
+        enum rhythm rhythm;
+    } cases[] = {{50000, 10 * (int64_t)DAY, RHYTHM_DAY}, {50000, DAY / 3, RHYTHM_FLAT}, {3, 5, RHYTHM_DAY}, {1000, 1, RHYTHM_FLAT},
+                 {50000, 10 * (int64_t)DAY, RHYTHM_WEEK}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct traffic_options o = usual;
         o.events = cases[i].events;
         o.span_ms = cases[i].span_ms;
-        o.flat = cases[i].flat;
+        o.rhythm = cases[i].rhythm;
         o.start_ms = START + 7 * 3600000 + 123;
         struct traffic *t = create(o);
         struct transaction event;
@@ -191,6 +192,86 @@ static void drift_begins_at_its_event(void **state)
     traffic_destroy(calm);
 }
 
+static struct traffic_options drifting(enum traffic_drift drift)
+{
+    struct traffic_options o = usual;
+    o.drift_at = 25000;
+    o.drift = drift;
+    return o;
+}
+
+static void a_drift_of_the_amounts_is_half_a_deviation(void **state)
+{
+    (void)state;
+    struct traffic *t = create(drifting(DRIFT_AMOUNT));
+    struct transaction event;
+    double before = 0, after = 0;
+    for (size_t i = 0; traffic_next(t, &event); i++) {
+        *(i < 25000 ? &before : &after) += (double)event.amount_minor;
+        assert_string_not_equal(event.merchant_country, "AE");
+    }
+    assert_true(after > 1.4 * before && after < 1.85 * before);
+    traffic_destroy(t);
+}
+
+static void each_other_drift_changes_what_it_says(void **state)
+{
+    (void)state;
+    size_t new_country = 0, located[2] = {0}, labelled[2] = {0}, unseen = 0;
+    struct transaction event;
+    struct traffic *t = create(drifting(DRIFT_CATEGORY));
+    for (size_t i = 0; traffic_next(t, &event); i++) {
+        new_country += !strcmp(event.merchant_country, "AE");
+        assert_true(i >= 25000 || strcmp(event.merchant_country, "AE") != 0);
+    }
+    assert_in_range(new_country, 400, 600); /* a fiftieth of 25,000 */
+    traffic_destroy(t);
+    t = create(drifting(DRIFT_NULL));
+    for (size_t i = 0; traffic_next(t, &event); i++)
+        located[i >= 25000] += event.has_location;
+    assert_true(located[0] > 10000 && located[1] == 0);
+    traffic_destroy(t);
+    t = create(drifting(DRIFT_LABELS));
+    for (size_t i = 0; traffic_next(t, &event); i++) {
+        labelled[i >= 25000] += (size_t)event.label;
+        unseen += event.fraud_type && !strcmp(event.fraud_type, "unseen");
+    }
+    assert_in_range(unseen, 2200, 2800);
+    assert_true(labelled[0] < 500 && labelled[1] >= unseen);
+    traffic_destroy(t);
+}
+
+static void a_silence_is_two_hours_long(void **state)
+{
+    (void)state;
+    struct traffic *t = create(drifting(DRIFT_SILENCE));
+    struct transaction event;
+    int64_t last = START, longest = 0;
+    size_t n = 0;
+    for (; traffic_next(t, &event); n++) {
+        longest = event.event_time_ms - last > longest ? event.event_time_ms - last : longest;
+        last = event.event_time_ms;
+    }
+    assert_in_range(longest, TRAFFIC_SILENCE_MS, TRAFFIC_SILENCE_MS + 600000);
+    assert_in_range(n, usual.events - 1000, usual.events - 100);
+    traffic_destroy(t);
+}
+
+static void sundays_are_quieter_than_fridays(void **state)
+{
+    (void)state;
+    struct traffic_options o = usual;
+    o.rhythm = RHYTHM_WEEK;
+    o.span_ms = 28 * (int64_t)DAY;
+    struct traffic *t = create(o);
+    struct transaction event;
+    size_t by_day[7] = {0}; /* Thursday first */
+    while (traffic_next(t, &event))
+        by_day[event.event_time_ms / DAY % 7]++;
+    assert_true(by_day[3] * 5 < by_day[1] * 4 && by_day[3] * 2 > by_day[1]);
+    traffic_destroy(t);
+}
+
 static void events_are_plausible(void **state)
 {
     (void)state;
@@ -243,6 +324,10 @@ int main(void)
         cmocka_unit_test(fraud_comes_at_the_rate_and_in_all_kinds),
         cmocka_unit_test(no_fraud_without_a_rate),
         cmocka_unit_test(drift_begins_at_its_event),
+        cmocka_unit_test(a_drift_of_the_amounts_is_half_a_deviation),
+        cmocka_unit_test(each_other_drift_changes_what_it_says),
+        cmocka_unit_test(a_silence_is_two_hours_long),
+        cmocka_unit_test(sundays_are_quieter_than_fridays),
         cmocka_unit_test(events_are_plausible),
         cmocka_unit_test(options_out_of_range_are_refused),
     };
