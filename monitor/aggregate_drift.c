@@ -7,7 +7,13 @@
  *   each model in order, subject `score`: psi, ks
  *
  * All but missing_rate, mean and distinct need a baseline that has the column.  p-values of ks are corrected for the
- * number of features; a feature that the model hardly uses counts one severity less. */
+ * number of features; a feature that the model hardly uses counts one severity less.
+ *
+ * Published and not judged is
+ *   - what of a window shorter than a day could only be compared with the whole baseline (baseline.h);
+ *   - of a window in which more than FILLING_SHARE of the events had incomplete windows, whatever looks back: features of
+ *     windows, times since, speed, and with them the scores.  A cold start is no drift, and the baseline leaves it out
+ *     too.  (A share s of values that all lie in one wrong bin of 20 has a PSI below 0.1 up to s = 0.1.) */
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -16,7 +22,7 @@
 
 #include "monitor/window_rows.h"
 
-enum { FEATURE_STATISTICS = 6 }; /* psi, kl, js, ks, mean_shift, missing_change */
+enum { DAY_MS = 86400000, FEATURE_STATISTICS = 6 }; /* psi, kl, js, ks, mean_shift, missing_change */
 enum { AT_PSI, AT_KL, AT_JS, AT_KS, AT_MEAN_SHIFT, AT_MISSING };
 static const enum statistic_kind kinds[FEATURE_STATISTICS] = {STATISTIC_PSI, STATISTIC_KL, STATISTIC_JS, STATISTIC_KS, STATISTIC_MEAN_SHIFT,
     STATISTIC_MISSING_CHANGE};
@@ -26,15 +32,37 @@ struct compared {
     size_t bins, coarse;
     const int64_t *observed;
     int64_t expected[BASELINE_FINE], coarse_observed[BASELINE_COARSE], coarse_expected[BASELINE_COARSE];
-    bool of_hours;
+    bool comparable; /* in hours of the week */
 };
+
+#define FILLING_SHARE 0.05
+
+static bool looks_back(const struct rows *rows, size_t f)
+{
+    return rows->options->looks_back && rows->options->looks_back[f];
+}
+
+bool rows_look_back(const struct rows *rows)
+{
+    for (size_t f = 0; f < rows->options->feature_count; f++)
+        if (looks_back(rows, f))
+            return true;
+    return false;
+}
+
+bool rows_can_judge(const struct rows *rows, bool comparable, bool back)
+{
+    const struct sketch_cell *cell = rows->window->cell;
+    bool filling = (double)cell->incomplete > FILLING_SHARE * (double)cell->events;
+    return (comparable || rows->window->width_ms >= DAY_MS) && !(back && filling);
+}
 
 static void compare(const struct rows *rows, size_t column, const struct baseline_column *reference, const int64_t *observed, struct compared *c)
 {
     const uint8_t *coarse_of;
     *c = (struct compared){.observed = observed, .bins = sketch_shape_bins(rows->window->shape, column, NULL),
         .coarse = sketch_shape_coarse(rows->window->shape, column, &coarse_of)};
-    c->of_hours = baseline_expected(reference, rows->hours, rows->options->bins, c->expected);
+    c->comparable = baseline_expected(reference, rows->hours, rows->options->bins, c->expected);
     for (size_t i = 0; i < c->bins; i++) {
         c->coarse_observed[coarse_of[i]] += observed[i];
         c->coarse_expected[coarse_of[i]] += c->expected[i];
@@ -49,6 +77,21 @@ static void set_drift(struct rows *rows, size_t i, double psi)
 
 /* ---- features ---- */
 
+/* Of a feature that has values. */
+static void compare_values(const struct rows *rows, size_t f, struct statistic s[FEATURE_STATISTICS])
+{
+    const struct sketch_shape *shape = rows->window->shape;
+    const struct sketch_feature_counts *counts = sketch_feature(shape, rows->window->cell, f);
+    const struct baseline_column *reference = &rows->options->baseline->features[f];
+    struct compared c;
+    compare(rows, f, reference, counts->bins, &c);
+    s[AT_PSI] = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL);
+    s[AT_KL] = statistic_kl(c.coarse_observed, c.coarse_expected, c.coarse);
+    s[AT_JS] = statistic_js(c.coarse_observed, c.coarse_expected, c.coarse);
+    s[AT_KS] = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
+    s[AT_MEAN_SHIFT] = statistic_mean_shift(sketch_feature_mean(shape, rows->window->cell, f), rows->window->cell->events - counts->missing, reference->mean, reference->std, reference->count, NULL);
+}
+
 static void evaluate_feature(const struct rows *rows, size_t f, struct statistic s[FEATURE_STATISTICS])
 {
     const struct sketch_shape *shape = rows->window->shape;
@@ -56,17 +99,12 @@ static void evaluate_feature(const struct rows *rows, size_t f, struct statistic
     const struct sketch_feature_counts *counts = sketch_feature(shape, cell, f);
     const struct baseline_column *reference = &rows->options->baseline->features[f];
     int64_t there = cell->events - counts->missing, missing, expected_there;
-    baseline_expected_missing(reference, rows->hours, &missing, &expected_there);
+    bool judged = rows_can_judge(rows, baseline_expected_missing(reference, rows->hours, &missing, &expected_there), looks_back(rows, f));
     s[AT_MISSING] = statistic_missing_change(counts->missing, cell->events, missing, missing + expected_there, NULL);
-    if (there == 0)
-        return;
-    struct compared c;
-    compare(rows, f, reference, counts->bins, &c);
-    s[AT_PSI] = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL);
-    s[AT_KL] = statistic_kl(c.coarse_observed, c.coarse_expected, c.coarse);
-    s[AT_JS] = statistic_js(c.coarse_observed, c.coarse_expected, c.coarse);
-    s[AT_KS] = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
-    s[AT_MEAN_SHIFT] = statistic_mean_shift(sketch_feature_mean(shape, cell, f), there, reference->mean, reference->std, reference->count, NULL);
+    if (there > 0)
+        compare_values(rows, f, s);
+    for (size_t i = 0; i < FEATURE_STATISTICS && !judged; i++)
+        statistic_leave(&s[i], kinds[i]);
 }
 
 static void statistic_row(struct rows *rows, size_t f, enum statistic_kind kind, const struct statistic *s)
@@ -179,7 +217,7 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
     size_t categories = sketch_segment_categories(shape, s);
     int64_t expected[BASELINE_CATEGORIES_MAX + 1], there = 0, missing = 0, was_there = 0;
     assert(categories == reference->categories.count + 1 && categories <= BASELINE_CATEGORIES_MAX + 1);
-    baseline_expected_categories(&reference->categories, rows->hours, expected);
+    bool judged = rows_can_judge(rows, baseline_expected_categories(&reference->categories, rows->hours, expected), false);
     for (size_t i = 0; i < categories; i++) {
         there += counts->categories[i];
         was_there += expected[i];
@@ -187,6 +225,8 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
     if (there > 0 && was_there > 0) {
         struct statistic chi = statistic_chi_square(counts->categories, expected, categories, NULL);
         struct statistic fresh = statistic_new_category(counts->categories, expected, categories, NULL);
+        if (!judged)
+            statistic_leave(&chi, STATISTIC_CHI_SQUARE); /* a new category is one at any hour */
         if (!isnan(chi.value))
             row_judge(row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_CHI_SQUARE), chi.value, chi.count), &chi);
         struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_NEW_CATEGORY), fresh.value, fresh.count);
@@ -241,6 +281,10 @@ static void score_rows(struct rows *rows, size_t m)
     compare(rows, rows->options->feature_count, &baseline->score, sketch_model(shape, rows->window->cell, m)->bins, &c);
     struct statistic psi = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL), ks = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
     set_drift(rows, rows->options->feature_count + m, psi.value);
+    if (!rows_can_judge(rows, c.comparable, rows_look_back(rows))) {
+        statistic_leave(&psi, STATISTIC_PSI);
+        statistic_leave(&ks, STATISTIC_KS);
+    }
     struct report *report = row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_PSI), psi.value, psi.count);
     if (baseline->model_id && !strcmp(baseline->model_id, sketch_model_of(shape, m).id)) {
         row_judge(report, &psi);

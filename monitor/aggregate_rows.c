@@ -123,12 +123,14 @@ static void positive_row(struct rows *rows, size_t m, const int64_t *decisions, 
     if (!is_baselines(rows, m))
         return;
     int64_t expected[DECISION_COUNT], all = 0;
-    baseline_expected_decisions(&rows->options->baseline->outcome, rows->hours, expected);
+    bool judged = rows_can_judge(rows, baseline_expected_decisions(&rows->options->baseline->outcome, rows->hours, expected), rows_look_back(rows));
     for (size_t d = 0; d < DECISION_COUNT; d++)
         all += expected[d];
     if (!all)
         return;
     struct statistic share = statistic_positive_share(positives, n, all - expected[DECISION_APPROVE], all, NULL);
+    if (!judged)
+        statistic_leave(&share, STATISTIC_POSITIVE_SHARE);
     row_detail(report, "\"baseline\": %.9g", (double)(all - expected[DECISION_APPROVE]) / (double)all);
     row_judge(report, &share);
 }

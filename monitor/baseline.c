@@ -174,78 +174,85 @@ static int64_t total(const int64_t *counts, size_t bins)
     return sum;
 }
 
-/* Of the column's values and missing ones in those hours there are enough. */
-static bool column_has(const struct baseline_column *column, const struct baseline_hour_set *set)
+/* The same hours of every day of the week. */
+static struct baseline_hour_set of_all_days(const struct baseline_hour_set *set)
 {
-    if (!set || !column->hours.counts)
-        return false;
-    int64_t counts[BASELINE_FINE], missing;
-    sum_hours(&column->hours, set, counts);
-    sum_hours(&column->missing_hours, set, &missing);
-    return total(counts, BASELINE_FINE) + missing >= BASELINE_HOUR_EVENTS_MIN;
+    struct baseline_hour_set all = {0};
+    for (size_t h = 0; h < BASELINE_HOURS; h++)
+        for (size_t day = 0; set->hours[h] && day < BASELINE_HOURS / 24; day++)
+            all.hours[h % 24 + 24 * day] = true;
+    return all;
+}
+
+/* Where the counts come from. */
+enum of { OF_HOURS, OF_WHOLE, OF_NOTHING_ELSE };
+
+/* `out`: the hours' counts, unspecified if they are not taken.  Missing values count as events too. */
+static enum of choose(const struct baseline_hours *hours, const struct baseline_hours *missing, const struct baseline_hour_set *set, int64_t *out, int64_t *out_missing)
+{
+    if (!set || !hours->counts)
+        return OF_WHOLE;
+    struct baseline_hour_set wanted = *set;
+    for (int attempt = 0; attempt < 2; attempt++, wanted = of_all_days(set)) {
+        int64_t absent = 0;
+        sum_hours(hours, &wanted, out);
+        if (missing)
+            sum_hours(missing, &wanted, &absent);
+        if (out_missing)
+            *out_missing = absent;
+        if (total(out, hours->bins) + absent >= BASELINE_HOUR_EVENTS_MIN)
+            return OF_HOURS;
+    }
+    return OF_NOTHING_ELSE;
+}
+
+static enum of choose_column(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t counts[BASELINE_FINE], int64_t *missing)
+{
+    return choose(&column->hours, &column->missing_hours, set, counts, missing);
 }
 
 bool baseline_expected(const struct baseline_column *column, const struct baseline_hour_set *set, size_t bins, int64_t *counts)
 {
     assert(bins == BASELINE_COARSE || bins == BASELINE_FINE);
     int64_t own[BASELINE_FINE];
-    bool hours = column_has(column, set);
-    if (hours)
-        sum_hours(&column->hours, set, own);
-    cut(column->edges, hours ? own : column->counts, BASELINE_FINE, BASELINE_FINE / bins, column->count > 0, NULL, counts);
-    return hours;
+    enum of of = choose_column(column, set, own, NULL);
+    cut(column->edges, of == OF_HOURS ? own : column->counts, BASELINE_FINE, BASELINE_FINE / bins, column->count > 0, NULL, counts);
+    return of != OF_NOTHING_ELSE;
 }
 
 bool baseline_expected_equal(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *counts)
 {
     float edges[BASELINE_EQUAL - 1];
     int64_t own[BASELINE_EQUAL];
-    bool hours = column_has(column, set);
-    if (hours)
-        sum_hours(&column->equal_hours, set, own);
+    enum of of = choose(&column->equal_hours, &column->missing_hours, set, own, NULL);
     baseline_equal_edges(column, edges);
-    cut(edges, hours ? own : column->equal, BASELINE_EQUAL, 1, column->count > 0, NULL, counts);
-    return hours;
+    cut(edges, of == OF_HOURS ? own : column->equal, BASELINE_EQUAL, 1, column->count > 0, NULL, counts);
+    return of != OF_NOTHING_ELSE;
 }
 
 bool baseline_expected_missing(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *missing, int64_t *there)
 {
-    bool hours = column_has(column, set);
-    *missing = column->missing;
-    *there = column->count;
-    if (hours) {
-        int64_t counts[BASELINE_FINE];
-        sum_hours(&column->hours, set, counts);
-        *there = total(counts, BASELINE_FINE);
-        sum_hours(&column->missing_hours, set, missing);
-    }
-    return hours;
-}
-
-/* Own hours where they hold enough; else false, and `out` is unspecified. */
-static bool enough(const struct baseline_hours *hours, const struct baseline_hour_set *set, int64_t *out)
-{
-    if (!set || !hours->counts)
-        return false;
-    sum_hours(hours, set, out);
-    return total(out, hours->bins) >= BASELINE_HOUR_EVENTS_MIN;
+    int64_t own[BASELINE_FINE], absent;
+    enum of of = choose_column(column, set, own, &absent);
+    *missing = of == OF_HOURS ? absent : column->missing;
+    *there = of == OF_HOURS ? total(own, BASELINE_FINE) : column->count;
+    return of != OF_NOTHING_ELSE;
 }
 
 bool baseline_expected_categories(const struct baseline_categories *categories, const struct baseline_hour_set *set, int64_t *counts)
 {
-    if (enough(&categories->hours, set, counts))
-        return true;
-    for (size_t i = 0; i < categories->count; i++)
+    enum of of = choose(&categories->hours, NULL, set, counts, NULL);
+    for (size_t i = 0; of != OF_HOURS && i < categories->count; i++)
         counts[i] = categories->named[i].count;
-    counts[categories->count] = categories->other;
-    return false;
+    if (of != OF_HOURS)
+        counts[categories->count] = categories->other;
+    return of != OF_NOTHING_ELSE;
 }
 
 bool baseline_expected_decisions(const struct baseline_outcome *outcome, const struct baseline_hour_set *set, int64_t counts[DECISION_COUNT])
 {
-    if (enough(&outcome->decision_hours, set, counts))
-        return true;
-    for (size_t i = 0; i < DECISION_COUNT; i++)
+    enum of of = choose(&outcome->decision_hours, NULL, set, counts, NULL);
+    for (size_t i = 0; of != OF_HOURS && i < DECISION_COUNT; i++)
         counts[i] = outcome->decisions[i];
-    return false;
+    return of != OF_NOTHING_ELSE;
 }

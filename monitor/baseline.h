@@ -14,8 +14,10 @@
  *
  * Hours of the week.  What follows the clock is no drift, so every count is also held by the hour of the week of the event
  * time (UTC, 0 = Monday 00:00..01:00, BASELINE_HOURS of them).  The bins are those of the whole.  A window shorter than
- * a week is compared with its own hours where those hold at least BASELINE_HOUR_EVENTS_MIN events, else with the whole:
- * baseline_hours_of says which, baseline_expected gives the counts. */
+ * a week is compared with its own hours where those hold at least BASELINE_HOUR_EVENTS_MIN events, else with these hours
+ * of all days where those do, else with the whole: baseline_hours_of says which, baseline_expected gives the counts.
+ * Of a window shorter than a day the last of these says nothing: a feature that follows the clock differs from the whole
+ * at every hour (an hour of the day by a PSI of 7), so what comes of it is published and not judged. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
@@ -182,8 +184,9 @@ int baseline_hour_of_week(int64_t time_ms); /* 0..167, Monday 00:00 UTC first */
 /* Those that [from, to) touches.  False: it is a week or longer, and the whole is what it is compared with. */
 bool baseline_hours_of(int64_t from_ms, int64_t to_ms, struct baseline_hour_set *set);
 
-/* What to compare a window with: the column's counts (there and missing) of these hours if those hold at least
- * BASELINE_HOUR_EVENTS_MIN events, else of the whole (set NULL: the whole).  Returns whether they are of the hours. */
+/* What to compare a window with: the column's counts (there and missing) of these hours, else of these hours of all days, if
+ * they hold at least BASELINE_HOUR_EVENTS_MIN events, else of the whole (set NULL: the whole).  Returns whether the window
+ * can be held against them: false where it has hours, the baseline does too, and the whole was all that there was. */
 bool baseline_expected(const struct baseline_column *column, const struct baseline_hour_set *set, size_t bins, int64_t *counts); /* as baseline_cut's */
 bool baseline_expected_equal(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *counts); /* as baseline_cut_equal's */
 bool baseline_expected_missing(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *missing, int64_t *there);

@@ -236,6 +236,14 @@ struct statistic statistic_weighted_psi(const double *psi, const double *gain, s
     return judge((struct statistic){.value = value, .effect = value, .p_value = NAN, .count = there}, STATISTIC_WEIGHTED_PSI, limits, there, INT64_MAX);
 }
 
+void statistic_leave(struct statistic *s, enum statistic_kind kind)
+{
+    if (s->severity != SEVERITY_OK)
+        s->threshold = statistic_limits(kind)->warning;
+    s->judged = false;
+    s->severity = SEVERITY_OK;
+}
+
 void statistics_correct(struct statistic *statistics, size_t n, const struct statistic_limits *limits)
 {
     double *p_values = calloc(n + 1, sizeof *p_values);

@@ -94,6 +94,8 @@ struct statistic statistic_drifted_share(const double *psi, size_t features, dou
 /* sum gain_i psi_i / sum gain_i over the features that have a PSI.  gain NULL, or all 0: every feature weighs the same. */
 struct statistic statistic_weighted_psi(const double *psi, const double *gain, size_t features, const struct statistic_limits *limits);
 
+/* It could be computed and not be judged, for reasons of the window. */
+void statistic_leave(struct statistic *statistic, enum statistic_kind kind);
 /* Benjamini and Hochberg over one statistic of a window's features: p-values become the adjusted ones, and what is over
  * STATISTICS_ALPHA then is OK.  limits: those it was judged by, statistic_limits(kind) if by none. */
 void statistics_correct(struct statistic *statistics, size_t n, const struct statistic_limits *limits);

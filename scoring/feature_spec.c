@@ -64,6 +64,11 @@ bool feature_op_windowed(enum feature_op op)
     return shapes[op].windows != NEVER;
 }
 
+bool feature_op_looks_back(enum feature_op op)
+{
+    return feature_op_windowed(op) || op == OP_SINCE_LAST || op == OP_SINCE_FIRST || op == OP_SPEED_KMH;
+}
+
 void feature_spec_source_finish(struct feature_spec_source *source)
 {
     for (size_t i = 0; i < source->count; i++) {

@@ -17,6 +17,7 @@ enum feature_op {
 const char *feature_op_name(enum feature_op op);
 int feature_op_find(const char *name); /* -1 if there is none */
 bool feature_op_windowed(enum feature_op op);
+bool feature_op_looks_back(enum feature_op op); /* at earlier events of the entity */
 
 struct feature_window { /* as the file spells it and in milliseconds */
     char label[24];
