@@ -17,7 +17,7 @@ struct observer {
     bool alone;
     const char *topic;
     const char **features, **fields;
-    bool *looks_back; /* by feature */
+    int64_t *reach_ms; /* by feature */
     struct sketch_model models[4 + SHADOWS_MAX];
     struct sketch_segment segments[SKETCH_SEGMENTS_MAX];
     size_t width_count;
@@ -85,10 +85,10 @@ int observer_create(const struct config *config, int64_t now_ms, struct observer
     pthread_mutex_init(&o->lock, NULL);
     o->features = feature_spec_names(config->spec);
     o->fields = calloc(config->fields.count + 1, sizeof *o->fields);
-    o->looks_back = calloc(config->spec->count + 1, sizeof *o->looks_back);
-    assert(o->features && o->fields && o->looks_back);
+    o->reach_ms = calloc(config->spec->count + 1, sizeof *o->reach_ms);
+    assert(o->features && o->fields && o->reach_ms);
     for (size_t f = 0; f < config->spec->count; f++)
-        o->looks_back[f] = feature_op_looks_back(config->spec->features[f].op);
+        o->reach_ms[f] = feature_reach_ms(config->spec, f);
     for (size_t i = 0; i < config->fields.count; i++)
         o->fields[i] = config->fields.fields[i].name;
     size_t models = name_models(o, config), segments = name_segments(o, config);
@@ -101,7 +101,7 @@ int observer_create(const struct config *config, int64_t now_ms, struct observer
         .lateness_ms = config->spec->lateness_ms,
         .feature_count = config->spec->count,
         .features = o->features,
-        .looks_back = o->looks_back,
+        .reach_ms = o->reach_ms,
         .model_count = models,
         .models = o->models,
         .field_count = config->fields.count,
@@ -134,7 +134,7 @@ void observer_destroy(struct observer *o)
     baseline_destroy(o->baseline);
     free(o->drift);
     free(o->features);
-    free(o->looks_back);
+    free(o->reach_ms);
     free(o->fields);
     pthread_mutex_destroy(&o->lock);
     free(o);

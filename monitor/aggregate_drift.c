@@ -11,9 +11,10 @@
  *
  * Published and not judged is
  *   - what of a window shorter than a day could only be compared with the whole baseline (baseline.h);
- *   - of a window in which more than FILLING_SHARE of the events had incomplete windows, whatever looks back: features of
- *     windows, times since, speed, and with them the scores.  A cold start is no drift, and the baseline leaves it out
- *     too.  (A share s of values that all lie in one wrong bin of 20 has a PSI below 0.1 up to s = 0.1.) */
+ *   - what looks back further than the log reaches (features of windows, times since, speed, and with them the scores):
+ *     a cold start is no drift, and the baseline leaves it out too.  Where the log was there before, more than
+ *     FILLING_SHARE of the events having incomplete windows tells of it.  (A share s of values that all lie in one wrong
+ *     bin of 20 has a PSI below 0.1 up to s = 0.1.) */
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -37,24 +38,25 @@ struct compared {
 
 #define FILLING_SHARE 0.05
 
-static bool looks_back(const struct rows *rows, size_t f)
+static int64_t reach_of(const struct rows *rows, size_t f)
 {
-    return rows->options->looks_back && rows->options->looks_back[f];
+    return rows->options->reach_ms ? rows->options->reach_ms[f] : 0;
 }
 
-bool rows_look_back(const struct rows *rows)
+int64_t rows_reach(const struct rows *rows)
 {
+    int64_t most = 0;
     for (size_t f = 0; f < rows->options->feature_count; f++)
-        if (looks_back(rows, f))
-            return true;
-    return false;
+        most = reach_of(rows, f) > most ? reach_of(rows, f) : most;
+    return most;
 }
 
-bool rows_can_judge(const struct rows *rows, bool comparable, bool back)
+bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms)
 {
-    const struct sketch_cell *cell = rows->window->cell;
-    bool filling = (double)cell->incomplete > FILLING_SHARE * (double)cell->events;
-    return (comparable || rows->window->width_ms >= DAY_MS) && !(back && filling);
+    const struct window_rows *w = rows->window;
+    bool began = reach_ms && w->from_start && w->cell->window_start_ms - w->first_ms < reach_ms + rows->options->window_ms;
+    bool incomplete = reach_ms && (double)w->cell->incomplete > FILLING_SHARE * (double)w->cell->events;
+    return (comparable || w->width_ms >= DAY_MS) && !began && !incomplete;
 }
 
 static void compare(const struct rows *rows, size_t column, const struct baseline_column *reference, const int64_t *observed, struct compared *c)
@@ -99,7 +101,7 @@ static void evaluate_feature(const struct rows *rows, size_t f, struct statistic
     const struct sketch_feature_counts *counts = sketch_feature(shape, cell, f);
     const struct baseline_column *reference = &rows->options->baseline->features[f];
     int64_t there = cell->events - counts->missing, missing, expected_there;
-    bool judged = rows_can_judge(rows, baseline_expected_missing(reference, rows->hours, &missing, &expected_there), looks_back(rows, f));
+    bool judged = rows_can_judge(rows, baseline_expected_missing(reference, rows->hours, &missing, &expected_there), reach_of(rows, f));
     s[AT_MISSING] = statistic_missing_change(counts->missing, cell->events, missing, missing + expected_there, NULL);
     if (there > 0)
         compare_values(rows, f, s);
@@ -217,7 +219,7 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
     size_t categories = sketch_segment_categories(shape, s);
     int64_t expected[BASELINE_CATEGORIES_MAX + 1], there = 0, missing = 0, was_there = 0;
     assert(categories == reference->categories.count + 1 && categories <= BASELINE_CATEGORIES_MAX + 1);
-    bool judged = rows_can_judge(rows, baseline_expected_categories(&reference->categories, rows->hours, expected), false);
+    bool judged = rows_can_judge(rows, baseline_expected_categories(&reference->categories, rows->hours, expected), 0);
     for (size_t i = 0; i < categories; i++) {
         there += counts->categories[i];
         was_there += expected[i];
@@ -281,7 +283,7 @@ static void score_rows(struct rows *rows, size_t m)
     compare(rows, rows->options->feature_count, &baseline->score, sketch_model(shape, rows->window->cell, m)->bins, &c);
     struct statistic psi = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL), ks = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
     set_drift(rows, rows->options->feature_count + m, psi.value);
-    if (!rows_can_judge(rows, c.comparable, rows_look_back(rows))) {
+    if (!rows_can_judge(rows, c.comparable, rows_reach(rows))) {
         statistic_leave(&psi, STATISTIC_PSI);
         statistic_leave(&ks, STATISTIC_KS);
     }

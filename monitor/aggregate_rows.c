@@ -123,7 +123,7 @@ static void positive_row(struct rows *rows, size_t m, const int64_t *decisions, 
     if (!is_baselines(rows, m))
         return;
     int64_t expected[DECISION_COUNT], all = 0;
-    bool judged = rows_can_judge(rows, baseline_expected_decisions(&rows->options->baseline->outcome, rows->hours, expected), rows_look_back(rows));
+    bool judged = rows_can_judge(rows, baseline_expected_decisions(&rows->options->baseline->outcome, rows->hours, expected), rows_reach(rows));
     for (size_t d = 0; d < DECISION_COUNT; d++)
         all += expected[d];
     if (!all)

@@ -60,7 +60,7 @@ struct sketch_shape_options {
     int64_t window_ms, lateness_ms;
     size_t feature_count;
     const char *const *features;
-    const bool *looks_back; /* by feature: it depends on earlier events; NULL: none does */
+    const int64_t *reach_ms; /* by feature: how far back its events lie; 0: it is of the event alone; NULL: all are */
     size_t model_count; /* at the start: champion first; then fallback, shadows: any order */
     const struct sketch_model *models;
     size_t field_count; /* input fields by slot */

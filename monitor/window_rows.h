@@ -21,9 +21,9 @@ void row_detail_text(struct report *report, const char *name, const char *text, 
 void row_judge(struct report *report, const struct statistic *statistic);
 
 /* Whether what was compared can be judged: `comparable` is what the baseline says of the window's hours, `back` that it
- * depends on events before the window, which a cold start has not. */
-bool rows_can_judge(const struct rows *rows, bool comparable, bool back);
-bool rows_look_back(const struct rows *rows); /* some feature does, and so the scores */
+ * depends on events so far back. */
+bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms);
+int64_t rows_reach(const struct rows *rows); /* of the features, and so of the scores */
 void drift_rows_write(struct rows *rows);
 void shadow_rows_write(struct rows *rows);
 void shadow_part_rows_write(struct rows *rows, size_t m, int64_t events, int64_t disagreeing);

@@ -64,9 +64,11 @@ bool feature_op_windowed(enum feature_op op)
     return shapes[op].windows != NEVER;
 }
 
-bool feature_op_looks_back(enum feature_op op)
+int64_t feature_reach_ms(const struct feature_spec *spec, size_t column)
 {
-    return feature_op_windowed(op) || op == OP_SINCE_LAST || op == OP_SINCE_FIRST || op == OP_SPEED_KMH;
+    const struct feature *f = &spec->features[column];
+    bool since = f->op == OP_SINCE_LAST || f->op == OP_SINCE_FIRST || f->op == OP_SPEED_KMH;
+    return f->window >= 0 ? spec->windows[f->window].ms : since ? spec->longest_window_ms : 0;
 }
 
 void feature_spec_source_finish(struct feature_spec_source *source)

@@ -17,7 +17,6 @@ enum feature_op {
 const char *feature_op_name(enum feature_op op);
 int feature_op_find(const char *name); /* -1 if there is none */
 bool feature_op_windowed(enum feature_op op);
-bool feature_op_looks_back(enum feature_op op); /* at earlier events of the entity */
 
 struct feature_window { /* as the file spells it and in milliseconds */
     char label[24];
@@ -113,5 +112,7 @@ int feature_spec_create(struct feature_spec_source *source, struct field_set *fi
 void feature_spec_destroy(struct feature_spec *spec);
 /* The columns' names, in order: an array to be freed, of texts that stay the spec's.  NULL if memory is short. */
 const char **feature_spec_names(const struct feature_spec *spec);
+/* How far back the events lie that a column depends on; 0: it depends on the event alone. */
+int64_t feature_reach_ms(const struct feature_spec *spec, size_t column);
 /* The definition of one column in words, into text. */
 void feature_describe(const struct feature_spec *spec, size_t column, char *text, size_t size);

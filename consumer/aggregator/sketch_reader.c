@@ -5,7 +5,7 @@
 
 #include "consumer/aggregator/sketch_extra_record.h"
 
-enum { PARTITION_MAX = 1 << 20, CELLS_MAX = 1 << 20, TEXT_MAX = 1 << 12, WINDOWS_MAX = 4096, MARK_SIZE = 9 };
+enum { PARTITION_MAX = 1 << 20, CELLS_MAX = 1 << 20, TEXT_MAX = 1 << 12, WINDOWS_MAX = 4096, MARK_SIZE = 10, MARK_SIZE_FIRST = 9 };
 #define COUNT_MAX ((int64_t)1 << 56)
 #define TIME_MAX ((int64_t)1 << 52)
 #define LOW_BITS 62
@@ -445,7 +445,8 @@ int sketch_reader_state(struct sketch_reader *r, struct err *err)
     return (int)there;
 }
 
-static bool get_longs(struct sketch_reader *r, int64_t *into, size_t n)
+/* From `least` to n of them; into NULL: any number, passed over. */
+static bool get_longs(struct sketch_reader *r, int64_t *into, size_t least, size_t n)
 {
     int64_t left = 0, v;
     size_t at = 0;
@@ -456,7 +457,7 @@ static bool get_longs(struct sketch_reader *r, int64_t *into, size_t n)
         if (into)
             into[at] = v;
     }
-    return more == 0 && (!into || at == n);
+    return more == 0 && (!into || at >= least);
 }
 
 static bool get_positions(struct sketch_reader *r, struct aggregate *a)
@@ -480,7 +481,7 @@ static bool get_seen(struct sketch_reader *r, struct aggregate *a, size_t fields
     int more = 0;
     assert(seen);
     for (size_t width = 0; fine && (more = next_items(r, &left, 1)) > 0; width++) {
-        fine = get_longs(r, a ? seen : NULL, fields);
+        fine = get_longs(r, a ? seen : NULL, fields, fields);
         if (fine && a)
             aggregate_set_seen(a, width, seen);
     }
@@ -515,12 +516,12 @@ static bool get_windows(struct sketch_reader *r, struct state_windows *windows)
 int aggregate_state_take(struct sketch_reader *r, struct aggregate *a, const struct sketch_shape *shape, struct state_windows *windows, const void **extra,
     size_t *extra_size, struct err *err)
 {
-    int64_t m[MARK_SIZE];
+    int64_t m[MARK_SIZE] = {0};
     bool alike = r->shape == sketch_shape_fingerprint(shape);
     *windows = (struct state_windows){0};
-    if (!get_longs(r, m, MARK_SIZE))
+    if (!get_longs(r, m, MARK_SIZE_FIRST, MARK_SIZE))
         return damaged(err, "the mark");
-    aggregate_set_mark(a, &(struct aggregate_mark){m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8]});
+    aggregate_set_mark(a, &(struct aggregate_mark){m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9] != 0});
     if (!get_positions(r, a) || !get_seen(r, alike ? a : NULL, sketch_shape_of(shape)->field_count) || !get_windows(r, windows) ||
         !get_bytes(r, (const char **)extra, extra_size, (size_t)(r->end - r->at))) {
         free(windows->of);
