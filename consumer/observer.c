@@ -157,7 +157,7 @@ size_t observer_widths(const struct observer *o)
 
 struct aggregate *observer_aggregate(const struct observer *o, int64_t now_ms)
 {
-    struct aggregate_options options = {.shape = o->shape, .topic = o->topic, .width_count = o->width_count, .widths_ms = o->widths_ms};
+    struct aggregate_options options = {.shape = o->shape, .topic = o->topic, .width_count = o->width_count, .widths_ms = o->widths_ms, .stream_clock = now_ms == 0};
     struct aggregate *aggregate = aggregate_create(&options, now_ms);
     assert(aggregate);
     return aggregate;

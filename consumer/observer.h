@@ -10,7 +10,7 @@
 #include "monitor/metrics.h"
 
 struct observer;
-/* Reads monitor.baseline, if any.  Alone, until observer_share. */
+/* Reads monitor.baseline, if any.  Alone, until observer_share.  now_ms 0: there is no clock but stream time, a replay. */
 int observer_create(const struct config *config, int64_t now_ms, struct observer **out, struct err *err);
 void observer_destroy(struct observer *observer);
 

@@ -56,6 +56,8 @@ struct aggregate *aggregate_create(const struct aggregate_options *options, int6
     a->largest_ms = TIME_UNKNOWN;
     a->first_ms = INT64_MAX;
     a->started_ms = now_ms;
+    a->records_heard_ms = TIME_UNKNOWN;
+    a->stream_clock = options->stream_clock;
     size_t statistics = shape->feature_count + sketch_models_max(options->shape) + 1;
     a->topic = strdup(options->topic);
     a->seen_ms = times(shape->field_count);
@@ -244,8 +246,35 @@ static int64_t whole_windows(const struct window_list *list, int64_t over)
     return over - ((over % list->width_ms) + list->width_ms) % list->width_ms;
 }
 
+static size_t place_of(const struct window_list *list, int64_t start_ms)
+{
+    size_t i = list->count;
+    while (i > 0 && list->of[i - 1].start_ms >= start_ms)
+        i--;
+    return i;
+}
+
+static bool is_at(const struct window_list *list, size_t i, int64_t start_ms)
+{
+    return i < list->count && list->of[i].start_ms == start_ms;
+}
+
+/* Of the windows that stream time has passed since `from_ms`, whether something was in them. */
+static void tell_silence(struct aggregate *a, struct window_list *list, int64_t from_ms, int64_t over, struct report_list *reports)
+{
+    if (from_ms == INT64_MIN)
+        from_ms = a->first_ms == INT64_MAX ? over : a->first_ms;
+    int64_t heard_ms = from_ms;
+    for (int told = 0; told < SILENT_WINDOWS_TOLD_MAX && from_ms + list->width_ms <= over; told++, from_ms += list->width_ms) {
+        if (is_at(list, place_of(list, from_ms), from_ms))
+            heard_ms = from_ms + list->width_ms;
+        aggregate_silence(a, heard_ms, from_ms + list->width_ms, true, reports);
+    }
+}
+
 static void close_and_revise_list(struct aggregate *a, struct window_list *list, int64_t over, struct report_list *reports)
 {
+    int64_t frontier_ms = list->frontier_ms;
     for (size_t i = 0; i < list->count; i++) {
         struct window_state *window = &list->of[i];
         if (!window->closed && window->start_ms + list->width_ms <= over)
@@ -253,6 +282,8 @@ static void close_and_revise_list(struct aggregate *a, struct window_list *list,
         else if (window->closed && revision_is_due(a, window))
             revise_window(a, list, i, reports);
     }
+    if (list == a->lists && a->stream_clock && over != INT64_MIN)
+        tell_silence(a, list, frontier_ms, over, reports);
     if (over != INT64_MIN) { /* also where no window was: what comes for it is late */
         int64_t whole = whole_windows(list, over);
         if (whole > list->frontier_ms)
@@ -279,19 +310,6 @@ static void forget_oldest(struct aggregate *a, struct window_list *list, struct 
     later_of(list->seen_ms, oldest->cell->last_seen_ms, sketch_shape_of(a->shape)->field_count);
     sketch_cell_destroy(a->shape, oldest->cell);
     memmove(list->of, list->of + 1, --list->count * sizeof *list->of);
-}
-
-static size_t place_of(const struct window_list *list, int64_t start_ms)
-{
-    size_t i = list->count;
-    while (i > 0 && list->of[i - 1].start_ms >= start_ms)
-        i--;
-    return i;
-}
-
-static bool is_at(const struct window_list *list, size_t i, int64_t start_ms)
-{
-    return i < list->count && list->of[i].start_ms == start_ms;
 }
 
 static struct window_state *insert(struct aggregate *a, struct window_list *list, size_t i, int64_t start_ms)
@@ -354,6 +372,8 @@ static void take_cell(struct aggregate *a, struct window_list *list, const struc
 
 static void hear(struct aggregate *a, const struct sketch_cell *cell, int64_t now_ms)
 {
+    if (sketch_cell_records(cell))
+        a->records_heard_ms = now_ms;
     for (size_t i = 0; i < sketch_shape_of(a->shape)->field_count; i++)
         if (cell->last_seen_ms[i] != TIME_UNKNOWN)
             a->heard_ms[i] = now_ms;

@@ -32,6 +32,7 @@
 #include "monitor/report.h"
 #include "monitor/sketch.h"
 
+enum { SILENCE_EVENTS_MIN = 100, SILENCE_SECONDS_MAX = 900, SILENT_WINDOWS_TOLD_MAX = 288 };
 enum { AGGREGATE_WIDTHS_MAX = 4, AGGREGATE_LONG_WINDOWS_MAX = 4 };
 
 struct aggregate_options {
@@ -39,6 +40,7 @@ struct aggregate_options {
     const char *topic;          /* input; copied */
     size_t width_count;         /* longer windows, at most AGGREGATE_WIDTHS_MAX */
     const int64_t *widths_ms;   /* ascending multiples of the shape's window, longer than it */
+    bool stream_clock;          /* a replay: stream time is the clock by which the input is silent */
 };
 
 struct aggregate;
@@ -66,6 +68,11 @@ void aggregate_forget(struct aggregate *aggregate, int32_t partition, struct rep
  * Unknown ones are left out. */
 /* Per partition stream_lag_seconds and consumer_lag_records, subject <topic>-<partition>, as Kafka writes it. */
 void aggregate_partition_health(struct aggregate *aggregate, const struct partition_health *partitions, size_t count, int64_t now_ms, struct report_list *reports);
+/* silence_seconds of the input topic: since a delta last had a record.  CRITICAL from a window on if the baseline expects
+ * SILENCE_EVENTS_MIN events in that time (by chance none of them: e^-100; at a quarter of the usual traffic e^-25), without
+ * a baseline WARNING from SILENCE_SECONDS_MAX on.  Unjudged where the baseline expects fewer, and before the first record.  With
+ * stream_clock it is a row of each window that stream time passes. */
+void aggregate_input_health(struct aggregate *aggregate, int64_t now_ms, struct report_list *reports);
 /* Per field wall_age_seconds: since a delta last had a value of it. */
 void aggregate_field_health(struct aggregate *aggregate, int64_t now_ms, struct report_list *reports);
 

@@ -3,7 +3,7 @@
  *   each feature in order, subject the feature: psi, kl, js, ks, mean_shift, missing_change, out_of_range_share,
  *     far_values (beyond SKETCH_FAR_SIGMAS baseline deviations); missing_rate, mean
  *   all features, subject `features`: drifted_share, weighted_psi
- *   each segment in order, subject the field: chi2, new_category_share, missing_change, distinct
+ *   each segment in order, subject the field: chi2 (of the values that the baseline names), new_category_share, missing_change, distinct
  *   each model in order, subject `score`: psi, ks
  *
  * All but missing_rate, mean and distinct need a baseline that has the column.  p-values of ks are corrected for the
@@ -117,6 +117,10 @@ static void statistic_row(struct rows *rows, size_t f, enum statistic_kind kind,
     struct report *report = row_add(rows, REPORT_DRIFT, rows->options->features[f], statistic_name(kind), s->value, s->count);
     row_judge(report, s);
     report->importance = gain;
+    if (kind == STATISTIC_MISSING_CHANGE) {
+        const struct sketch_cell *cell = rows->window->cell;
+        row_baseline(report, (double)sketch_feature(rows->window->shape, cell, f)->missing / (double)cell->events - s->value);
+    }
     if (kind != STATISTIC_MISSING_CHANGE)
         report->severity = severity_by_importance(report->severity, gain, rows->options->feature_count);
 }
@@ -133,8 +137,11 @@ static void plain_rows(struct rows *rows, size_t f)
     }
     if (w->cell->events > 0)
         row_add(rows, REPORT_DRIFT, name, "missing_rate", (double)counts->missing / (double)w->cell->events, w->cell->events);
-    if (there > 0)
-        row_add(rows, REPORT_DRIFT, name, "mean", sketch_feature_mean(w->shape, w->cell, f), there);
+    if (there == 0)
+        return;
+    struct report *mean = row_add(rows, REPORT_DRIFT, name, "mean", sketch_feature_mean(w->shape, w->cell, f), there);
+    if (rows->options->baseline && rows->options->baseline->features[f].count)
+        row_baseline(mean, rows->options->baseline->features[f].mean);
 }
 
 static void correct_ks(struct statistic (*all)[FEATURE_STATISTICS], size_t n)
@@ -225,7 +232,7 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
         was_there += expected[i];
     }
     if (there > 0 && was_there > 0) {
-        struct statistic chi = statistic_chi_square(counts->categories, expected, categories, NULL);
+        struct statistic chi = statistic_chi_square(counts->categories, expected, categories > 2 ? categories - 1 : categories, NULL);
         struct statistic fresh = statistic_new_category(counts->categories, expected, categories, NULL);
         if (!judged)
             statistic_leave(&chi, STATISTIC_CHI_SQUARE); /* a new category is one at any hour */
@@ -240,8 +247,11 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
         was_there = i == 0 ? reference->categories.named[i].count : was_there + reference->categories.named[i].count;
     was_there = (reference->categories.count ? was_there : 0) + reference->categories.other;
     struct statistic change = statistic_missing_change(counts->nulls, counts->nulls + there, missing, missing + was_there, NULL);
-    if (!isnan(change.value))
-        row_judge(row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count), &change);
+    if (isnan(change.value))
+        return;
+    struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count);
+    row_judge(report, &change);
+    row_baseline(report, (double)missing / (double)(missing + was_there));
 }
 
 static const struct baseline_distinct *expected_distinct(const struct rows *rows, const char *field)
@@ -268,7 +278,7 @@ static void segment_rows(struct rows *rows)
         if (!before)
             continue;
         struct statistic ratio = statistic_distinct(distinct, before->mean, NULL);
-        row_detail(report, "\"baseline\": %.9g", before->mean);
+        row_baseline(report, before->mean);
         row_judge(report, &ratio);
     }
 }

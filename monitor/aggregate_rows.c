@@ -85,12 +85,19 @@ void row_detail_text(struct report *report, const char *name, const char *value,
         add_members(report, members);
 }
 
+void row_baseline(struct report *report, double value)
+{
+    report->baseline = value;
+    row_detail(report, "\"baseline\": %.9g", value);
+}
+
 void row_judge(struct report *report, const struct statistic *statistic)
 {
     report->p_value = statistic->p_value;
     report->threshold = statistic->threshold;
     report->severity = statistic->severity;
     report->judged = statistic->judged;
+    report->effect = statistic->effect;
     if (!isnan(statistic->effect) && (isnan(statistic->value) || statistic->effect < statistic->value || statistic->effect > statistic->value))
         row_detail(report, "\"effect\": %.9g", statistic->effect);
     if (!statistic->judged)
@@ -131,7 +138,7 @@ static void positive_row(struct rows *rows, size_t m, const int64_t *decisions, 
     struct statistic share = statistic_positive_share(positives, n, all - expected[DECISION_APPROVE], all, NULL);
     if (!judged)
         statistic_leave(&share, STATISTIC_POSITIVE_SHARE);
-    row_detail(report, "\"baseline\": %.9g", (double)(all - expected[DECISION_APPROVE]) / (double)all);
+    row_baseline(report, (double)(all - expected[DECISION_APPROVE]) / (double)all);
     row_judge(report, &share);
 }
 
@@ -224,6 +231,7 @@ static void rate_row(struct rows *rows, int64_t records)
     if (isnan(rate.value))
         return;
     report = row_add(rows, REPORT_QUALITY, rows->window->topic, "rate", rate.value, cell->events);
+    report->baseline = expected;
     row_detail(report, "\"expected\": %.9g", expected);
     row_judge(report, &rate);
 }
@@ -236,6 +244,7 @@ static void reject_share_row(struct rows *rows, int64_t rejects, int64_t records
     const struct baseline *baseline = rows->options->baseline;
     if (!baseline || baseline->records <= 0)
         return;
+    row_baseline(report, (double)(baseline->records - baseline->events) / (double)baseline->records);
     struct statistic share = statistic_reject_share(rejects, records, baseline->records - baseline->events, baseline->records, NULL);
     row_judge(report, &share);
 }

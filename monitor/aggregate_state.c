@@ -132,6 +132,25 @@ void aggregate_partition_health(struct aggregate *a, const struct partition_heal
     }
 }
 
+void aggregate_silence(const struct aggregate *a, int64_t since_ms, int64_t now_ms, bool heard, struct report_list *reports)
+{
+    const struct baseline *baseline = sketch_shape_of(a->shape)->baseline;
+    int64_t silent_ms = now_ms > since_ms ? now_ms - since_ms : 0;
+    double expected = baseline && silent_ms ? baseline_expected_events(baseline, since_ms, now_ms) : NAN;
+    bool window = silent_ms >= a->window_ms, enough = isnan(expected) ? silent_ms >= SILENCE_SECONDS_MAX * 1000 : expected >= SILENCE_EVENTS_MIN;
+    struct report *row = health_row(a->topic, "silence_seconds", (double)silent_ms / 1000, now_ms, reports);
+    row->judged = window ? isnan(expected) || enough : heard;
+    row->severity = !window || !enough ? SEVERITY_OK : isnan(expected) ? SEVERITY_WARNING : SEVERITY_CRITICAL;
+    row->threshold = (double)a->window_ms / 1000;
+    row->baseline = expected;
+}
+
+void aggregate_input_health(struct aggregate *a, int64_t now_ms, struct report_list *reports)
+{
+    bool heard = a->records_heard_ms != TIME_UNKNOWN;
+    aggregate_silence(a, heard ? a->records_heard_ms : a->started_ms, now_ms, heard, reports);
+}
+
 void aggregate_field_health(struct aggregate *a, int64_t now_ms, struct report_list *reports)
 {
     const struct sketch_shape_options *o = sketch_shape_of(a->shape);

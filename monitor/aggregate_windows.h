@@ -60,8 +60,12 @@ struct aggregate {
     int64_t *seen_ms;              /* room for one window's last_seen_ms */
     int64_t *heard_ms;             /* by field: wall time at which a delta last had a value of it */
     int64_t started_ms;
+    int64_t records_heard_ms;      /* when a delta last had records; TIME_UNKNOWN: not yet */
+    bool stream_clock;
     double *drift;
     int64_t drift_of_ms;           /* the window that `drift` is of */
     struct aggregate_counts counts;
 };
+/* What is known of the input at `now_ms`: no record since `since_ms`; heard: there was one before. */
+void aggregate_silence(const struct aggregate *aggregate, int64_t since_ms, int64_t now_ms, bool heard, struct report_list *reports);
 struct aggregate_position *aggregate_position_of(struct aggregate *aggregate, int32_t id);

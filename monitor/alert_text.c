@@ -19,7 +19,7 @@ const char *playbook_name(enum playbook playbook)
 const char *playbook_first_step(enum playbook playbook)
 {
     return (const char *const[PLAYBOOK_COUNT]){
-        "look at the features that are named: did a sender, a schema or the mix of customers change at that time?",
+        "did a sender, a schema or the mix of customers change at that time? look at what is named here first",
         "compare the labels of the last days by segment; a champion that got worse everywhere is retrained, one segment is looked at first",
         "look at consumer lag and commit times by lane: is the broker slow, or are there more records than lanes?",
         "look at the dead letters and at the producer of the topic: is it down, or does it send something else?"}[playbook];
@@ -63,21 +63,198 @@ static size_t features_that_matter(const struct report *rows, size_t count, cons
     return n;
 }
 
+/* ---- what moved ---- */
+
+static void add_percent(struct text_buffer *text, double share)
+{
+    text_add(text, "%.3g %%", 100 * share);
+}
+
+static void add_duration(struct text_buffer *text, double seconds)
+{
+    if (seconds < 120)
+        text_add(text, "%.3g s", seconds);
+    else if (seconds < 7200)
+        text_add(text, "%.0f min", seconds / 60);
+    else
+        text_add(text, "%.3g h", seconds / 3600);
+}
+
+static bool is_scores(const struct alert *alert)
+{
+    return !strcmp(alert->subject, "score");
+}
+
+static void add_limit(const struct alert *alert, struct text_buffer *text)
+{
+    if (!isnan(alert->threshold))
+        text_add(text, " (limit %.3g)", alert->threshold);
+}
+
+/* What the limit was held against, where it is not the value. */
+static void add_effect(const struct alert *alert, const char *name, struct text_buffer *text)
+{
+    if (isnan(alert->effect) || isnan(alert->threshold))
+        add_limit(alert, text);
+    else
+        text_add(text, " (%s %.2g, limit %.2g)", name, fabs(alert->effect), alert->threshold);
+}
+
+static const struct report *row_of(const struct report *rows, size_t count, const char *subject, const char *statistic)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rows[i].kind == REPORT_DRIFT && !strcmp(rows[i].subject, subject) && !strcmp(rows[i].statistic, statistic))
+            return &rows[i];
+    return NULL;
+}
+
+static void say_psi(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text)
+{
+    const struct report *mean = row_of(rows, count, alert->subject, "mean"), *psi = row_of(rows, count, alert->subject, "psi");
+    text_add(text, "%s: distribution %s the baseline's, PSI %.3g", is_scores(alert) ? "scores" : alert->subject,
+        alert->state == ALERT_RESOLVED ? "is again" : "is not", alert->value);
+    add_limit(alert, text);
+    if (mean && !isnan(mean->baseline))
+        text_add(text, ", mean %.4g, was %.4g", mean->value, mean->baseline);
+    if (psi && !isnan(psi->importance))
+        text_add(text, ", %.2g %% of the model's gain", 100 * psi->importance);
+}
+
+static void say_missing(const struct alert *alert, struct text_buffer *text)
+{
+    text_add(text, "%s: missing in ", alert->subject);
+    if (isnan(alert->baseline)) {
+        add_percent(text, fabs(alert->value));
+        text_add(text, alert->value < 0 ? " fewer of the events than in the baseline" : " more of the events than in the baseline");
+    } else {
+        add_percent(text, alert->baseline + alert->value);
+        text_add(text, " of the events, was ");
+        add_percent(text, alert->baseline);
+    }
+    add_effect(alert, "Cohen's h", text);
+}
+
+/* The names stand in the row's detail: "new": "AE", "new_2" ... */
+static void say_new_category(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text)
+{
+    const struct report *row = row_of(rows, count, alert->subject, "new_category_share");
+    text_add(text, "%s: ", alert->subject);
+    add_percent(text, alert->value);
+    text_add(text, " of the values are new to the baseline");
+    if (!isnan(alert->threshold)) {
+        text_add(text, " (limit ");
+        add_percent(text, alert->threshold);
+        text_add(text, ")");
+    }
+    const char *at = row ? strstr(row->detail, "\"new\": ") : NULL;
+    for (int n = 0; at && n < 3; n++) {
+        const char *value = strstr(at, ": ") + 2, *end = value + 1;
+        while (*end && *end != '"')
+            end += *end == '\\' && end[1] ? 2 : 1;
+        text_add(text, "%s%.*s", n ? ", " : ": ", (int)(end - value - 1), value + 1);
+        at = strstr(end, "\"new_");
+    }
+}
+
+static void say_share(const struct alert *alert, const char *subject, const char *what, struct text_buffer *text)
+{
+    text_add(text, "%s: ", subject);
+    add_percent(text, alert->value);
+    text_add(text, " %s", what);
+    if (!isnan(alert->baseline)) {
+        text_add(text, ", was ");
+        add_percent(text, alert->baseline);
+    }
+    add_effect(alert, "Cohen's h", text);
+}
+
+static void say_time(const struct alert *alert, const char *what, struct text_buffer *text)
+{
+    text_add(text, "%s: %s ", alert->subject, what);
+    add_duration(text, alert->value);
+    if (!isnan(alert->threshold)) {
+        text_add(text, " (limit ");
+        add_duration(text, alert->threshold);
+        text_add(text, ")");
+    }
+}
+
+static void say_rate(const struct alert *alert, struct text_buffer *text)
+{
+    text_add(text, "%s: %" PRId64 " events in the window", alert->subject, alert->count);
+    if (!isnan(alert->baseline))
+        text_add(text, ", the baseline expects %.0f", alert->baseline);
+}
+
+static void say_weighted(const struct alert *alert, struct text_buffer *text)
+{
+    text_add(text, "features: PSI weighted by importance %.3g", alert->value);
+    add_limit(alert, text);
+}
+
+static void say_mix(const struct alert *alert, struct text_buffer *text)
+{
+    text_add(text, "%s: another mix of values", alert->subject);
+    add_effect(alert, "Cohen's w", text);
+}
+
+static void say_plainly(const struct alert *alert, struct text_buffer *text)
+{
+    text_add(text, "%s of %s is %.4g", alert->statistic, alert->subject, alert->value);
+    if (!isnan(alert->baseline))
+        text_add(text, ", was %.4g", alert->baseline);
+    add_effect(alert, "effect", text);
+}
+
+static void say_what(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text)
+{
+    const char *statistic = alert->statistic;
+    if (!strcmp(statistic, "psi"))
+        say_psi(alert, rows, count, text);
+    else if (!strcmp(statistic, "missing_change"))
+        say_missing(alert, text);
+    else if (!strcmp(statistic, "new_category_share"))
+        say_new_category(alert, rows, count, text);
+    else if (!strcmp(statistic, "positive_share"))
+        say_share(alert, "scores", "at or over the review threshold", text);
+    else if (!strcmp(statistic, "uncertain_share"))
+        say_share(alert, "scores", "undecided, from 0.4 to 0.6", text);
+    else if (!strcmp(statistic, "reject_share"))
+        say_share(alert, alert->subject, "of the records rejected", text);
+    else if (!strcmp(statistic, "drifted_share"))
+        say_share(alert, "features", "have drifted", text);
+    else if (!strcmp(statistic, "chi2"))
+        say_mix(alert, text);
+    else if (!strcmp(statistic, "weighted_psi"))
+        say_weighted(alert, text);
+    else if (!strcmp(statistic, "rate"))
+        say_rate(alert, text);
+    else if (!strcmp(statistic, "age_seconds"))
+        say_time(alert, "no value for", text);
+    else if (!strcmp(statistic, "silence_seconds"))
+        say_time(alert, alert->state == ALERT_RESOLVED ? "records come again, the last one before" : "no record for", text);
+    else
+        say_plainly(alert, text);
+}
+
 void alert_line(const struct alert *alert, const struct report *rows, size_t count, struct text_buffer *text)
 {
     const struct report *features[FEATURES_NAMED];
-    size_t n = features_that_matter(rows, count, features);
-    text_add(text, "%s %s: %s of %s is %.4g", severity_name(alert->severity), alert_state_name(alert->state), alert->statistic, alert->subject, alert->value);
-    if (!isnan(alert->threshold))
-        text_add(text, " (limit %.4g)", alert->threshold);
+    size_t n = features_that_matter(rows, count, features), named = 0;
+    text_add(text, "%s %s: ", severity_name(alert->severity), alert_state_name(alert->state));
+    say_what(alert, rows, count, text);
     if (alert->model_id)
         text_add(text, ", model %s", alert->model_id);
-    text_add(text, ", since ");
+    text_add(text, "; since ");
     add_time(text, alert->since_ms);
-    text_add(text, ", %" PRId64 " window%s", alert->windows, alert->windows == 1 ? "" : "s");
+    if (alert->window_end_ms > alert->window_start_ms)
+        text_add(text, ", %" PRId64 " window%s", alert->windows, alert->windows == 1 ? "" : "s");
+    if (alert->state == ALERT_RESOLVED)
+        return;
     for (size_t i = 0; i < n; i++)
-        text_add(text, "%s%s (psi %.3g)", i ? ", " : "; features: ", features[i]->subject, features[i]->value);
-    text_add(text, "; rule %s; %s: %s", alert->rule->name, playbook_name(alert->rule->playbook), playbook_first_step(alert->rule->playbook));
+        if (strcmp(features[i]->subject, alert->subject) != 0)
+            text_add(text, "%s%s (PSI %.2g)", named++ ? ", " : "; features that matter: ", features[i]->subject, features[i]->value);
+    text_add(text, "; rule %s; playbook %s: %s", alert->rule->name, playbook_name(alert->rule->playbook), playbook_first_step(alert->rule->playbook));
 }
 
 static void add_text(struct text_buffer *text, const char *name, const char *value)
@@ -108,6 +285,8 @@ void alert_json(const struct alert *alert, const struct report *rows, size_t cou
     add_text(text, "statistic", alert->statistic);
     add_number(text, "value", alert->value);
     add_number(text, "threshold", alert->threshold);
+    add_number(text, "effect", alert->effect);
+    add_number(text, "baseline", alert->baseline);
     add_number(text, "worst", alert->worst);
     text_add(text, ", \"since\": \"");
     add_time(text, alert->since_ms);

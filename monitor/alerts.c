@@ -15,7 +15,8 @@ struct followed { /* one (rule, model, subject, statistic, width) that is not qu
     int64_t windows, since_ms, told_ms;
     int64_t window_start_ms, window_end_ms;
     enum severity severity;
-    double value, threshold, worst;
+    double value, threshold, worst, effect, baseline;
+    int64_t count;
 };
 
 struct alerts {
@@ -142,6 +143,9 @@ static void note_row(struct followed *f, const struct alert_rule *rule, const st
 {
     f->value = row->value;
     f->threshold = isnan(rule->threshold) ? row->threshold : rule->threshold;
+    f->effect = isnan(rule->threshold) ? row->effect : NAN;
+    f->baseline = row->baseline;
+    f->count = row->count;
     f->window_start_ms = row->window_start_ms;
     f->window_end_ms = row->window_end_ms;
 }
@@ -151,7 +155,7 @@ static void note_row(struct followed *f, const struct alert_rule *rule, const st
 static struct alert message_of(const struct alerts *a, const struct followed *f, enum alert_state state)
 {
     return (struct alert){.rule = &a->rules[f->rule], .state = state, .silenced = silenced(a, f), .severity = f->severity, .model_id = *f->model_id ? f->model_id : NULL,
-        .subject = f->subject, .statistic = f->statistic, .value = f->value, .threshold = f->threshold, .worst = f->worst, .since_ms = f->since_ms,
+        .subject = f->subject, .statistic = f->statistic, .value = f->value, .threshold = f->threshold, .effect = f->effect, .baseline = f->baseline, .count = f->count, .worst = f->worst, .since_ms = f->since_ms,
         .window_start_ms = f->window_start_ms, .window_end_ms = f->window_end_ms, .windows = f->windows};
 }
 
@@ -290,7 +294,7 @@ int alerts_import(struct alerts *a, const struct alert_import *alert)
         return -1;
     struct followed *f = &a->followed[a->count++];
     *f = (struct followed){.rule = r, .width_ms = alert->width_ms, .firing = alert->firing, .broken = alert->broken, .clear = alert->clear, .windows = alert->windows,
-        .since_ms = alert->since_ms, .told_ms = alert->told_ms, .severity = alert->severity, .value = alert->worst, .worst = alert->worst, .threshold = NAN};
+        .since_ms = alert->since_ms, .told_ms = alert->told_ms, .severity = alert->severity, .value = alert->worst, .worst = alert->worst, .threshold = NAN, .effect = NAN, .baseline = NAN};
     copy_text(f->model_id, sizeof f->model_id, alert->model_id);
     copy_text(f->subject, sizeof f->subject, alert->subject);
     copy_text(f->statistic, sizeof f->statistic, alert->statistic);
@@ -303,12 +307,19 @@ const struct alert_rule *alert_rules_default(size_t *count)
 {
 #define DAY INT64_C(86400000)
     static const struct alert_rule rules[] = {
-        {"feature_drift", REPORT_DRIFT, NULL, NULL, 0, NAN, NAN, false, 2, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        /* A feature that moves is told once, by its PSI: KS, KL, JS and the shift of its mean see the same move. */
+        {"feature_drift", REPORT_DRIFT, NULL, "psi", 0, NAN, NAN, false, 2, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"many_features", REPORT_DRIFT, "features", "weighted_psi", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"missing_values", REPORT_DRIFT, NULL, "missing_change", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
+        {"new_category", REPORT_DRIFT, NULL, "new_category_share", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"category_mix", REPORT_DRIFT, NULL, "chi2", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"distinct_values", REPORT_DRIFT, NULL, "distinct", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
+        {"contribution", REPORT_DRIFT, NULL, "contribution*", 0, NAN, NAN, false, 2, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
         {"prediction_shift", REPORT_PREDICTION, NULL, NULL, 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
         {"input_quality", REPORT_QUALITY, NULL, NULL, 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
         {"calibration", REPORT_CALIBRATION, NULL, NULL, 0, NAN, NAN, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_ACCURACY},
         {"field_age", REPORT_FRESHNESS, NULL, "age_seconds", 0, 900, 600, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
-        {"stream_lag", REPORT_FRESHNESS, NULL, "stream_lag_seconds", 0, 900, 600, false, 1, 0, SEVERITY_CRITICAL, DAY, PLAYBOOK_INPUT},
+        {"silence", REPORT_FRESHNESS, NULL, "silence_seconds", 0, NAN, NAN, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
         {"latency", REPORT_LATENCY, NULL, "p99_seconds", 0, 10, 5, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},
         {"shadow", REPORT_SHADOW, NULL, NULL, 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
     };

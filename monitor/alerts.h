@@ -54,6 +54,8 @@ struct alert { /* one message; texts belong to the engine until the next feed */
     const char *model_id;        /* NULL: none */
     const char *subject, *statistic;
     double value, threshold;     /* of the row that made the message; threshold NaN: unknown */
+    double effect, baseline;     /* of that row too; NaN: the value, unknown */
+    int64_t count;
     double worst;                /* value furthest beyond the threshold since it began */
     int64_t since_ms;            /* start of the first window that broke the rule */
     int64_t window_start_ms, window_end_ms;

@@ -15,7 +15,7 @@ struct report *report_add(struct report_list *list)
         list->capacity = capacity;
     }
     struct report *row = &list->rows[list->count++];
-    *row = (struct report){.threshold = NAN, .p_value = NAN, .importance = NAN};
+    *row = (struct report){.threshold = NAN, .p_value = NAN, .importance = NAN, .effect = NAN, .baseline = NAN};
     return row;
 }
 

@@ -26,6 +26,8 @@ struct report {
     bool revision;     /* its window was published before */
     bool judged;       /* there were enough values to hold it against a limit */
     double importance; /* of the feature, a share of all gain; NaN: unknown */
+    double effect;     /* what was held against the threshold, where it is not the value; NaN: the value */
+    double baseline;   /* what the value was then; NaN: unknown */
 };
 
 /* Rows in order.  Their texts belong to the aggregate (or the shape), or to the list, and live as long as those. */
@@ -35,7 +37,7 @@ struct report_list {
     size_t text_count, text_capacity;
     char **texts; /* of report_text */
 };
-struct report *report_add(struct report_list *list); /* a zeroed row, threshold, p_value and importance NaN; memory short aborts */
+struct report *report_add(struct report_list *list); /* a zeroed row, its unknown numbers NaN; memory short aborts */
 const char *report_text(struct report_list *list, const char *text); /* a copy that lives as long as the list */
 void report_list_clear(struct report_list *list); /* no rows; its memory is kept */
 void report_list_finish(struct report_list *list);

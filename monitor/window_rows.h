@@ -17,6 +17,8 @@ struct report *row_add_model(struct rows *rows, enum report_kind kind, size_t m,
 void row_detail(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* A member that is a JSON string. */
 void row_detail_text(struct report *report, const char *name, const char *text, size_t size);
+/* What the value is in the baseline. */
+void row_baseline(struct report *report, double value);
 /* Value, p-value, threshold, severity; what was not judged says so. */
 void row_judge(struct report *report, const struct statistic *statistic);
 

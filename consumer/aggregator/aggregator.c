@@ -244,6 +244,7 @@ static void look_at_health(struct aggregator *a)
     if (now - a->health_ns < (window < HEALTH_MS_MAX ? window : HEALTH_MS_MAX) * 1000000)
         return;
     a->health_ns = now;
+    aggregate_input_health(a->aggregate, clock_wall_ms(), &a->reports);
     aggregate_field_health(a->aggregate, clock_wall_ms(), &a->reports);
 }
 

@@ -14,7 +14,7 @@
 static struct report row(int window, double value)
 {
     return (struct report){.kind = REPORT_DRIFT, .window_start_ms = window * 300000, .window_end_ms = (window + 1) * 300000, .model_id = NULL, .subject = "amount", .statistic = "psi", .value = value,
-        .threshold = 0.1, .p_value = NAN, .count = 5000, .severity = value >= 0.1 ? SEVERITY_WARNING : SEVERITY_OK, .judged = true, .importance = 0.4};
+        .threshold = 0.1, .p_value = NAN, .count = 5000, .severity = value >= 0.1 ? SEVERITY_WARNING : SEVERITY_OK, .judged = true, .effect = NAN, .baseline = NAN, .importance = 0.4};
 }
 
 static struct alerting *new_alerting(struct config *config)

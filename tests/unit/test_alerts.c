@@ -18,7 +18,7 @@ static const struct alert_rule psi_rule = {.name = "drift", .kind = REPORT_DRIFT
 static struct report row(int window, const char *subject, double value, double importance)
 {
     return (struct report){.kind = REPORT_DRIFT, .window_start_ms = window * 5 * MINUTE, .window_end_ms = (window + 1) * 5 * MINUTE, .subject = subject, .statistic = "psi",
-        .value = value, .threshold = 0.1, .p_value = NAN, .count = 5000, .judged = !isnan(value), .importance = importance, .severity = value >= 0.2 ? SEVERITY_CRITICAL : value >= 0.1 ? SEVERITY_WARNING : SEVERITY_OK};
+        .value = value, .threshold = 0.1, .p_value = NAN, .count = 5000, .judged = !isnan(value), .effect = NAN, .baseline = NAN, .importance = importance, .severity = value >= 0.2 ? SEVERITY_CRITICAL : value >= 0.1 ? SEVERITY_WARNING : SEVERITY_OK};
 }
 
 /* Feeds one value a window and writes what is told: F, G or R for a message, `.` for none, lower case if silenced. */
