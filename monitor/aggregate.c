@@ -55,6 +55,7 @@ struct aggregate *aggregate_create(const struct aggregate_options *options, int6
     a->drift_of_ms = INT64_MIN;
     a->largest_ms = TIME_UNKNOWN;
     a->first_ms = INT64_MAX;
+    a->began_ms = INT64_MIN;
     a->started_ms = now_ms;
     a->records_heard_ms = TIME_UNKNOWN;
     a->stream_clock = options->stream_clock;
@@ -153,6 +154,8 @@ static bool take_position(struct aggregate *a, const struct sketch_position *pos
     struct aggregate_partition *known = &aggregate_position_of(a, position->partition)->at;
     if (!join(a, known, position))
         return false;
+    if (a->largest_ms == TIME_UNKNOWN && position->from == 0 && position->to > 0)
+        a->began_ms = position->stream_time_ms; /* nobody has a history */
     known->here = true;
     if (position->from <= position->to)
         known->to = position->to;
@@ -198,7 +201,7 @@ static void publish(struct aggregate *a, struct window_list *list, size_t i, int
     if (newest)
         a->drift_of_ms = window->start_ms;
     window_rows_write(&(struct window_rows){.shape = a->shape, .cell = window->cell, .width_ms = list->width_ms, .topic = a->topic,
-                          .revision = revision, .last_seen_ms = a->seen_ms, .first_ms = a->first_ms, .from_start = a->from_start,
+                          .revision = revision, .last_seen_ms = a->seen_ms, .first_ms = a->first_ms, .began_ms = a->began_ms < a->first_ms ? a->began_ms : a->first_ms,
                           .losses = own ? &a->losses : NULL, .drift = newest ? a->drift : NULL}, reports);
     if (own)
         a->losses = (struct window_losses){0};
@@ -379,16 +382,6 @@ static void hear(struct aggregate *a, const struct sketch_cell *cell, int64_t no
             a->heard_ms[i] = now_ms;
 }
 
-/* The first events that were ever counted are the first of their log. */
-static bool begins_a_log(const struct aggregate *a, struct sketch *delta)
-{
-    for (size_t i = 0; a->first_ms == INT64_MAX && i < sketch_cell_count(delta); i++)
-        for (size_t p = 0; p < sketch_position_count(delta); p++)
-            if (sketch_position(delta, p)->partition == sketch_cell(delta, i)->partition && sketch_position(delta, p)->from == 0)
-                return true;
-    return false;
-}
-
 void aggregate_merge(struct aggregate *a, struct sketch *delta, int64_t now_ms, struct report_list *reports)
 {
     assert(sketch_shape(delta) == a->shape);
@@ -398,7 +391,6 @@ void aggregate_merge(struct aggregate *a, struct sketch *delta, int64_t now_ms, 
         if (!take_position(a, sketch_position(delta, i)))
             sketch_drop(delta, partition);
     }
-    a->from_start = a->from_start || begins_a_log(a, delta);
     for (size_t i = 0; i < sketch_cell_count(delta); i++) {
         const struct sketch_cell *cell = sketch_cell(delta, i);
         hear(a, cell, now_ms);

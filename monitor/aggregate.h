@@ -95,7 +95,7 @@ struct aggregate_mark { /* scalars; times TIME_UNKNOWN or INT64_MIN where there 
     int64_t closed_until_ms; /* every window of the shape that ends at or before is closed */
     int64_t largest_ms, first_ms, drift_of_ms;
     int64_t beyond, gaps, missed, repeated, unlike; /* not yet published */
-    bool from_start;         /* the log's first events are in the first window */
+    int64_t began_ms;        /* the log's first events lie at or before; INT64_MIN: long ago */
 };
 struct aggregate_mark aggregate_mark(const struct aggregate *aggregate);
 void aggregate_set_mark(struct aggregate *aggregate, const struct aggregate_mark *mark);

@@ -54,7 +54,7 @@ int64_t rows_reach(const struct rows *rows)
 bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms)
 {
     const struct window_rows *w = rows->window;
-    bool began = reach_ms && w->from_start && w->cell->window_start_ms - w->first_ms < reach_ms + rows->options->window_ms;
+    bool began = reach_ms && w->began_ms != INT64_MIN && w->cell->window_start_ms - w->began_ms < reach_ms + rows->options->window_ms;
     bool incomplete = reach_ms && (double)w->cell->incomplete > FILLING_SHARE * (double)w->cell->events;
     return (comparable || w->width_ms >= DAY_MS) && !began && !incomplete;
 }

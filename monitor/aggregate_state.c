@@ -8,7 +8,7 @@
 struct aggregate_mark aggregate_mark(const struct aggregate *a)
 {
     const struct window_losses *l = &a->losses;
-    return (struct aggregate_mark){a->lists[0].frontier_ms, a->largest_ms, a->first_ms, a->drift_of_ms, l->beyond, l->gaps, l->missed, l->repeated, l->unlike, a->from_start};
+    return (struct aggregate_mark){a->lists[0].frontier_ms, a->largest_ms, a->first_ms, a->drift_of_ms, l->beyond, l->gaps, l->missed, l->repeated, l->unlike, a->began_ms};
 }
 
 void aggregate_set_mark(struct aggregate *a, const struct aggregate_mark *mark)
@@ -16,7 +16,7 @@ void aggregate_set_mark(struct aggregate *a, const struct aggregate_mark *mark)
     a->largest_ms = mark->largest_ms;
     a->first_ms = mark->first_ms;
     a->drift_of_ms = mark->drift_of_ms;
-    a->from_start = mark->from_start;
+    a->began_ms = mark->began_ms;
     a->losses = (struct window_losses){mark->beyond, mark->gaps, mark->missed, mark->repeated, mark->unlike};
     for (size_t i = 0; i < a->list_count && mark->closed_until_ms != INT64_MIN; i++) {
         int64_t width = a->lists[i].width_ms, rest = mark->closed_until_ms % width;

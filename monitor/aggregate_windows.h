@@ -36,7 +36,7 @@ struct window_rows {
     int revision;                 /* 0: the first publication */
     const int64_t *last_seen_ms;  /* by field, in this window and those before */
     int64_t first_ms;             /* start of the first window */
-    bool from_start;              /* it holds the log's first events: nobody had a history */
+    int64_t began_ms;             /* of the log; INT64_MIN: long ago */
     const struct window_losses *losses; /* NULL: of a longer window, which does not say them */
     double *drift; /* where the PSIs go, by feature, then by model; NULL: nowhere */
 };
@@ -50,7 +50,7 @@ struct aggregate {
     struct window_list lists[1 + AGGREGATE_WIDTHS_MAX]; /* the shape's width first */
     int64_t largest_ms;            /* T over all partitions, also those given up */
     int64_t first_ms;              /* start of the earliest window ever; INT64_MAX: none */
-    bool from_start;               /* offset 0 lies in it */
+    int64_t began_ms;              /* T after offset 0 was seen first; INT64_MIN: somebody had read on from there */
     struct window_losses losses;   /* not yet published */
     size_t partition_count, partition_capacity;
     struct aggregate_position {

@@ -516,12 +516,12 @@ static bool get_windows(struct sketch_reader *r, struct state_windows *windows)
 int aggregate_state_take(struct sketch_reader *r, struct aggregate *a, const struct sketch_shape *shape, struct state_windows *windows, const void **extra,
     size_t *extra_size, struct err *err)
 {
-    int64_t m[MARK_SIZE] = {0};
+    int64_t m[MARK_SIZE] = {[MARK_SIZE_FIRST] = INT64_MIN};
     bool alike = r->shape == sketch_shape_fingerprint(shape);
     *windows = (struct state_windows){0};
     if (!get_longs(r, m, MARK_SIZE_FIRST, MARK_SIZE))
         return damaged(err, "the mark");
-    aggregate_set_mark(a, &(struct aggregate_mark){m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9] != 0});
+    aggregate_set_mark(a, &(struct aggregate_mark){m[0], m[1], m[2], m[3], m[4], m[5], m[6], m[7], m[8], m[9]});
     if (!get_positions(r, a) || !get_seen(r, alike ? a : NULL, sketch_shape_of(shape)->field_count) || !get_windows(r, windows) ||
         !get_bytes(r, (const char **)extra, extra_size, (size_t)(r->end - r->at))) {
         free(windows->of);

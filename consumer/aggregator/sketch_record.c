@@ -450,7 +450,7 @@ static void put_windows(const struct aggregate *a, struct buffer *out)
 void aggregate_state_put(const struct aggregate *a, const struct sketch_shape *shape, const void *extra, size_t extra_size, struct buffer *out)
 {
     struct aggregate_mark m = aggregate_mark(a);
-    const int64_t mark[] = {m.closed_until_ms, m.largest_ms, m.first_ms, m.drift_of_ms, m.beyond, m.gaps, m.missed, m.repeated, m.unlike, m.from_start};
+    const int64_t mark[] = {m.closed_until_ms, m.largest_ms, m.first_ms, m.drift_of_ms, m.beyond, m.gaps, m.missed, m.repeated, m.unlike, m.began_ms};
     size_t widths = 0, fields = sketch_shape_of(shape)->field_count;
     while (aggregate_seen(a, widths))
         widths++;

@@ -81,14 +81,14 @@ def test_a_drift_is_told_once_whoever_dies(kafka, models, schemas, schema_ids, t
     receiver.works = True
     worker = pipeline.worker("w").start().wait_ready()
     worker.wait_for(lambda: receiver.bodies, "the webhook has the alert", 30)
-    assert "psi of channel" in receiver.bodies[0]["text"]
+    assert "channel: distribution is not the baseline's, PSI" in receiver.bodies[0]["text"]
     assert [detail["state"] for _, detail in alerts_on(kafka, pipeline)].count("firing") == 1
 
     overview = worker.wait_for(lambda: (o := json.loads(worker.get("/overview")[1]))["alerts"] and o, "the overview tells of it", 20)
     assert overview["monitoring"] == "here" and overview["alerts"][0]["severity"] == "CRITICAL"
     assert [m["role"] for m in overview["models"]][0] == "champion" and sum(p["position"] for p in overview["partitions"]) > 0
     page = dump_page(worker.address())
-    assert "psi of channel" in page and "alerts-after" in page and "champion-1" in page and 'class="alert critical"' in page
+    assert "channel: distribution is not the baseline's, PSI" in page and "alerts-after" in page and "champion-1" in page and 'class="alert critical"' in page
     worker.stop()
 
 

@@ -198,7 +198,7 @@ static void later_events_give_a_revision_a_window_later(void **state)
     commit_event(f, 0, 130);
     assert_string_equal(published(f), "0r1 60");
     assert_near(row_of(f, 0, "transactions", "records")->value, 3, 0);
-    assert_string_equal(row_of(f, 0, "amount", "mean")->detail, "{\"revision\": 1}");
+    assert_string_equal(row_of(f, 0, "amount", "missing_rate")->detail, "{\"revision\": 1}");
     commit_event(f, 0, 131);
     assert_string_equal(published(f), "");
     assert_int_equal(aggregate_count(f->aggregate).revisions, 1);
@@ -466,6 +466,68 @@ static void a_field_never_seen_counts_from_the_first_window(void **state)
     commit(f);
     assert_near(row_of(f, 60, "device", "age_seconds")->value, 60, 0);
     assert_string_equal(row_of(f, 60, "device", "age_seconds")->detail, "{\"seen\": false}");
+}
+
+static struct report silence_at(struct fixture *f, int64_t seconds)
+{
+    struct report_list rows = {0};
+    aggregate_input_health(f->aggregate, seconds * S, &rows);
+    assert_int_equal(rows.count, 1);
+    struct report row = rows.rows[0];
+    assert_string_equal(row.statistic, "silence_seconds");
+    assert_string_equal(row.subject, "transactions");
+    report_list_finish(&rows);
+    return row;
+}
+
+/* By a baseline of 10,000 rows without times: fifteen minutes. */
+static void a_silent_input_is_known_by_the_clock(void **state)
+{
+    struct fixture *f = *state;
+    assert_false(silence_at(f, 1001).judged); /* a second after the start: who knows */
+    commit_event(f, 0, 5);                    /* merged at 2,000 s */
+    assert_true(silence_at(f, 2010).judged && silence_at(f, 2010).severity == SEVERITY_OK);
+    assert_near(silence_at(f, 2010).value, 10, 0);
+    assert_int_equal(silence_at(f, 2899).severity, SEVERITY_OK);
+    assert_int_equal(silence_at(f, 2900).severity, SEVERITY_WARNING);
+    commit_event(f, 0, 6);
+    assert_int_equal(silence_at(f, 2010).severity, SEVERITY_OK);
+}
+
+/* 100 events an hour in every hour of the week: 100 are missing after one. */
+static void a_baseline_says_when_a_silence_is_one(void **state)
+{
+    struct fixture *f = *state;
+    f->baseline->events = 100 * BASELINE_HOURS;
+    for (int h = 0; h < BASELINE_HOURS; h++) {
+        f->baseline->hour_events[h] = 100;
+        f->baseline->hour_covered_ms[h] = 3600 * S;
+    }
+    commit_event(f, 0, 5); /* merged at 2,000 s */
+    struct report early = silence_at(f, 2000 + 3590), late = silence_at(f, 2000 + 3600);
+    assert_false(early.judged);
+    assert_true(late.judged && late.severity == SEVERITY_CRITICAL);
+    assert_near(late.baseline, 100, 1e-6);
+}
+
+static void a_replay_tells_of_silence_by_stream_time(void **state)
+{
+    struct fixture *f = *state;
+    struct aggregate *of_clock = f->aggregate;
+    f->aggregate = aggregate_create(&(struct aggregate_options){.shape = f->shape, .topic = "transactions", .stream_clock = true}, 0);
+    commit_event(f, 0, 5);
+    commit_event(f, 0, 70);
+    commit_event(f, 0, 1200); /* windows of a minute: nothing from 120 s to 1,200 */
+    int rows = 0;
+    struct report longest = {0};
+    for (size_t i = 0; i < f->reports.count; i++)
+        if (!strcmp(f->reports.rows[i].statistic, "silence_seconds") && ++rows && f->reports.rows[i].value > longest.value)
+            longest = f->reports.rows[i];
+    assert_true(rows >= 15 && longest.value >= 900 && longest.value <= 1080);
+    assert_int_equal(longest.severity, SEVERITY_WARNING);
+    assert_int_equal(longest.window_start_ms, longest.window_end_ms);
+    aggregate_destroy(f->aggregate);
+    f->aggregate = of_clock;
 }
 
 static void health_is_on_the_wall_clock(void **state)
@@ -736,6 +798,7 @@ int main(void)
         TEST(a_field_that_goes_missing_is_judged), TEST(predictions_have_their_distribution), TEST(rejects_are_reported_by_reason),
         TEST(field_age_is_from_the_last_value_to_the_windows_end), TEST(field_age_reaches_back_to_forgotten_windows),
         TEST(a_revision_of_an_old_window_is_not_the_newest_drift), TEST(a_field_never_seen_counts_from_the_first_window),
+        TEST(a_silent_input_is_known_by_the_clock), TEST(a_baseline_says_when_a_silence_is_one), TEST(a_replay_tells_of_silence_by_stream_time),
         TEST(health_is_on_the_wall_clock), TEST(offsets_that_do_not_join_are_counted),
         TEST(the_last_revision_does_not_depend_on_the_commits), TEST(nothing_is_reported_of_nothing), TEST(what_is_repeated_is_dropped), TEST(gathered_deltas_are_reported_as_single_ones_are), TEST(gathered_deltas_are_due_when_a_window_can_close), TEST(a_new_topic_of_that_name_is_taken),
         TEST(what_has_another_shape_is_counted), TEST(latencies_have_quantiles_and_open_no_window), TEST(schema_ids_are_named),

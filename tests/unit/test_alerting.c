@@ -96,7 +96,7 @@ static void a_successor_goes_on(void **state)
     feed(a, 1, 0.3, &out);
     feed(a, 2, 0.3, &out);
     show(a, shown, sizeof shown);
-    assert_non_null(strstr(shown, "\"severity\":\"WARNING\",\"line\":\"WARNING goes on: psi of amount is 0.3 (limit 0.1)"));
+    assert_non_null(strstr(shown, "\"severity\":\"WARNING\",\"line\":\"WARNING goes on: amount: distribution is not the baseline's, PSI 0.3 (limit 0.1)"));
     text_init(&text, exported, sizeof exported);
     alerting_export(a, &text);
     alerting_destroy(a, 0);

@@ -196,9 +196,9 @@ static void what_is_said(void **state)
     assert_int_equal(list.count, 2);
     text_init(&text, line, sizeof line);
     alert_line(&list.alerts[0], rows, 4, &text);
-    assert_string_equal(line, "WARNING firing: psi of amount is 0.25 (limit 0.2), since 2026-03-03T00:00:00Z, 2 windows; "
-                              "features: amount (psi 0.25), merchants_1h (psi 0.4), hour (psi 0.9); rule drift; prediction-shift: "
-                              "look at the features that are named: did a sender, a schema or the mix of customers change at that time?");
+    assert_string_equal(line, "WARNING firing: amount: distribution is not the baseline's, PSI 0.25 (limit 0.2), 50 % of the model's gain; since "
+                              "2026-03-03T00:00:00Z, 2 windows; features that matter: merchants_1h (PSI 0.4), hour (PSI 0.9); rule drift; playbook prediction-shift: "
+                              "did a sender, a schema or the mix of customers change at that time? look at what is named here first");
     text_init(&text, json, sizeof json);
     alert_json(&list.alerts[0], rows, 4, &text);
     assert_false(text.full);
