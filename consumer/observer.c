@@ -197,12 +197,18 @@ void observer_flush(struct observer *o, bool all)
     pthread_mutex_unlock(&o->lock);
 }
 
-void observer_take(struct observer *o, void (*each)(void *context, const struct report *report), void *context)
+struct report_list observer_take_all(struct observer *o)
 {
     pthread_mutex_lock(&o->lock);
     struct report_list taken = o->reports;
     o->reports = (struct report_list){0};
     pthread_mutex_unlock(&o->lock);
+    return taken;
+}
+
+void observer_take(struct observer *o, void (*each)(void *context, const struct report *report), void *context)
+{
+    struct report_list taken = observer_take_all(o);
     for (size_t i = 0; i < taken.count; i++)
         each(context, &taken.rows[i]);
     report_list_finish(&taken);

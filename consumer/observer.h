@@ -26,6 +26,8 @@ void observer_health(struct observer *observer, const struct partition_health *p
 void observer_flush(struct observer *observer, bool all);
 /* Calls `each` for every report gathered so far, in order, and forgets them. */
 void observer_take(struct observer *observer, void (*each)(void *context, const struct report *report), void *context);
+/* The same as a list, the caller's to finish. */
+struct report_list observer_take_all(struct observer *observer);
 /* PSI by feature, then by model slot, of the newest closed window: copied into drift (features + sketch_models_max). */
 void observer_drift(struct observer *observer, double *drift);
 /* The aggregator's; NULL: it is not in this process any more. */

@@ -36,7 +36,6 @@ struct replay {
     size_t state_count;
     struct observer *observer;
     struct evaluation evaluation;
-    struct report_list reports; /* taken and not yet written */
     struct sketch *sketch;
     struct labels *labels;
     struct export *export;
@@ -98,28 +97,22 @@ static bool wanted(void *context, int64_t time_ms)
     return inside(context, time_ms);
 }
 
-static void keep_report(void *context, const struct report *report)
-{
-    struct replay *r = context;
-    *report_add(&r->reports) = *report;
-}
-
 /* What the aggregate has to say.  judged: alerts look at it as they would have at the time. */
 static int write_reports(struct replay *r, bool judged, struct err *err)
 {
     int result = 0;
-    r->reports.count = 0;
-    observer_take(r->observer, keep_report, r);
+    struct report_list reports = observer_take_all(r->observer);
     if (judged)
-        evaluation_feed(&r->evaluation, &r->reports, 0);
-    for (size_t i = 0; i < r->reports.count && result == 0; i++) {
+        evaluation_feed(&r->evaluation, &reports, 0);
+    for (size_t i = 0; i < reports.count && result == 0; i++) {
         r->summary->reports++;
-        r->summary->alerts += r->reports.rows[i].kind == REPORT_ALERT;
+        r->summary->alerts += reports.rows[i].kind == REPORT_ALERT;
         r->buffer.size = 0;
-        encode_report(&r->buffer, &r->reports.rows[i]);
+        encode_report(&r->buffer, &reports.rows[i]);
         result = container_writer_append(r->files[FILE_REPORTS], r->buffer.data, r->buffer.size, err);
     }
     evaluation_deliver(&r->evaluation);
+    report_list_finish(&reports);
     return result;
 }
 
@@ -292,7 +285,6 @@ static int finish(struct replay *r, int result, struct err *err)
         export_abandon(r->export);
     labels_destroy(r->labels);
     sketch_destroy(r->sketch);
-    report_list_finish(&r->reports);
     evaluation_finish(&r->evaluation);
     observer_destroy(r->observer);
     for (size_t i = 0; i < r->state_count; i++)
