@@ -19,8 +19,12 @@ static const char *const consumer_defaults[][2] = {{"queued.min.messages", "1000
     {"topic.metadata.refresh.interval.ms", "30000"} /* so soon is it noticed that the input has grown */};
 /* Replays read partition by partition: there the limit holds for each. */
 static const char *const plain_defaults[][2] = {{"queued.min.messages", "20000"}, {"queued.max.messages.kbytes", "4096"}, {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}};
-static const char *const producer_defaults[][2] = {{"linger.ms", "5"}, {"batch.size", "1000000"}, {"batch.num.messages", "10000"},
+static const char *const producer_defaults[][2] = {{"batch.size", "1000000"}, {"batch.num.messages", "10000"},
     {"queue.buffering.max.messages", "1000000"}, {"queue.buffering.max.kbytes", "131072"}, {"partitioner", "murmur2"}, {"delivery.report.only.error", "true"}};
+
+/* Each partition's records go in requests of their own, so what counts is how many are gathered.  Nobody sees records of a
+ * transaction before its end, which sends what is left at once: there is time. */
+static const char LINGER_MS[] = "5", LINGER_IN_TRANSACTION_MS[] = "25";
 
 const char *kafka_property(const struct config *config, const char *name)
 {
@@ -304,7 +308,8 @@ int kafka_producer_within(const struct config *config, struct kafka_sizes sizes,
     char transaction_timeout[16];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     snprintf(transaction_timeout, sizeof transaction_timeout, "%d", TRANSACTION_TIMEOUT_MS);
-    int bad = base_conf(config, producer_defaults, sizeof producer_defaults / sizeof *producer_defaults, conf, err) < 0 ||
+    int bad = set(conf, "linger.ms", transactional_id ? LINGER_IN_TRANSACTION_MS : LINGER_MS, err) < 0 ||
+              base_conf(config, producer_defaults, sizeof producer_defaults / sizeof *producer_defaults, conf, err) < 0 ||
               set_sizes(conf, sizes, err) < 0 || set(conf, "enable.idempotence", "true", err) < 0 || set(conf, "acks", "all", err) < 0;
     if (!bad && transactional_id)
         bad = set(conf, "transactional.id", transactional_id, err) < 0 || set(conf, "transaction.timeout.ms", transaction_timeout, err) < 0;
