@@ -34,7 +34,7 @@ import time
 
 sys.path.insert(1, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "integration"))
 
-from confluent_kafka import Consumer, IsolationLevel, TopicPartition     # noqa: E402
+from confluent_kafka import Consumer, IsolationLevel, KafkaException, TopicPartition     # noqa: E402
 
 from deployment import column_names, train_model                         # noqa: E402
 from outputs import end_offsets                                          # noqa: E402
@@ -90,8 +90,15 @@ class Bench:
     def wait_committed(self, worker, app_id, topic, events):
         worker.wait_for(lambda: self.committed(app_id, topic) >= events, f"{events} events are committed", WAIT_SECONDS_MAX)
 
-    def visible(self, topic):
-        return sum(end_offsets(self.kafka, topic, IsolationLevel.READ_COMMITTED))
+    def visible(self, topic, seconds=30):
+        """Of a broker that may have come up just now."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return sum(end_offsets(self.kafka, topic, IsolationLevel.READ_COMMITTED))
+            except KafkaException:
+                assert time.monotonic() < deadline, f"no offsets of {topic} within {seconds} s"
+                time.sleep(0.2)
 
     def topic_bytes(self, topic):
         size = 0
