@@ -97,13 +97,25 @@ static int next_items(struct sketch_reader *r, int64_t *left, int group)
 
 /* ---- arrays of numbers; `into` NULL: passed over; n SIZE_MAX: it is another shape's, and how many there are is unknown ---- */
 
+/* The zeros left out, and what comes after them.  Both are one byte as a rule. */
+static inline bool get_run(struct sketch_reader *r, int64_t *before, int64_t *count, int64_t most)
+{
+    if (r->end - r->at >= 2 && !((r->at[0] | r->at[1]) & 0x81) && r->at[1] && r->at[1] >> 1 <= most) { /* neither longer nor negative */
+        *before = r->at[0] >> 1;
+        *count = r->at[1] >> 1;
+        r->at += 2;
+        return true;
+    }
+    return get_within(r, before, 0, COUNT_MAX) && get_within(r, count, 1, most);
+}
+
 static bool get_sparse(struct sketch_reader *r, int64_t *into, size_t n)
 {
     int64_t left = 0, before, count;
     size_t at = 0;
     int more;
     while ((more = next_items(r, &left, 2)) > 0) {
-        if (!get_within(r, &before, 0, COUNT_MAX) || !get_within(r, &count, 1, COUNT_MAX) || (uint64_t)before >= n - at)
+        if (!get_run(r, &before, &count, COUNT_MAX) || (uint64_t)before >= n - at)
             return false;
         at += (size_t)before;
         if (into && into[at] > COUNT_MAX)
@@ -149,7 +161,7 @@ static bool get_registers(struct sketch_reader *r, struct cardinality *into)
     size_t at = 0;
     int more;
     while ((more = next_items(r, &left, 2)) > 0) {
-        if (!get_within(r, &before, 0, CARDINALITY_REGISTERS) || !get_within(r, &rank, 1, 64) || (size_t)before >= CARDINALITY_REGISTERS - at)
+        if (!get_run(r, &before, &rank, 64) || (size_t)before >= CARDINALITY_REGISTERS - at)
             return false;
         at += (size_t)before;
         if (into)
