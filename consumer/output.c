@@ -6,8 +6,8 @@
 #include <stdlib.h>
 
 #include "consumer/pipeline.h"
-#include "consumer/segment_text.h"
 #include "monitor/report.h"
+#include "monitor/segment_text.h"
 
 static void put_text(struct buffer *out, struct bytes text)
 {

@@ -3,16 +3,14 @@
  * Everything is an integer, so addition is exact and the order of events cannot show.  A sum is kept in fixed
  * point: llrint(x * 2^20) for a feature, 2^40 for a score, in 128 bits; a feature beyond 2^60 counts as 2^60 in its
  * mean (and in its own bin all the same). */
+#include "monitor/segment_text.h"
 #include "monitor/sketch_extra.h"
 #include "monitor/sketch_shape.h"
 
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { NUMBER_TEXT = 32 };
 
 static size_t sums_of(const struct sketch_shape *shape)
 {
@@ -152,15 +150,10 @@ uint64_t sketch_value_hash(const struct value *value)
 
 void sketch_value_spell(struct sketch_value *named, const struct value *value)
 {
-    char text[NUMBER_TEXT];
-    if (value->type == VALUE_TEXT)
-        sketch_value_name(named, value->text, value->size);
-    else if (value->type == VALUE_DOUBLE)
-        sketch_value_name(named, text, (size_t)snprintf(text, sizeof text, "%.17g", value->real));
-    else if (value->type == VALUE_BOOL)
-        sketch_value_name(named, value->integer ? "true" : "false", value->integer ? 4 : 5);
-    else
-        sketch_value_name(named, text, (size_t)snprintf(text, sizeof text, "%lld", (long long)value->integer));
+    char small[SEGMENT_SMALL];
+    const char *text;
+    uint32_t size = segment_text(value, small, &text);
+    sketch_value_name(named, text, size);
 }
 
 size_t sketch_category_of(const struct segment_shape *segment, uint64_t hash)

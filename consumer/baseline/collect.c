@@ -6,8 +6,8 @@
 
 #include "consumer/baseline/codes.h"
 #include "consumer/hash.h"
-#include "consumer/segment_text.h"
 #include "monitor/cardinality.h"
+#include "monitor/segment_text.h"
 #include "scoring/features.h"
 
 enum { HASH_ID, HASH_ENTITY, HASH_SEGMENTS };

@@ -1,5 +1,6 @@
-#include "consumer/segment_text.h"
+#include "monitor/segment_text.h"
 
+#include <float.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -10,10 +11,11 @@ bool segment_has_text(const struct value *value)
     return value->type != VALUE_ABSENT && value->type != VALUE_NULL && value->type != VALUE_OTHER && !(value->type == VALUE_DOUBLE && isnan(value->real));
 }
 
+/* %g leaves out zeros at the end, so fewer than 15 digits need no try: but for subnormals, which have not so many. */
 static uint32_t shortest(double x, char small[SEGMENT_SMALL])
 {
     int n = 0;
-    for (int digits = 15; digits <= 17; digits++) {
+    for (int digits = fabs(x) < DBL_MIN ? 1 : DBL_DIG; digits <= 17; digits++) {
         n = snprintf(small, SEGMENT_SMALL, "%.*g", digits, x);
         if (strtod(small, NULL) == x)
             break;
