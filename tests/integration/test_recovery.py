@@ -180,16 +180,26 @@ def test_what_a_rebuild_reads_first_is_read_beside_the_others(pipeline, traffic)
     finish(pipeline, worker, traffic)
 
 
-def compact(pipeline):
-    """What the broker will do some day: of each key its latest record is left, in the order they were written."""
+def latest(pipeline):
+    """Of each key of the changelog its latest value, in the order they were written: {(partition, key): value}."""
     left = {}
     for m in read_topic(pipeline.kafka, pipeline.changelog):
         left.pop((m.partition, m.key), None)
         left[m.partition, m.key] = m.value
+    return {place: value for place, value in left.items() if value is not None}
+
+
+def generations(pipeline):
+    return {(partition, key[:16]) for partition, key in latest(pipeline) if key[16:17] in (b"E", b"M")}
+
+
+def compact(pipeline):
+    """What the broker will do some day."""
+    left = latest(pipeline)
     pipeline.kafka.configure(pipeline.changelog, {"cleanup.policy": "compact,delete"}) # else nothing can be deleted
     pipeline.kafka.delete_records_before(pipeline.changelog, end_offsets(pipeline.kafka, pipeline.changelog))
     pipeline.kafka.configure(pipeline.changelog, {"cleanup.policy": "compact"})
-    write(pipeline, [(partition, key, value) for (partition, key), value in left.items() if value is not None])
+    write(pipeline, [(partition, key, value) for (partition, key), value in left.items()])
 
 
 def write(pipeline, records):
@@ -210,6 +220,7 @@ def test_at_least_once_a_late_writer_cannot_spoil_its_successors_checkpoints(pip
     worker.start().wait_ready()
     feed(pipeline, small_traffic.records[third:2 * third], 5)
     wait_checkpoints(worker, 13)
+    worker.wait_for(lambda: len(generations(pipeline)) == pipeline.partitions, "of the predecessor's state nothing is left")
     worker.kill()
     write(pipeline, late)
     compact(pipeline)
