@@ -198,6 +198,17 @@ static void say_mix(const struct alert *alert, struct text_buffer *text)
     add_effect(alert, "Cohen's w", text);
 }
 
+/* Subject `labels`, or a segment's value. */
+static void say_calibration(const struct alert *alert, struct text_buffer *text)
+{
+    text_add(text, "%s: scores miss the share of fraud by ", alert->subject);
+    add_percent(text, alert->value);
+    text_add(text, " on average (ECE%s", isnan(alert->threshold) ? "" : ", limit ");
+    if (!isnan(alert->threshold))
+        add_percent(text, alert->threshold);
+    text_add(text, ")");
+}
+
 static void say_plainly(const struct alert *alert, struct text_buffer *text)
 {
     text_add(text, "%s of %s is %.4g", alert->statistic, alert->subject, alert->value);
@@ -227,6 +238,8 @@ static void say_what(const struct alert *alert, const struct report *rows, size_
         say_mix(alert, text);
     else if (!strcmp(statistic, "weighted_psi"))
         say_weighted(alert, text);
+    else if (!strcmp(statistic, "ece"))
+        say_calibration(alert, text);
     else if (!strcmp(statistic, "rate"))
         say_rate(alert, text);
     else if (!strcmp(statistic, "age_seconds"))

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "monitor/alerts.h"
 #include "monitor/label_quality.h"
 #include "tests/unit/assert_near.h"
 
@@ -136,9 +137,49 @@ static void groups_are_bounded(void **state)
     label_quality_destroy(q);
 }
 
+/* 6,000 events scored 0.05, of which so many in a thousand were fraud. */
+static size_t tell_of_window(struct alerts *alerts, int window, int per_mille, struct alert_list *told)
+{
+    struct label_quality *q = new_quality();
+    struct report_list rows = {0};
+    for (int i = 0; i < 6000; i++)
+        add(q, WHO_SERVED, 0, "", 0.05f, i % 1000 < per_mille, 100);
+    label_quality_rows(q, window * 86400000LL, (window + 1) * 86400000LL, &rows);
+    told->count = 0;
+    alerts_feed(alerts, rows.rows, rows.count, told);
+    size_t of_calibration = 0;
+    for (size_t i = 0; i < told->count; i++)
+        of_calibration += !strcmp(told->alerts[i].rule->name, "calibration") && !strcmp(told->alerts[i].statistic, "ece");
+    report_list_finish(&rows);
+    label_quality_destroy(q);
+    return of_calibration;
+}
+
+/* By the rules that hold where none are given. */
+static void scores_that_are_calibrated_no_more_are_told_in_the_first_window(void **state)
+{
+    (void)state;
+    size_t count;
+    const struct alert_rule *rules = alert_rules_default(&count);
+    struct alerts *alerts = alerts_create(rules, count, NULL, 0);
+    struct alert_list told = {0};
+    assert_int_equal(tell_of_window(alerts, 0, 50, &told), 0);
+    assert_int_equal(tell_of_window(alerts, 1, 60, &told), 0);
+    assert_int_equal(tell_of_window(alerts, 2, 145, &told), 1); /* one honest event in ten is reported as fraud */
+    assert_int_equal(told.alerts[0].state, ALERT_FIRING);
+    assert_int_equal(told.alerts[0].rule->playbook, PLAYBOOK_ACCURACY);
+    assert_int_equal(tell_of_window(alerts, 3, 145, &told), 1);
+    assert_int_equal(told.alerts[0].state, ALERT_GOES_ON); /* a day later */
+    assert_int_equal(tell_of_window(alerts, 4, 50, &told), 1);
+    assert_int_equal(told.alerts[0].state, ALERT_RESOLVED);
+    alert_list_finish(&told);
+    alerts_destroy(alerts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_group_is_counted), cmocka_unit_test(models_segments_and_counterparts_stand_apart_in_order),
-        cmocka_unit_test(a_model_out_of_calibration_is_told), cmocka_unit_test(groups_are_bounded)};
+        cmocka_unit_test(a_model_out_of_calibration_is_told),
+        cmocka_unit_test(scores_that_are_calibrated_no_more_are_told_in_the_first_window), cmocka_unit_test(groups_are_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
