@@ -172,11 +172,15 @@ static void compile_shap(struct model *m)
         m->shap = NULL;
 }
 
-/* A library older than the file's writer would load it silently and may score it wrong. */
+/* What came before 2.1 is not looked into.  A library older than the file's writer would load it silently and may score it
+ * wrong. */
 static int check_version(const struct model_file *file, struct err *err)
 {
     int major, minor, patch;
     XGBoostVersion(&major, &minor, &patch);
+    if (file->version[0] < 2 || (file->version[0] == 2 && file->version[1] < 1))
+        return err_set(err, "the model was written by XGBoost %d.%d.%d, and weir takes those of 2.1 and later: load it in XGBoost %d.%d and save it again",
+                       file->version[0], file->version[1], file->version[2], major, minor);
     if (file->version[0] < major || (file->version[0] == major && file->version[1] <= minor))
         return 0;
     return err_set(err, "the model was written by XGBoost %d.%d.%d, this is %d.%d.%d: install the newer library, or train with this one",

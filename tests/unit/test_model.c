@@ -344,6 +344,7 @@ static void damaged_structure_is_refused(void **state)
         {"base_score", "\":\"", "\":\"half", "base_score 'half|is not one number"},
         {"learner", "{", "{\"objective\":{\"name\":\"binary:logistic\"},", "names the same key twice"},
         {"version", "[3,", "[9,", "install the newer library"},
+        {"version", "[3,", "[1,", "load it in XGBoost 3.2 and save it again"},
         {"feature_names", "\"amount\"", "\"amo\\u0000unt\"", "name 0 is empty or no text"},
         {"feature_names", "\"amount\"", "7", "mixes numbers"},
         {"{", "{", "{\"a\":[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[", "nested too deeply"},
