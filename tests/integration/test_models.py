@@ -1,5 +1,6 @@
 """Who serves: swaps under load, canaries, shadows that fail or are slow, models that give no answer."""
 
+import collections
 import datetime
 import hashlib
 import itertools
@@ -9,6 +10,7 @@ import os
 import re
 import shutil
 import signal
+import statistics
 import struct
 import threading
 import time
@@ -211,42 +213,52 @@ class Reader(threading.Thread):
         self.consumer.close()
 
 
-def p99_ms(pipeline, kafka, records, settings, swaps):
-    worker = pipeline.worker("w", models=settings[0]).start().wait_ready()
-    reader = Reader(kafka, pipeline.outputs["predictions"], pipeline.partitions)
-    reader.start()
-    time.sleep(2)                                              # both have their first fetch behind them
-    feeder = Feeder(kafka.brokers, pipeline.topic, records, rate=2000)
-    feeder.start()
-    i = 0
-    while feeder.is_alive():
-        if swaps:
-            i += 1
-            swap(worker, settings[i % 2])
-        time.sleep(0.1)
-    worker.wait_for(lambda: len(reader.seen) >= len(records), "all predictions are read", 60)
-    reader.stop = True
-    reader.join()
-    worker.stop()
-    late = []
+PHASE, PHASES, SETTLE = 4, 13, 0.7    # seconds; the first is a start, then with swaps and without in turn; what follows a change of them is left out
+
+
+def latencies_by_phase(feeder, reader):
+    """Milliseconds from produce to where the prediction could be read, by the phase of the produce."""
+    found = collections.defaultdict(list)
     for at, value in reader.seen:
         p = decode(PREDICTION, split_header(value)[1])
-        late.append(1000 * (at - feeder.sent_at[p["partition"], p["offset"]]))
-    return sorted(late)[int(0.99 * len(late))], i
+        sent = feeder.sent_at[p["partition"], p["offset"]]
+        phase, within = divmod(sent - feeder.began, PHASE)
+        if within >= SETTLE:
+            found[int(phase)].append(1000 * (at - sent))
+    return found
 
 
 @pytest.mark.heavy
 def test_swaps_cost_no_more_than_a_commit_interval(kafka, models, schemas, schema_ids, tmp_path):
-    """The p99 of 2,000 events a second, from produce to a committed prediction."""
+    """The p99 of 2,000 events a second, from produce to a committed prediction: phases with swaps and without in turn, within one
+    run, so that whatever else the machine does meets both; the medians of the phases are compared."""
     kept = {"shadows": [], "cache_dir": f"{tmp_path}/kept"}
-    found = {}
-    for swaps in (False, True):
-        pipeline = Pipeline(kafka, models, tmp_path / str(swaps), f"latency-{swaps}", schemas, partitions=4).create_topics()
-        settings = [pipeline.config["models"] | kept | {"champion": {"id": name, "file": path}} for name, path in (("a", models.champion), ("b", models.shadow))]
-        traffic = Traffic(schema_ids, 30_000, partitions=4, cards=500, seed=43, garbage=0, duplicates=0, late=0)
-        found[swaps] = p99_ms(pipeline, kafka, traffic.records, settings, swaps)
-    print(f"p99 {found[False][0]:.0f} ms without swaps, {found[True][0]:.0f} ms with {found[True][1]} swaps in 15 s")
-    assert found[True][0] <= found[False][0] + 100
+    pipeline = Pipeline(kafka, models, tmp_path, "latency", schemas, partitions=4).create_topics()
+    settings = [pipeline.config["models"] | kept | {"champion": {"id": name, "file": path}} for name, path in (("a", models.champion), ("b", models.shadow))]
+    traffic = Traffic(schema_ids, 2000 * PHASE * PHASES, partitions=4, cards=2000, seed=43, garbage=0, duplicates=0, late=0)
+    worker = pipeline.worker("w", models=settings[0]).start().wait_ready()
+    reader = Reader(kafka, pipeline.outputs["predictions"], pipeline.partitions)
+    reader.start()
+    time.sleep(2)                                              # both have their first fetch behind them
+    feeder = Feeder(kafka.brokers, pipeline.topic, traffic.records, rate=2000)
+    feeder.began = time.time()
+    feeder.start()
+    swaps = 0
+    while feeder.is_alive():
+        if int((time.time() - feeder.began) / PHASE) % 2:
+            swaps += 1
+            swap(worker, settings[swaps % 2])
+        time.sleep(0.02)
+    worker.wait_for(lambda: len(reader.seen) >= len(traffic.records), "all predictions are read", 60)
+    reader.stop = True
+    reader.join()
+    worker.stop()
+    p99 = {phase: sorted(late)[int(0.99 * len(late))] for phase, late in sorted(latencies_by_phase(feeder, reader).items()) if 0 < phase < PHASES}
+    without, with_swaps = ([value for phase, value in p99.items() if phase % 2 == odd] for odd in (0, 1))
+    said = f"p99 by phase without swaps {[round(v) for v in without]} ms, with {swaps} swaps in all {[round(v) for v in with_swaps]} ms"
+    print(said)
+    assert swaps >= 100, said
+    assert statistics.median(with_swaps) <= statistics.median(without) + 100, said
 
 
 def test_what_cannot_be_loaded_leaves_the_old_one_in_force(pipeline, models, small_traffic, kafka, tmp_path):
