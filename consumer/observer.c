@@ -16,6 +16,7 @@ struct observer {
     pthread_mutex_t lock; /* of aggregate and reports */
     bool alone;
     const char *topic;
+    double scoring_budget_seconds;
     const char **features, **fields;
     int64_t *reach_ms; /* by feature */
     struct sketch_model models[4 + SHADOWS_MAX];
@@ -94,6 +95,7 @@ int observer_create(const struct config *config, int64_t now_ms, struct observer
     size_t models = name_models(o, config), segments = name_segments(o, config);
     o->alone = true;
     o->topic = config->input.topic;
+    o->scoring_budget_seconds = config->models.latency_budget_ms / 1000;
     choose_widths(o, config->monitor.window_ms);
     if (load_baseline(o, config, err) < 0)
         goto fail;
@@ -157,7 +159,8 @@ size_t observer_widths(const struct observer *o)
 
 struct aggregate *observer_aggregate(const struct observer *o, int64_t now_ms)
 {
-    struct aggregate_options options = {.shape = o->shape, .topic = o->topic, .width_count = o->width_count, .widths_ms = o->widths_ms, .stream_clock = now_ms == 0};
+    struct aggregate_options options = {.shape = o->shape, .topic = o->topic, .width_count = o->width_count, .widths_ms = o->widths_ms, .stream_clock = now_ms == 0,
+        .scoring_budget_seconds = now_ms == 0 ? 0 : o->scoring_budget_seconds}; /* what a replay tells is of the data */
     struct aggregate *aggregate = aggregate_create(&options, now_ms);
     assert(aggregate);
     return aggregate;

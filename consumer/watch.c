@@ -96,7 +96,7 @@ static struct stamps look(const struct watch *w)
 
 static void drop_reloadable(json_t *shown)
 {
-    static const char *const fixed[] = {"source", "cache_dir", "dsn_file"};
+    static const char *const fixed[] = {"source", "cache_dir", "dsn_file", "latency_budget_ms"};
     json_t *models = json_object_get(shown, "models"), *kept = json_object();
     for (size_t i = 0; i < sizeof fixed / sizeof *fixed; i++)
         if (json_object_get(models, fixed[i]))

@@ -5,7 +5,7 @@
  * deployment is handed to each lane, which goes over to it between two batches.  Whatever fails leaves the old deployment
  * in force and is said in the log, by /status and as a metric; it is tried again when a file changes again.
  *
- * What a reload may change is what stands under `models`, but for source, cache_dir and dsn_file.  Any other difference is
+ * What a reload may change is what stands under `models`, but for source, cache_dir, dsn_file and latency_budget_ms.  Any other difference is
  * named in the log and waits for a restart; another feature file is refused. */
 #pragma once
 #include "consumer/lane/lane.h"

@@ -61,6 +61,7 @@ struct aggregate *aggregate_create(const struct aggregate_options *options, int6
     a->stream_clock = options->stream_clock;
     size_t statistics = shape->feature_count + sketch_models_max(options->shape) + 1;
     a->topic = strdup(options->topic);
+    a->scoring_budget_seconds = options->scoring_budget_seconds;
     a->seen_ms = times(shape->field_count);
     a->heard_ms = times(shape->field_count);
     a->drift = calloc(statistics, sizeof(double));
@@ -201,6 +202,7 @@ static void publish(struct aggregate *a, struct window_list *list, size_t i, int
     if (newest)
         a->drift_of_ms = window->start_ms;
     window_rows_write(&(struct window_rows){.shape = a->shape, .cell = window->cell, .width_ms = list->width_ms, .topic = a->topic,
+                          .scoring_budget_seconds = a->scoring_budget_seconds,
                           .revision = revision, .last_seen_ms = a->seen_ms, .first_ms = a->first_ms, .began_ms = a->began_ms < a->first_ms ? a->began_ms : a->first_ms,
                           .losses = own ? &a->losses : NULL, .drift = newest ? a->drift : NULL}, reports);
     if (own)

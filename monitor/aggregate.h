@@ -38,6 +38,7 @@ enum { AGGREGATE_WIDTHS_MAX = 4, AGGREGATE_LONG_WINDOWS_MAX = 4 };
 struct aggregate_options {
     const struct sketch_shape *shape; /* borrowed, outlives the aggregate */
     const char *topic;          /* input; copied */
+    double scoring_budget_seconds; /* that a vector may take a served model; 0: none */
     size_t width_count;         /* longer windows, at most AGGREGATE_WIDTHS_MAX */
     const int64_t *widths_ms;   /* ascending multiples of the shape's window, longer than it */
     bool stream_clock;          /* a replay: stream time is the clock by which the input is silent */

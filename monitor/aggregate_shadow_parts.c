@@ -11,7 +11,8 @@
  *       those, for the TOP_FEATURES with the largest; the detail has its place and its share of all features' differences
  *
  *   LATENCY, subject `score`: scoring_mean_seconds, scoring_p50_seconds, scoring_p99_seconds of a vector, by batches; of the
- *       champion with whoever else was asked for the answer.  Over the process's clock, no function of the log. */
+ *       champion with whoever else was asked for the answer.  Over the process's clock, no function of the log.  The last
+ *       of a model that serves is a warning above the budget. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -186,6 +187,16 @@ void shadow_part_rows_write(struct rows *rows, size_t m, int64_t events, int64_t
 
 /* ---- latency ---- */
 
+/* Who serves has a budget; a shadow holds up nobody. */
+static void timing_row_judge(const struct rows *rows, size_t m, struct report *report)
+{
+    double budget = rows->window->scoring_budget_seconds;
+    if (budget <= 0 || sketch_model_of(rows->window->shape, m).shadow)
+        return;
+    report->threshold = budget;
+    report->severity = report->value > budget ? SEVERITY_WARNING : SEVERITY_OK;
+}
+
 void timing_rows_write(struct rows *rows)
 {
     for (size_t m = 0; m < sketch_models(rows->window->shape); m++) {
@@ -195,6 +206,6 @@ void timing_rows_write(struct rows *rows)
             continue;
         row_add_model(rows, REPORT_LATENCY, m, "scoring_mean_seconds", (double)extra->numbers.ns / 1e9 / (double)n, n);
         row_add_model(rows, REPORT_LATENCY, m, "scoring_p50_seconds", latency_quantile(extra->numbers.timing, 0.5) / 1e9, n);
-        row_add_model(rows, REPORT_LATENCY, m, "scoring_p99_seconds", latency_quantile(extra->numbers.timing, 0.99) / 1e9, n);
+        timing_row_judge(rows, m, row_add_model(rows, REPORT_LATENCY, m, "scoring_p99_seconds", latency_quantile(extra->numbers.timing, 0.99) / 1e9, n));
     }
 }

@@ -33,6 +33,7 @@ struct window_rows {
     const struct sketch_cell *cell;
     int64_t width_ms;
     const char *topic;
+    double scoring_budget_seconds;
     int revision;                 /* 0: the first publication */
     const int64_t *last_seen_ms;  /* by field, in this window and those before */
     int64_t first_ms;             /* start of the first window */
@@ -46,6 +47,7 @@ struct aggregate {
     const struct sketch_shape *shape;
     int64_t window_ms, lateness_ms;
     char *topic;
+    double scoring_budget_seconds;
     size_t list_count;
     struct window_list lists[1 + AGGREGATE_WIDTHS_MAX]; /* the shape's width first */
     int64_t largest_ms;            /* T over all partitions, also those given up */

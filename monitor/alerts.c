@@ -321,6 +321,7 @@ const struct alert_rule *alert_rules_default(size_t *count)
         {"field_age", REPORT_FRESHNESS, NULL, "age_seconds", 0, 900, 600, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
         {"silence", REPORT_FRESHNESS, NULL, "silence_seconds", 0, NAN, NAN, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
         {"latency", REPORT_LATENCY, NULL, "p99_seconds", 0, 10, 5, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},
+        {"scoring_latency", REPORT_LATENCY, NULL, "scoring_p99_seconds", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},
         {"shadow", REPORT_SHADOW, NULL, NULL, 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
     };
 #undef DAY

@@ -201,12 +201,21 @@ static size_t explained_place(const struct sketch_shape *shape, const struct ske
     return i;
 }
 
+/* Room for one more: at each power of two there is twice as much. */
+static bool widen(const struct sketch_shape *shape, struct sketch_extra *extra)
+{
+    size_t n = extra->explained;
+    if (n == EXPLAINED_MAX || (n & (n - 1)) || (n == 0 && extra->apart))
+        return true;
+    uint32_t *wider = reallocarray(extra->apart, (n ? 2 * n : 1) * shape->options.feature_count + 1, sizeof *wider);
+    extra->apart = wider ? wider : extra->apart;
+    return wider;
+}
+
 void sketch_put_explained(const struct sketch_shape *shape, struct sketch_extra *extra, uint64_t rank, const uint32_t *apart)
 {
     size_t features = shape->options.feature_count;
-    if (!extra->apart)
-        extra->apart = calloc(EXPLAINED_MAX * features + 1, sizeof *extra->apart);
-    if (!extra->apart)
+    if (!widen(shape, extra))
         return;
     size_t i = explained_place(shape, extra, rank, apart);
     if (i == EXPLAINED_MAX)

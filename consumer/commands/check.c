@@ -17,6 +17,7 @@
 #include "consumer/deployment.h"
 #include "consumer/hash.h"
 #include "consumer/observer.h"
+#include "monitor/sketch_extra.h"
 #include "scoring/features.h"
 
 static const char help[] =
@@ -240,10 +241,10 @@ static void check_monitor(const struct config *config, struct check_report *repo
         return; /* the baseline's own step says why */
     const struct sketch_shape *shape = observer_shape(observer);
     size_t cell = sketch_cell_bytes(shape), widths = observer_widths(observer);
+    size_t sketch = sketch_cells_max(shape) * cell + (config->models.shadow_count ? EXTRA_PARTS_IN_SKETCH_MAX * sizeof(struct shadow_part) : 0);
     double mib = 1024 * 1024;
     check_say(report, CHECK_OK, "monitor", "a window of %zu features and up to %zu models takes %.0f KiB; at worst %.0f MiB a lane, and %.0f MiB for the aggregator's windows",
-              config->spec->count, sketch_models_max(shape), (double)cell / 1024, 2 * (double)sketch_cells_max(shape) * (double)cell / mib,
-              (double)(aggregate_bytes_max(shape, widths) + sketch_cells_max(shape) * cell) / mib);
+              config->spec->count, sketch_models_max(shape), (double)cell / 1024, 2 * (double)sketch / mib, (double)(aggregate_bytes_max(shape, widths) + sketch) / mib);
     observer_destroy(observer);
 }
 

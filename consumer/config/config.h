@@ -120,6 +120,7 @@ struct config {
         int reasons_top;
         double reasons_min_score;
         int64_t shed_lag_ms;
+        double latency_budget_ms;
         char *cache_dir;
         enum golden_need golden;
         enum on_difference on_difference;

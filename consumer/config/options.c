@@ -281,6 +281,8 @@ static const struct config_option rows[] = {
     {"models.reasons.top", OPTION_INT, AT(models.reasons_top), .preset = "3", .min = 0, .max = 32, .meaning = "How many; 0 turns them off."},
     {"models.reasons.min_score", OPTION_REAL, AT(models.reasons_min_score), .preset = "0.5", .min = 0, .max = 1, .meaning = "Only for scores of at least this."},
     {"models.shed_lag_ms", OPTION_INT64, AT(models.shed_lag_ms), .preset = "2000", .min = 1, .max = 86400000, .meaning = "A lane that lags by more than this skips shadow scoring (and counts it)."},
+    {"models.latency_budget_ms", OPTION_REAL, AT(models.latency_budget_ms), .preset = "5", .min = 0.001, .max = 10,
+     .meaning = "Scoring that takes longer for a vector, by the 99 % quantile of a window, raises an alert. It changes no score. Read at the start."},
     {"models.cache_dir", OPTION_PATH, AT(models.cache_dir), .meaning = "Directory that keeps a copy of each model file that was in force, named by its SHA-256. A model that a recorded deployment names is looked for among the configured files, then here."},
     {"models.dsn_file", OPTION_LATER, .meaning = NULL},
     {"models.golden", OPTION_CHOICE, AT(models.golden), .preset = "if_present", .choices = "if_present|required|off",

@@ -213,7 +213,7 @@ struct rows_of_window {
 
 static struct rows_of_window rows_of(struct fixture *f)
 {
-    struct rows_of_window r = {.aggregate = aggregate_create(&(struct aggregate_options){.shape = f->shape, .topic = "transactions"}, 0)};
+    struct rows_of_window r = {.aggregate = aggregate_create(&(struct aggregate_options){.shape = f->shape, .topic = "transactions", .scoring_budget_seconds = 5e-4}, 0)};
     aggregate_merge(r.aggregate, f->sketch, 0, &r.list);
     aggregate_flush(r.aggregate, true, &r.list);
     return r;
@@ -290,6 +290,27 @@ static void rows_tell_which_features_make_the_difference(void **state)
     finish_rows(&r);
 }
 
+static void a_served_model_over_its_budget_is_a_warning_and_a_shadow_is_not(void **state)
+{
+    struct fixture *f = *state;
+    struct sketch_cell *cell = add(f->sketch, (struct compared){.offset = 0, .served = 0.1f, .own = 0.1f});
+    sketch_add_timing(f->shape, cell, 0, 1000000, 1);
+    sketch_add_timing(f->shape, cell, SHADOW, 1000000, 1);
+    struct rows_of_window r = rows_of(f);
+    int served = 0, shadows = 0;
+    for (size_t i = 0; i < r.list.count; i++) {
+        const struct report *row = &r.list.rows[i];
+        if (strcmp(row->statistic, "scoring_p99_seconds"))
+            continue;
+        bool shadow = !strcmp(row->model_id, "shadow");
+        assert_int_equal(row->severity, shadow ? SEVERITY_OK : SEVERITY_WARNING);
+        assert_true(shadow ? isnan(row->threshold) : row->threshold == 5e-4);
+        ++*(shadow ? &shadows : &served);
+    }
+    assert_true(served == 1 && shadows == 1);
+    finish_rows(&r);
+}
+
 static void rows_tell_how_long_a_model_takes(void **state)
 {
     struct fixture *f = *state;
@@ -315,6 +336,7 @@ int main(void)
         TEST(values_that_the_baseline_names_come_first_the_most_frequent_before_all), TEST(a_sketch_that_is_full_of_parts_says_so_and_counts),
         TEST(a_fourth_of_all_ids_may_be_explained), TEST(rows_tell_each_segment_and_who_disagrees_most),
         TEST(many_long_segments_are_listed_as_far_as_there_is_room), TEST(rows_tell_which_features_make_the_difference), TEST(rows_tell_how_long_a_model_takes),
+        TEST(a_served_model_over_its_budget_is_a_warning_and_a_shadow_is_not),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
