@@ -252,7 +252,8 @@ def share(used):
 
 
 def monitoring_of_backlog(bench, given, topic, monitor):
-    bench.generate(topic, given.events, given.events // 50, "--span", "6d")
+    """Of events that came at 5,000 a second: how many windows they fill matters as well."""
+    bench.generate(topic, given.events, 20_000, "--span", f"{given.events // 5000}s")
     used = {"with": [], "without": []}
     for number in range(given.repeat):
         for name, binary in (("with", None), ("without", os.environ["WEIR_WITHOUT"])):
