@@ -11,7 +11,7 @@
 #include "consumer/log.h"
 #include "scoring/features.h"
 
-enum { READER_SCHEMA_MAX = 1 << 20 };
+enum { READER_SCHEMA_MAX = 1 << 20, FRESH_TOGETHER_MS = 2000, FRESH_ALONE_MS = 300 };
 #define VERDICTS_VERSION "1" /* to be raised when a release judges records otherwise */
 
 static void format_time(int64_t time, char text[24])
@@ -147,40 +147,20 @@ int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *t
     return code ? kafka_err(err, code, "cannot read the group's committed offsets") : 0;
 }
 
-void offsets_ask(rd_kafka_t *client, const struct config *config, bool stable, const int32_t *partitions, size_t count, rd_kafka_queue_t *answers)
+rd_kafka_resp_err_t offsets_committed_now(rd_kafka_t *client, const char *topic, const int32_t *partitions, size_t count, int wait_ms, struct committed *out, rd_kafka_resp_err_t *codes)
 {
-    char why[256];
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(list, config->input.topic, partitions[i]);
-    rd_kafka_ListConsumerGroupOffsets_t *question = rd_kafka_ListConsumerGroupOffsets_new(kafka_group_id(config), list);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-    rd_kafka_AdminOptions_set_request_timeout(options, LOOKUP_TIMEOUT_MS, why, sizeof why);
-    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, stable));
-    rd_kafka_ListConsumerGroupOffsets(client, &question, 1, options, answers);
-    rd_kafka_AdminOptions_destroy(options);
-    rd_kafka_ListConsumerGroupOffsets_destroy(question);
-    rd_kafka_topic_partition_list_destroy(list);
-}
-
-rd_kafka_resp_err_t offsets_read_answer(rd_kafka_event_t *answer, void (*each)(void *context, int32_t partition, rd_kafka_resp_err_t code, const struct committed *committed), void *context)
-{
-    size_t groups = 0;
-    const rd_kafka_ListConsumerGroupOffsets_result_t *result = rd_kafka_event_ListConsumerGroupOffsets_result(answer);
-    if (rd_kafka_event_error(answer) || !result)
-        return rd_kafka_event_error(answer) ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__BAD_MSG;
-    const rd_kafka_group_result_t **group = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &groups);
-    const rd_kafka_error_t *failed = groups ? rd_kafka_group_result_error(group[0]) : NULL;
-    if (!groups || failed)
-        return failed ? rd_kafka_error_code(failed) : RD_KAFKA_RESP_ERR__BAD_MSG;
-    const rd_kafka_topic_partition_list_t *list = rd_kafka_group_result_partitions(group[0]);
-    for (int i = 0; list && i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *p = &list->elems[i];
-        struct committed committed = {.offset = p->offset >= 0 ? p->offset : -1};
-        committed.has_metadata = offset_metadata_parse(p->metadata, p->metadata_size, &committed.metadata);
-        each(context, p->partition, p->err, &committed);
+        rd_kafka_topic_partition_list_add(list, topic, partitions[i]);
+    rd_kafka_resp_err_t code = rd_kafka_committed(client, list, wait_ms);
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_find(list, topic, partitions[i]);
+        codes[i] = code ? code : p->err;
+        out[i] = (struct committed){.offset = p->offset >= 0 ? p->offset : -1};
+        out[i].has_metadata = !codes[i] && offset_metadata_parse(p->metadata, p->metadata_size, &out[i].metadata);
     }
-    return RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_topic_partition_list_destroy(list);
+    return code;
 }
 
 int offsets_bounds(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err)
@@ -247,42 +227,32 @@ static int commit_start(rd_kafka_t *client, const atomic_bool *stop, const char 
     return code ? kafka_err(err, code, "cannot commit the group's starting offsets") : 0;
 }
 
-struct freshness {
-    bool fresh;
-    rd_kafka_resp_err_t code;
-};
-
-static void look_at_one(void *context, int32_t partition, rd_kafka_resp_err_t code, const struct committed *committed)
-{
-    struct freshness *f = context;
-    (void)partition;
-    f->code = code ? code : f->code;
-    f->fresh = f->fresh && committed->offset < 0;
-}
-
-/* Whether the group has no offset at all.  What hangs in an open transaction is not waited for: a group has its first
- * offsets, by which it is known, before anybody joins and outside of any transaction. */
+/* Whether the group has no offset at all: each partition is asked for alone where not all can be answered together, so
+ * that one whose offset hangs in an open transaction does not hide that another has one. */
 static int is_fresh(rd_kafka_t *client, const atomic_bool *stop, const struct config *config, int32_t count, bool *fresh, struct err *err)
 {
+    rd_kafka_resp_err_t code, *codes = calloc((size_t)count, sizeof *codes);
     int32_t *partitions = calloc((size_t)count, sizeof *partitions);
-    rd_kafka_queue_t *answers = rd_kafka_queue_new(client);
-    struct freshness f;
-    assert(partitions);
+    struct committed *committed = calloc((size_t)count, sizeof *committed);
+    assert(partitions && committed && codes);
     for (int32_t i = 0; i < count; i++)
         partitions[i] = i;
     struct attempts a = attempts_begin(stop);
     do {
-        f = (struct freshness){.fresh = true};
-        offsets_ask(client, config, false, partitions, (size_t)count, answers);
-        rd_kafka_event_t *answer = rd_kafka_queue_poll(answers, -1); /* an answer, or that there is none in LOOKUP_TIMEOUT_MS */
-        rd_kafka_resp_err_t code = offsets_read_answer(answer, look_at_one, &f);
-        f.code = code ? code : f.code;
-        rd_kafka_event_destroy(answer);
-    } while (attempts_again(&a, f.code, "committed offsets"));
-    rd_kafka_queue_destroy(answers);
+        bool together = !offsets_committed_now(client, config->input.topic, partitions, (size_t)count, FRESH_TOGETHER_MS, committed, codes);
+        *fresh = true;
+        code = RD_KAFKA_RESP_ERR_NO_ERROR;
+        for (int32_t i = 0; i < count && *fresh && !(stop && atomic_load(stop)); i++) {
+            if (!together)
+                offsets_committed_now(client, config->input.topic, &partitions[i], 1, FRESH_ALONE_MS, &committed[i], &codes[i]);
+            *fresh = codes[i] || committed[i].offset < 0;
+            code = codes[i] ? codes[i] : code;
+        }
+    } while (*fresh && attempts_again(&a, code, "committed offsets"));
     free(partitions);
-    *fresh = f.fresh;
-    return f.code ? kafka_err(err, f.code, "cannot read the group's committed offsets") : 0;
+    free(committed);
+    free(codes);
+    return *fresh && code ? kafka_err(err, code, "cannot read the group's committed offsets") : 0;
 }
 
 /* A changelog that somebody has written to, and no offset: records would be processed again whose outputs are there. */

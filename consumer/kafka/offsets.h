@@ -36,13 +36,8 @@ struct committed {
 };
 /* The group's committed offsets of partitions[0..count), stable ones (it waits for open transactions). */
 int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err);
-
-/* The same without waiting: asks, and the answer comes to `answers` as an event of its own.  A stable offset that hangs in an
- * open transaction is answered by RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT, of that partition alone. */
-void offsets_ask(rd_kafka_t *client, const struct config *config, bool stable, const int32_t *partitions, size_t count, rd_kafka_queue_t *answers);
-/* Calls `each` for each partition in the answer.  An error: there is none to be had now. */
-rd_kafka_resp_err_t offsets_read_answer(rd_kafka_event_t *answer, void (*each)(void *context, int32_t partition, rd_kafka_resp_err_t code, const struct committed *committed), void *context);
-
+/* The same, asked once and for at most wait_ms: codes[i] says which of them are there.  An error: none is. */
+rd_kafka_resp_err_t offsets_committed_now(rd_kafka_t *client, const char *topic, const int32_t *partitions, size_t count, int wait_ms, struct committed *out, rd_kafka_resp_err_t *codes);
 int offsets_bounds(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err);
 /* The first offset whose record timestamp is at or after time_ms; the end of the log if there is none. */
 int offsets_at_time(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t time_ms, int64_t *offset, struct err *err);

@@ -6,85 +6,106 @@
  * Invariant: an answer counts only for partitions that were asked for since they came.  One that went and came again
  * may have moved on in other hands, and an older answer would process its records twice. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "consumer/clock.h"
 #include "consumer/kafka/client.h"
+#include "consumer/kafka/errand.h"
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
-enum { ASK_AGAIN_MS = 100 };
+enum { TOGETHER_MS = 1000, ALONE_MS = 300 };
 
-struct begin {
-    struct lane *lane;
-    bool assigned;
-    int result;
-    struct err *err;
-};
-
-bool lane_inquires(const struct lane *l)
+/* Not there yet, or an error that no time will mend. */
+static int not_there(rd_kafka_resp_err_t code, struct err *err)
 {
-    for (size_t i = 0; i < l->partition_count; i++)
-        if (l->partitions[i].waits)
-            return true;
-    return false;
+    if (kafka_remedy(code, true, false, false) == REMEDY_STOP)
+        return kafka_err(err, code, "cannot read the group's committed offsets");
+    kafka_log_error("committed offsets", (int)code, rd_kafka_err2str(code));
+    return 0;
 }
 
-static void ask(struct lane *l)
+int lane_inquire_at_once(struct lane *l, struct err *err)
 {
-    int32_t *ids = calloc(l->partition_count, sizeof *ids);
     size_t count = 0;
-    assert(ids);
-    l->offsets.number++;
+    int result = 0;
+    int32_t *ids = calloc(l->partition_count + 1, sizeof *ids);
+    struct committed *committed = calloc(l->partition_count + 1, sizeof *committed);
+    rd_kafka_resp_err_t *codes = calloc(l->partition_count + 1, sizeof *codes);
+    assert(ids && committed && codes);
+    for (size_t i = 0; i < l->partition_count; i++)
+        if (l->partitions[i].waits)
+            ids[count++] = l->partitions[i].state.id;
+    if (count)
+        offsets_committed_now(l->consumer, l->o.config->input.topic, ids, count, TOGETHER_MS, committed, codes);
+    for (size_t i = 0; result == 0 && i < count; i++)
+        result = codes[i] ? not_there(codes[i], err) : lane_begin_partition(l, lane_find_partition(l, ids[i]), &committed[i], false, err);
+    free(ids);
+    free(committed);
+    free(codes);
+    return result;
+}
+
+static void ask_offset(void *of)
+{
+    struct inquiry *q = of;
+    offsets_committed_now(q->client, q->topic, &q->partition, 1, ALONE_MS, &q->committed, &q->code);
+}
+
+/* The one that follows the latest that was asked for; NULL: none waits. */
+static struct lane_partition *next_one(struct lane *l)
+{
+    struct lane_partition *first = NULL, *next = NULL;
     for (size_t i = 0; i < l->partition_count; i++) {
         struct lane_partition *p = &l->partitions[i];
         if (!p->waits)
             continue;
-        p->question = l->offsets.number;
-        ids[count++] = p->state.id;
+        if (!first || p->state.id < first->state.id)
+            first = p;
+        if (p->state.id > l->inquiry.partition && (!next || p->state.id < next->state.id))
+            next = p;
     }
-    offsets_ask(l->consumer, l->o.config, true, ids, count, l->offsets.answers);
-    l->offsets.asked = true;
-    free(ids);
+    return next ? next : first;
 }
 
-static void begin_one(void *context, int32_t id, rd_kafka_resp_err_t code, const struct committed *committed)
+static int take_up(struct lane *l, struct err *err)
 {
-    struct begin *b = context;
-    struct lane_partition *p = lane_find_partition(b->lane, id);
-    if (b->result < 0 || !p || !p->waits || p->question != b->lane->offsets.number)
-        return;
-    if (!code)
-        b->result = lane_begin_partition(b->lane, p, committed, b->assigned, b->err);
-    else if (kafka_remedy(code, true, false, false) == REMEDY_STOP)
-        b->result = kafka_err(b->err, code, "cannot read the group's committed offsets");
-    else
-        kafka_log_error("committed offsets", (int)code, rd_kafka_err2str(code));
+    struct inquiry *q = &l->inquiry;
+    struct lane_partition *p = lane_find_partition(l, q->partition);
+    q->asked = ASKED_NOTHING;
+    if (!p || !p->waits || p->question != q->number)
+        return 0;
+    return q->code ? not_there(q->code, err) : lane_begin_partition(l, p, &q->committed, true, err);
 }
 
-int lane_inquire(struct lane *l, int wait_ms, bool assigned, struct err *err)
+int lane_inquire(struct lane *l, struct err *err)
 {
-    struct begin b = {.lane = l, .assigned = assigned, .err = err};
-    if (!lane_inquires(l) && !l->offsets.asked)
+    struct inquiry *q = &l->inquiry;
+    if (errand_under_way(q->errand))
         return 0;
-    int64_t early_ns = l->offsets.retry_ns - clock_monotonic_ns();
-    if (!l->offsets.asked && early_ns > 0 && !wait_ms)
+    if (q->asked == ASKED_OFFSET && take_up(l, err) < 0)
+        return -1;
+    struct lane_partition *p = q->asked == ASKED_NOTHING ? next_one(l) : NULL;
+    if (!p)
         return 0;
-    if (!l->offsets.asked && early_ns > 0)
-        usleep((useconds_t)(early_ns / 1000));
-    if (!l->offsets.asked)
-        ask(l);
-    rd_kafka_event_t *answer = rd_kafka_queue_poll(l->offsets.answers, wait_ms);
-    if (!answer)
-        return 0;
-    l->offsets.asked = false;
-    l->offsets.retry_ns = clock_monotonic_ns() + (int64_t)ASK_AGAIN_MS * 1000000;
-    rd_kafka_resp_err_t code = offsets_read_answer(answer, begin_one, &b);
-    rd_kafka_event_destroy(answer);
-    if (kafka_remedy(code, true, false, false) == REMEDY_STOP)
-        return kafka_err(err, code, "cannot read the group's committed offsets");
-    if (code)
-        kafka_log_error("committed offsets", (int)code, rd_kafka_err2str(code));
-    return b.result;
+    q->client = l->consumer;
+    q->topic = l->o.config->input.topic;
+    q->partition = p->state.id;
+    p->question = ++q->number;
+    q->asked = ASKED_OFFSET;
+    errand_start(q->errand, ask_offset, q);
+    return 0;
+}
+
+bool lane_inquiry_ends(struct lane *l, int wait_ms)
+{
+    struct inquiry *q = &l->inquiry;
+    if (!errand_wait(q->errand, wait_ms))
+        return false;
+    if (q->groups)
+        rd_kafka_group_list_destroy(q->groups);
+    q->groups = NULL;
+    q->asked = ASKED_NOTHING;
+    return true;
 }

@@ -5,10 +5,11 @@
 #include "consumer/clock.h"
 #include "consumer/failpoint.h"
 #include "consumer/kafka/client.h"
+#include "consumer/kafka/errand.h"
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
-enum { FINAL_CHECKPOINT_NS = 2000000000 };
+enum { FINAL_CHECKPOINT_NS = 2000000000, INQUIRY_END_MS = 400 };
 
 static int wait_ms(const struct lane *l)
 {
@@ -149,6 +150,7 @@ int lane_create(const struct lane_options *options, struct lane **out, struct er
     l->topics = *options->topics;
     l->o.topics = &l->topics;
     l->rules = rules_hash(options->config);
+    l->inquiry = (struct inquiry){.errand = errand_create(NULL, NULL), .partition = -1};
     l->state = "starting";
     pthread_mutex_init(&l->lock, NULL);
     const struct sketch_shape *shape = observer_shape(options->observer);
@@ -184,6 +186,9 @@ bool lane_destroy(struct lane *l)
 {
     if (!l)
         return true;
+    if (l->inquiry.errand && (!lane_inquiry_ends(l, INQUIRY_END_MS) || !errand_destroy(l->inquiry.errand, 0)))
+        return false;
+    l->inquiry.errand = NULL;
     if (!writer_destroy(l->writer) || (l->closing && !l->left))
         return false;
     while (l->partition_count)
@@ -195,10 +200,6 @@ bool lane_destroy(struct lane *l)
     free(l->statuses);
     if (l->queue)
         rd_kafka_queue_destroy(l->queue);
-    if (l->offsets.answers)
-        rd_kafka_queue_destroy(l->offsets.answers);
-    if (l->group.answers)
-        rd_kafka_queue_destroy(l->group.answers);
     if (l->consumer)
         rd_kafka_destroy(l->consumer);
     pipeline_destroy(l->pipeline);

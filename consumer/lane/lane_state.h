@@ -41,12 +41,20 @@ struct lane_partition {
     int64_t *latencies; /* LATENCY_BINS, not yet in a delta; NULL: none */
 };
 
-/* Of the broker, which answers to a queue of its own. */
+/* A question to the broker, asked by a thread of the lane's own: one at a time.  The answer is the thread's until it is
+ * through.  (The library's admin requests would need no thread, but those to a group's coordinator abort the process when
+ * a connection breaks at the wrong moment.) */
 struct inquiry {
-    rd_kafka_queue_t *answers;
-    uint64_t number;  /* of the latest question */
-    bool asked;       /* and not answered */
-    int64_t retry_ns; /* not asked before */
+    struct errand *errand;
+    enum { ASKED_NOTHING, ASKED_OFFSET, ASKED_GROUP } asked; /* and the answer is not taken up */
+    rd_kafka_t *client;
+    const char *topic, *group;
+    uint64_t number;   /* of the question */
+    int32_t partition; /* ASKED_OFFSET */
+    struct committed committed;
+    rd_kafka_resp_err_t code;
+    const struct rd_kafka_group_list *groups; /* ASKED_GROUP; NULL: not to be had */
+    int64_t look_ns;                          /* at the group: not before */
 };
 
 /* A rebalance that the callback noted and the loop has not served yet. */
@@ -82,7 +90,7 @@ struct lane {
     struct lane_partition *partitions; /* ours, in order of arrival */
     size_t partition_count;
     struct rebalance rebalance;
-    struct inquiry offsets, group;
+    struct inquiry inquiry;
     int32_t orphan; /* that had no owner when the group was last looked at; -1: all had one */
     char member[256]; /* the member id that the partitions were assigned to */
     bool answering; /* the library waits for our answer to a rebalance: until then it does not rejoin */
@@ -142,9 +150,11 @@ int lane_come_back(struct lane *lane, struct err *err);
 void lane_empty_backlog(struct lane *lane);
 
 /* ---- inquiring.c: partitions that wait for their committed offsets ---- */
-/* Begins those whose offset is there.  Asks where nothing is asked; waits for an answer, at most so long. */
-int lane_inquire(struct lane *lane, int wait_ms, bool assigned, struct err *err);
-bool lane_inquires(const struct lane *lane);
+/* Those that have just come: begins all whose offset is there; the others wait. */
+int lane_inquire_at_once(struct lane *lane, struct err *err);
+/* Goes on: takes up an answer, asks for the next. */
+int lane_inquire(struct lane *lane, struct err *err);
+bool lane_inquiry_ends(struct lane *lane, int wait_ms); /* nobody uses the consumer's handle any more */
 
 /* ---- orphans.c: partitions without an owner ---- */
 /* Looks at the group now and then, and starts over where partitions have been left without an owner. */

@@ -22,8 +22,6 @@ int lane_open_member(struct lane *l, struct err *err)
         return -1;
     l->queue = rd_kafka_queue_get_consumer(l->consumer);
     l->owner.consumer = l->consumer;
-    l->offsets = (struct inquiry){.answers = rd_kafka_queue_new(l->consumer)};
-    l->group = (struct inquiry){.answers = rd_kafka_queue_new(l->consumer)};
     l->orphan = -1;
     return 0;
 }
@@ -81,10 +79,8 @@ static int64_t wait_ns(const struct lane *l)
 static int renew(struct lane *l, struct err *err)
 {
     rd_kafka_queue_destroy(l->queue);
-    rd_kafka_queue_destroy(l->offsets.answers);
-    rd_kafka_queue_destroy(l->group.answers);
     rd_kafka_destroy_flags(l->consumer, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    l->queue = l->offsets.answers = l->group.answers = NULL;
+    l->queue = NULL;
     l->consumer = NULL;
     if (lane_open_member(l, err) < 0)
         return -1;
@@ -104,7 +100,7 @@ int lane_come_back(struct lane *l, struct err *err)
     if (lane_serve_writer(l, err) < 0)
         return -1;
     int64_t latest = l->shut_out.at_ns[(l->shut_out.count - 1) % SHUT_OUTS_MAX];
-    if (writer_may_end(l->writer) && clock_monotonic_ns() - latest >= wait_ns(l)) /* no call of the writer's uses the old handle */
+    if (lane_inquiry_ends(l, 0) && writer_may_end(l->writer) && clock_monotonic_ns() - latest >= wait_ns(l)) /* nobody uses the old handle */
         return renew(l, err);
     writer_wait(l->writer, RETURN_WAIT_MS);
     return 0;

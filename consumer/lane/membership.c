@@ -9,8 +9,6 @@
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
-enum { INQUIRE_MS = 1000, INQUIRE_STEP_MS = 100 };
-
 int lane_join(struct lane *l, struct err *err)
 {
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
@@ -83,9 +81,8 @@ static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *l
     recovery_reader_assigned(l->recovery);
     for (int i = 0; result == 0 && i < list->cnt; i++)
         result = lane_add_partition(l, list->elems[i].partition, err);
-    int64_t began = clock_monotonic_ns();
-    while (result == 0 && lane_inquires(l) && !atomic_load(l->o.stop) && clock_monotonic_ns() - began < (int64_t)INQUIRE_MS * 1000000)
-        result = lane_inquire(l, INQUIRE_STEP_MS, false, err);
+    if (result == 0)
+        result = lane_inquire_at_once(l, err);
     for (int i = 0; i < list->cnt; i++) {
         const struct lane_partition *p = lane_find_partition(l, list->elems[i].partition);
         list->elems[i].offset = p && !p->waits ? p->reads_from : RD_KAFKA_OFFSET_END;

@@ -15,69 +15,56 @@
 #include <string.h>
 
 #include "consumer/clock.h"
+#include "consumer/kafka/assignment.h"
 #include "consumer/kafka/client.h"
+#include "consumer/kafka/errand.h"
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
-enum { LOOK_EVERY_MS = 10000 };
+enum { LOOK_EVERY_MS = 10000, LOOK_MS = 1000 };
 
-static void ask(struct lane *l)
+static void ask_group(void *of)
 {
-    char why[256];
-    const char *group = kafka_group_id(l->o.config);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(l->consumer, RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS);
-    rd_kafka_AdminOptions_set_request_timeout(options, LOOKUP_TIMEOUT_MS, why, sizeof why);
-    rd_kafka_DescribeConsumerGroups(l->consumer, &group, 1, options, l->group.answers);
-    rd_kafka_AdminOptions_destroy(options);
-    l->group.asked = true;
+    struct inquiry *q = of;
+    q->groups = NULL;
+    q->code = rd_kafka_list_groups(q->client, q->group, &q->groups, LOOK_MS);
 }
 
-static const rd_kafka_topic_partition_list_t *assigned_to(const rd_kafka_MemberDescription_t *member)
-{
-    const rd_kafka_MemberAssignment_t *assignment = rd_kafka_MemberDescription_assignment(member);
-    return assignment ? rd_kafka_MemberAssignment_partitions(assignment) : NULL;
-}
-
-/* The first that nobody owns; -1: there is none. */
-static int32_t find_orphan(const struct lane *l, const rd_kafka_ConsumerGroupDescription_t *group)
+/* The first that nobody owns; -1: there is none, or what a member was given is not to be read. */
+static int32_t find_orphan(const struct lane *l, const struct rd_kafka_group_info *group)
 {
     int32_t count = l->topics.input_partitions, orphan = 0;
     bool *owned = calloc((size_t)count + 1, sizeof *owned);
+    bool all_read = true;
     assert(owned);
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_topic_partition_list_t *list = assigned_to(rd_kafka_ConsumerGroupDescription_member(group, i));
-        for (int k = 0; list && k < list->cnt; k++)
-            if (!strcmp(list->elems[k].topic, l->o.config->input.topic) && list->elems[k].partition >= 0 && list->elems[k].partition < count)
-                owned[list->elems[k].partition] = true;
-    }
+    for (int i = 0; i < group->member_cnt; i++)
+        all_read = assignment_read(group->members[i].member_assignment, (size_t)group->members[i].member_assignment_size, l->o.config->input.topic, owned, count) >= 0 && all_read;
     while (orphan < count && owned[orphan])
         orphan++;
     free(owned);
-    return orphan < count ? orphan : -1;
+    return all_read && orphan < count ? orphan : -1;
 }
 
 /* Whether this lane is the member to start over. */
-static bool falls_to_us(const struct lane *l, const rd_kafka_ConsumerGroupDescription_t *group)
+static bool falls_to_us(const struct lane *l, const struct rd_kafka_group_info *group)
 {
     const char *chosen = "";
     int fewest = -1;
-    for (size_t i = 0; i < rd_kafka_ConsumerGroupDescription_member_count(group); i++) {
-        const rd_kafka_MemberDescription_t *member = rd_kafka_ConsumerGroupDescription_member(group, i);
-        const rd_kafka_topic_partition_list_t *list = assigned_to(member);
-        const char *id = rd_kafka_MemberDescription_consumer_id(member);
-        int count = list ? list->cnt : 0;
-        if (fewest < 0 || count < fewest || (count == fewest && strcmp(id, chosen) < 0)) {
-            chosen = id;
+    for (int i = 0; i < group->member_cnt; i++) {
+        const struct rd_kafka_group_member_info *member = &group->members[i];
+        int count = assignment_read(member->member_assignment, (size_t)member->member_assignment_size, l->o.config->input.topic, NULL, 0);
+        if (fewest < 0 || count < fewest || (count == fewest && strcmp(member->member_id, chosen) < 0)) {
+            chosen = member->member_id;
             fewest = count;
         }
     }
     return *l->member && !strcmp(chosen, l->member);
 }
 
-static void judge(struct lane *l, const rd_kafka_ConsumerGroupDescription_t *group)
+static void judge(struct lane *l, const struct rd_kafka_group_info *group)
 {
     int32_t before = l->orphan;
-    bool stable = !rd_kafka_ConsumerGroupDescription_error(group) && rd_kafka_ConsumerGroupDescription_state(group) == RD_KAFKA_CONSUMER_GROUP_STATE_STABLE;
+    bool stable = !group->err && group->state && !strcmp(group->state, "Stable");
     l->orphan = stable ? find_orphan(l, group) : -1;
     if (l->orphan < 0 || l->orphan != before || l->rebalance.pending || !falls_to_us(l, group))
         return;
@@ -88,19 +75,30 @@ static void judge(struct lane *l, const rd_kafka_ConsumerGroupDescription_t *gro
     lane_rejoin(l);
 }
 
+static void take_up(struct lane *l)
+{
+    struct inquiry *q = &l->inquiry;
+    q->asked = ASKED_NOTHING;
+    q->look_ns = clock_monotonic_ns() + (int64_t)LOOK_EVERY_MS * 1000000;
+    if (!q->groups)
+        return;
+    if (!q->code && q->groups->group_cnt == 1 && l->joined && !l->starting_over)
+        judge(l, &q->groups->groups[0]);
+    rd_kafka_group_list_destroy(q->groups);
+    q->groups = NULL;
+}
+
 void lane_look_for_orphans(struct lane *l)
 {
-    if (!l->group.asked && l->joined && !l->starting_over && clock_monotonic_ns() >= l->group.retry_ns && !kafka_uses_consumer_protocol(l->o.config))
-        ask(l);
-    rd_kafka_event_t *answer = l->group.asked ? rd_kafka_queue_poll(l->group.answers, 0) : NULL;
-    if (!answer)
+    struct inquiry *q = &l->inquiry;
+    if (errand_under_way(q->errand))
         return;
-    l->group.asked = false;
-    l->group.retry_ns = clock_monotonic_ns() + (int64_t)LOOK_EVERY_MS * 1000000;
-    size_t count = 0;
-    const rd_kafka_DescribeConsumerGroups_result_t *result = rd_kafka_event_DescribeConsumerGroups_result(answer);
-    const rd_kafka_ConsumerGroupDescription_t **group = result ? rd_kafka_DescribeConsumerGroups_result_groups(result, &count) : NULL;
-    if (!rd_kafka_event_error(answer) && count && l->joined && !l->starting_over)
-        judge(l, group[0]);
-    rd_kafka_event_destroy(answer);
+    if (q->asked == ASKED_GROUP)
+        take_up(l);
+    if (q->asked != ASKED_NOTHING || !l->joined || l->starting_over || kafka_uses_consumer_protocol(l->o.config) || clock_monotonic_ns() < q->look_ns)
+        return;
+    q->client = l->consumer;
+    q->group = kafka_group_id(l->o.config);
+    q->asked = ASKED_GROUP;
+    errand_start(q->errand, ask_group, q);
 }

@@ -215,7 +215,7 @@ static int restore_one(struct lane *l, struct lane_partition *p, struct err *err
 
 int lane_restore(struct lane *l, struct err *err)
 {
-    if (lane_inquire(l, 0, true, err) < 0)
+    if (lane_inquire(l, err) < 0)
         return -1;
     if (lane_reads_changelog(l)) {
         bool alone = all_are_restoring(l);

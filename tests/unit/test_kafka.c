@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "consumer/deployment.h"
+#include "consumer/kafka/assignment.h"
 #include "consumer/kafka/client.h"
 #include "consumer/kafka/offsets.h"
 #include "consumer/kafka/outbox.h"
@@ -75,6 +76,27 @@ static void that_the_input_has_grown_is_noticed_within_half_a_minute(void **stat
     assert_looks_every(&config, "30000");
     config.kafka_count = 1;
     assert_looks_every(&config, "7000");
+}
+
+static void what_a_member_was_given_is_read_or_refused_whole(void **state)
+{
+    (void)state;
+    static const uint8_t two_topics[] = {0, 3, 0, 0, 0, 2, 0, 1, 'x', 0, 0, 0, 1, 0, 0, 0, 0, 0, 2, 'i', 'n', 0, 0, 0, 3, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 9, 0xff, 0xff, 0xff, 0xff};
+    bool owned[4] = {0};
+    assert_int_equal(assignment_read(two_topics, sizeof two_topics, "in", owned, 4), 3);
+    assert_true(!owned[0] && owned[1] && owned[2] && !owned[3]); /* 9 is not of these */
+    assert_int_equal(assignment_read(two_topics, sizeof two_topics, "x", NULL, 0), 1);
+    assert_int_equal(assignment_read(two_topics, sizeof two_topics, "i", NULL, 0), 0);
+    assert_int_equal(assignment_read(NULL, 0, "in", NULL, 0), 0);
+    for (size_t size = 1; size < sizeof two_topics - 4; size++) { /* without user data it is whole */
+        uint8_t *cut = malloc(size);
+        memcpy(cut, two_topics, size);
+        assert_int_equal(assignment_read(cut, size, "in", owned, 4), -1);
+        free(cut);
+    }
+    static const uint8_t too_many[] = {0, 3, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0, 0}, negative[] = {0, 3, 0, 0, 0, 1, 0, 2, 'i', 'n', 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0};
+    assert_int_equal(assignment_read(too_many, sizeof too_many, "in", owned, 4), -1);
+    assert_int_equal(assignment_read(negative, sizeof negative, "in", owned, 4), -1);
 }
 
 static void offset_metadata_reads_back(void **state)
@@ -190,6 +212,7 @@ int main(void)
         cmocka_unit_test(each_error_has_its_remedy),
         cmocka_unit_test(a_member_that_was_shut_out_may_return_where_a_new_handle_helps),
         cmocka_unit_test(that_the_input_has_grown_is_noticed_within_half_a_minute),
+        cmocka_unit_test(what_a_member_was_given_is_read_or_refused_whole),
         cmocka_unit_test(offset_metadata_reads_back),
         cmocka_unit_test(foreign_offset_metadata_is_none),
         cmocka_unit_test(outbox_keeps_copies_with_the_confluent_header),
