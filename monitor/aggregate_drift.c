@@ -263,6 +263,18 @@ static const struct baseline_distinct *expected_distinct(const struct rows *rows
     return NULL;
 }
 
+/* How many values there are follows how many events there are, and the baseline's mean is over all hours: a window is held
+ * to it where it has two thirds to three halves of the events of a mean one. */
+static bool usual_events(const struct rows *rows)
+{
+    const struct baseline *baseline = rows->options->baseline;
+    double covered_ms = 0;
+    for (int h = 0; h < BASELINE_HOURS; h++)
+        covered_ms += (double)baseline->hour_covered_ms[h];
+    double mean = covered_ms > 0 ? (double)baseline->events / covered_ms * (double)rows->window->width_ms : 0, now = (double)rows->window->cell->events;
+    return 3 * now >= 2 * mean && 2 * now <= 3 * mean;
+}
+
 static void segment_rows(struct rows *rows)
 {
     const struct sketch_cell *cell = rows->window->cell;
@@ -278,6 +290,8 @@ static void segment_rows(struct rows *rows)
         if (!before)
             continue;
         struct statistic ratio = statistic_distinct(distinct, before->mean, NULL);
+        if (!usual_events(rows))
+            statistic_leave(&ratio, STATISTIC_DISTINCT);
         row_baseline(report, before->mean);
         row_judge(report, &ratio);
     }

@@ -25,6 +25,12 @@ double drift_psi(const int64_t *observed, const int64_t *expected, size_t bins)
     return psi;
 }
 
+double drift_psi_by_chance(int64_t n, int64_t m, size_t bins)
+{
+    assert(n > 0 && m > 0 && bins > 0);
+    return (double)(bins - 1) * (1 / (double)n + 1 / (double)m);
+}
+
 enum severity drift_severity(double psi, int64_t observed, int64_t expected)
 {
     if (observed < DRIFT_SAMPLES_MIN || expected < DRIFT_SAMPLES_MIN)

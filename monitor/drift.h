@@ -7,7 +7,7 @@
  * Yurdakul, Statistical Properties of Population Stability Index, 2018).  The +1 a bin (Laplace) keeps empty bins
  * finite.
  *
- * Without any drift PSI is about (1/N + 1/M) times a chi-square of B - 1 degrees of freedom: at 20 bins its mean is
+ * Without any drift PSI (Yurdakul, there) is about (1/N + 1/M) times a chi-square of B - 1 degrees of freedom: at 20 bins its mean is
  * 19/N and its deviation 6.2/N.  Below DRIFT_SAMPLES_MIN values on either side the limit of 0.1 would be crossed by
  * chance, so such a value is published but not judged; at 500 against a large baseline 0.1 is five deviations above the
  * mean. */
@@ -21,6 +21,9 @@ enum { DRIFT_SAMPLES_MIN = 500 };
 #define DRIFT_PSI_CRITICAL 0.2
 
 double drift_psi(const int64_t *observed, const int64_t *expected, size_t bins);
+/* Its mean where nothing has drifted: (bins - 1) (1/n + 1/m).  What is judged is the rest, so that a window of the night
+ * with 700 events is held to the same drift as one of the day with 70,000. */
+double drift_psi_by_chance(int64_t n, int64_t m, size_t bins);
 /* At a limit counts as crossed.  OK where either side has fewer than DRIFT_SAMPLES_MIN values. */
 enum severity drift_severity(double psi, int64_t observed, int64_t expected);
 /* The limit that was crossed; where none was, the lower one. */

@@ -76,7 +76,12 @@ static struct statistic of_divergence(double value, enum statistic_kind kind, co
 
 struct statistic statistic_psi(const int64_t *observed, const int64_t *expected, size_t bins, const struct statistic_limits *limits)
 {
-    return of_divergence(drift_psi(observed, expected, bins), STATISTIC_PSI, observed, expected, bins, limits);
+    double psi = drift_psi(observed, expected, bins);
+    int64_t n = total(observed, bins), m = total(expected, bins);
+    struct statistic s = {.value = n && m ? psi : NAN, .effect = n && m ? psi - drift_psi_by_chance(n, m, bins) : NAN, .p_value = NAN, .count = n};
+    s = judge(s, STATISTIC_PSI, limits, n, m);
+    s.effect = s.value;
+    return s;
 }
 
 struct statistic statistic_kl(const int64_t *observed, const int64_t *expected, size_t bins)

@@ -35,7 +35,7 @@ struct statistic_limits {
 
 /* The limits when nothing else is asked for. */
 enum statistic_kind {
-    STATISTIC_PSI,             /* 0.1, 0.2; 500 samples (drift.h) */
+    STATISTIC_PSI,             /* 0.1, 0.2 above what chance gives; 500 samples (drift.h) */
     STATISTIC_KL,              /* published, not judged: PSI is KL both ways */
     STATISTIC_JS,              /* likewise */
     STATISTIC_KS,              /* D 0.1, 0.2; 500 */

@@ -50,7 +50,7 @@ class Scene:
         (directory / "features.yaml").write_text(FEATURES)
         (directory / "weir.yaml").write_text(json.dumps(CONFIG))
         self.generate("past", seed=1, start="2026-02-03T08:40:00Z", hours=hours + 1 / 3)
-        self.generate("taught", seed=8, start="2026-02-03T08:40:00Z", hours=1, labels="labels.avro")
+        self.generate("taught", seed=8, start="2026-02-03T08:40:00Z", hours=1, labels="labels.avro", fraud=0.05)
         self.run("replay", "-c", "weir.yaml", "--input", "taught.avro", "--labels", "labels.avro", "--export", "rows.csv")
         self.run("train", "--input", "rows.csv", "--output", "champion.ubj", "--bare", "--rounds", "40", "--max-depth", "4")
         self.run("baseline", "-c", "weir.yaml", "--input", "past.avro", "--output", "baseline.json")
@@ -60,10 +60,10 @@ class Scene:
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout, done.stderr
 
-    def generate(self, name, seed, start, hours, labels=None, drift=None, at=None):
+    def generate(self, name, seed, start, hours, labels=None, drift=None, at=None, fraud=0.005):
         options = ["--labels", labels] if labels else []
         options += ["--drift", drift, "--drift-at", str(at)] if drift else []
-        self.run("generate", "--events", str(int(hours * 3600 * self.rate)), "--rate", str(self.rate), "--rhythm", "week", "--cards", str(self.cards), "--fraud-rate", "0.05",
+        self.run("generate", "--events", str(int(hours * 3600 * self.rate)), "--rate", str(self.rate), "--rhythm", "week", "--cards", str(self.cards), "--fraud-rate", str(fraud),
                  "--seed", str(seed), "--start", start, "--codec", "zstandard", "--output", f"{name}.avro", *options)
 
     def replay(self, name):
