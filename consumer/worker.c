@@ -22,7 +22,11 @@
 #include "consumer/reporter.h"
 #include "consumer/watch.h"
 
-enum { STATUS_PARTITIONS_MAX = 4096 };
+enum {
+    STATUS_PARTITIONS_MAX = 4096,
+    AGGREGATOR_END_MS = 1000, /* after the lanes: a stop takes 5 s in all */
+    AGGREGATOR_START_MS = 15000 /* after a start that failed: nobody waits for partitions */
+};
 
 struct lane_thread {
     struct worker *worker;
@@ -35,6 +39,7 @@ struct lane_thread {
 struct worker {
     const struct config *config;
     atomic_bool *stop;
+    bool ran;
     struct instance instance;
     struct registry *registry;
     struct topics topics;
@@ -312,7 +317,8 @@ bool worker_destroy(struct worker *w)
         http_server_stop(w->http);
     watch_stop(atomic_load(&w->watch));
     bool all_end = labels_stop(w->labels);
-    aggregator_stop(w->aggregator);
+    if (!aggregator_stop(w->aggregator, w->ran ? AGGREGATOR_END_MS : AGGREGATOR_START_MS))
+        return false; /* it still uses what follows */
     evaluation_finish(&w->evaluation);
     reporter_stop(w->reporter);
     deployment_plan_destroy(w->plan);
@@ -350,6 +356,7 @@ static void *run_lane(void *context)
 int worker_run(struct worker *w, struct err *err)
 {
     int result = 0;
+    w->ran = true;
     log_info("instance %s: %zu lane%s, %d partitions of %s", w->instance.name, w->lane_count, w->lane_count == 1 ? "" : "s", w->topics.input_partitions, w->config->input.topic);
     for (size_t i = 0; i < w->lane_count; i++) {
         w->threads[i] = (struct lane_thread){.worker = w, .lane = w->lanes[i]};

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "consumer/aggregator/aggregator_state.h"
@@ -333,20 +334,26 @@ int aggregator_start(const struct config *config, const struct topics *topics, s
     return 0;
 }
 
-void aggregator_stop(struct aggregator *a)
+bool aggregator_stop(struct aggregator *a, int wait_ms)
 {
+    struct timespec until;
     if (!a)
-        return;
+        return true;
     atomic_store(&a->stop, true);
-    pthread_join(a->thread, NULL);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (until.tv_nsec / 1000000 + wait_ms) / 1000;
+    until.tv_nsec = (until.tv_nsec / 1000000 + wait_ms) % 1000 * 1000000;
+    if (pthread_timedjoin_np(a->thread, NULL, &until) != 0)
+        return false;
     if (!a->left) /* a broker that does not answer: the process ends with it */
-        return;
+        return true;
     rd_kafka_destroy(a->consumer);
     report_list_finish(&a->reports);
     sketch_destroy(a->delta);
     buffer_finish(&a->value);
     buffer_finish(&a->piece);
     free(a);
+    return true;
 }
 
 bool aggregator_is_active(const struct aggregator *a)

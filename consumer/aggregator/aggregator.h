@@ -34,6 +34,7 @@ struct aggregator;
  * listener NULL: nobody. */
 int aggregator_start(const struct config *config, const struct topics *topics, struct observer *observer, const char *instance, const atomic_bool *asked, const struct aggregator_listener *listener,
     struct aggregator **out, struct err *err);
-/* Publishes what is ready, gives the partition back; NULL does nothing. */
-void aggregator_stop(struct aggregator *aggregator);
+/* Publishes what is ready, gives the partition back; NULL does nothing.  false: not within wait_ms, for a call to the broker
+ * does not return: what it borrows must be left alone until the process ends. */
+bool aggregator_stop(struct aggregator *aggregator, int wait_ms);
 bool aggregator_is_active(const struct aggregator *aggregator);

@@ -17,7 +17,7 @@ static const char about[] =
     "\n"
     "Exit status: 0 stopped by a signal, 1 failed, 2 usage or configuration.";
 
-enum { TURN_US = 100000 };
+enum { TURN_US = 100000, AGGREGATOR_END_MS = 3000 };
 
 static int look_up(const struct config *config, struct registry *registry, struct topics *topics, struct err *err)
 {
@@ -63,7 +63,7 @@ static int monitor(const struct config *config)
     result = 0;
 done:;
     bool ended = labels_stop(labels);
-    aggregator_stop(aggregator);
+    ended = aggregator_stop(aggregator, AGGREGATOR_END_MS) && ended;
     if (!ended)
         _exit(result < 0 ? 1 : 0); /* a thread still uses what follows; the broker does not answer */
     evaluation_finish(&evaluation);

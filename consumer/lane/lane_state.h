@@ -20,7 +20,7 @@ enum {
     REGISTRY_BACKOFF_MS_MAX = 5000,
     FACE_INTERVAL_MS = 500, /* how often an idle lane publishes its counters */
     HOLD_MS = 300,          /* a pause costs what is fetched already: a commit that ends soon is waited for */
-    LEAVE_MS = 1000,        /* a broker that does not answer is not told that we go */
+    LEAVE_MS = 700,         /* a broker that does not answer is not told that we go */
     SHUT_OUTS_MAX = 3,      /* in SHUT_OUTS_MS: then it is another process that shuts us out */
     SHUT_OUTS_MS = 60000,
     SETTLE_MS = 30000       /* before a rebalance is answered what is done gets so long to be committed */
