@@ -84,6 +84,8 @@ class Bench:
         group = Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": app_id, "enable.auto.commit": False, "log_level": 0})
         try:
             return sum(max(0, p.offset) for p in group.committed([TopicPartition(topic, p) for p in range(PARTITIONS)], timeout=20))
+        except KafkaException:                                 # no coordinator for the moment: asked again
+            return -1
         finally:
             group.close()
 
