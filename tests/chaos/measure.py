@@ -210,20 +210,25 @@ def digests(worker):
 
 
 def cost(bench, given):
-    """A fresh worker each time on the same events, in turn, so that what else the machine does hits all alike."""
+    """A worker of each kind on the same events at the same time, so that what else the machine does hits all alike."""
     topic = bench.kafka.create("cost-in", PARTITIONS)
     bench.generate(topic, given.events, given.events // 10, "--span", "6d")
     kinds = {"exactly once": {"state": {"checkpoint_interval": "7d"}}, "at least once": {"delivery": "at_least_once", "state": {"checkpoint_interval": "7d"}},
              f"exactly once, checkpoints every {given.interval}": {"state": {"checkpoint_interval": given.interval}}}
     used = {name: [] for name in kinds}
     for round_number in range(given.repeat):
-        for number, (name, changes) in enumerate(kinds.items()):
-            app_id = f"cost-{round_number}-{number}"
-            worker = bench.worker(app_id, topic, **changes)
-            worker.start().wait_ready()
-            bench.wait_committed(worker, app_id, topic, given.events)
-            used[name].append(worker.cpu_seconds() / given.events * 1e6)
+        workers = {name: bench.worker(f"cost-{round_number}-{number}", topic, **changes) for number, (name, changes) in enumerate(kinds.items())}
+        for worker in workers.values():
+            worker.start()
+        done = {}
+        while len(done) < len(workers):
+            for number, (name, worker) in enumerate(workers.items()):
+                if name not in done and bench.committed(f"cost-{round_number}-{number}", topic) >= given.events:
+                    done[name] = worker.cpu_seconds()
+            assert all(worker.process.running() for worker in workers.values()), "a worker has ended"
+        for name, worker in workers.items():
             worker.stop()
+            used[name].append(done[name] / given.events * 1e6)
             print(f"{name}: {used[name][-1]:.2f} us of CPU an event, start included", flush=True)
     medians = {name: statistics.median(values) for name, values in used.items()}
     first = medians["exactly once"]

@@ -45,14 +45,17 @@ class Watcher:
         self.positions = {name: {} for name in OUTPUTS}        # of the output -> of the input
         self.places = {name: {} for name in OUTPUTS}           # and back
         self.last, self.reached, self.failure = {}, {}, None   # reached: where a partition was found to end, or its last record
-        self.consumer = Consumer({"bootstrap.servers": kafka.brokers, "group.id": "watcher", "isolation.level": "read_committed",
-                                  "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 100,
-                                  "reconnect.backoff.max.ms": 500, "log_level": 0})
+        self.consumer = self.open()
         partitions = self.consumer.list_topics(timeout=10).topics
         self.assigned = [TopicPartition(topic, p, OFFSET_BEGINNING) for topic in self.topics for p in partitions[topic].partitions]
         self.consumer.assign(self.assigned)
         self.ends = None                                       # by (topic, partition), once nothing more will come
         self.thread = threading.Thread(target=self.run, name="watcher", daemon=True)
+
+    def open(self):
+        return Consumer({"bootstrap.servers": self.kafka.brokers, "group.id": "watcher", "isolation.level": "read_committed",
+                         "enable.auto.commit": False, "enable.partition.eof": True, "fetch.wait.max.ms": 100,
+                         "reconnect.backoff.max.ms": 500, "log_level": 0})
 
     def start(self):
         self.thread.start()
@@ -75,11 +78,12 @@ class Watcher:
             self.consumer.close()
 
     def go_on_again(self):
-        """The library sometimes stops to fetch a partition after the broker has restarted: it goes on when told to, where it was."""
-        positions = self.consumer.position(self.assigned)
-        for p in positions:
-            p.offset = p.offset if p.offset >= 0 else OFFSET_BEGINNING
-        self.consumer.assign(positions)
+        """The library sometimes stops to fetch a partition after the broker has restarted: a new one goes on where that one was."""
+        self.consumer.close()
+        self.consumer = self.open()
+        for p in self.assigned:
+            p.offset = self.reached.get((p.topic, p.partition), OFFSET_BEGINNING)
+        self.consumer.assign(self.assigned)
 
     def take(self, m):
         if not m.error() or m.error().code() == KafkaError._PARTITION_EOF:
