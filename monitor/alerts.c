@@ -74,7 +74,7 @@ static bool looks_at(const struct alert_rule *rule, const struct report *row)
 {
     return (rule->kind < 0 || (int)row->kind == rule->kind) && matches(rule->subject, row->subject) && matches(rule->statistic, row->statistic) &&
            (!rule->width_ms || rule->width_ms == row->window_end_ms - row->window_start_ms) &&
-           !(rule->min_importance > 0 && row->importance < rule->min_importance); /* an unknown importance passes */
+           row->count >= rule->min_count && !(rule->min_importance > 0 && row->importance < rule->min_importance); /* an unknown importance passes */
 }
 
 static bool broken_by(const struct alert_rule *rule, const struct report *row)
@@ -232,6 +232,8 @@ static void feed_one(struct alerts *a, size_t r, const struct report *row, struc
     const struct alert_rule *rule = &a->rules[r];
     struct followed *f = find(a, r, row);
     bool broken = broken_by(rule, row);
+    if (f && f->width_ms && f->window_end_ms == row->window_end_ms)
+        return; /* told again */
     if (!f && (!broken || !(f = follow(a, r, row))))
         return;
     note_row(f, rule, row);
@@ -308,21 +310,21 @@ const struct alert_rule *alert_rules_default(size_t *count)
 #define DAY INT64_C(86400000)
     static const struct alert_rule rules[] = {
         /* A feature that moves is told once, by its PSI: KS, KL, JS and the shift of its mean see the same move. */
-        {"feature_drift", REPORT_DRIFT, NULL, "psi", 0, NAN, NAN, false, 2, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
-        {"many_features", REPORT_DRIFT, "features", "weighted_psi", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
-        {"missing_values", REPORT_DRIFT, NULL, "missing_change", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
-        {"new_category", REPORT_DRIFT, NULL, "new_category_share", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
-        {"category_mix", REPORT_DRIFT, NULL, "chi2", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
-        {"distinct_values", REPORT_DRIFT, NULL, "distinct", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
-        {"contribution", REPORT_DRIFT, NULL, "contribution*", 0, NAN, NAN, false, 2, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
-        {"prediction_shift", REPORT_PREDICTION, NULL, NULL, 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
-        {"input_quality", REPORT_QUALITY, NULL, NULL, 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
-        {"calibration", REPORT_CALIBRATION, NULL, NULL, 0, NAN, NAN, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_ACCURACY},
-        {"field_age", REPORT_FRESHNESS, NULL, "age_seconds", 0, 900, 600, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
-        {"silence", REPORT_FRESHNESS, NULL, "silence_seconds", 0, NAN, NAN, false, 1, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
-        {"latency", REPORT_LATENCY, NULL, "p99_seconds", 0, 10, 5, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},
-        {"scoring_latency", REPORT_LATENCY, NULL, "scoring_p99_seconds", 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},
-        {"shadow", REPORT_SHADOW, NULL, NULL, 0, NAN, NAN, false, 2, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"feature_drift", REPORT_DRIFT, NULL, "psi", 0, NAN, NAN, false, 2, 0, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"many_features", REPORT_DRIFT, "features", "weighted_psi", 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"missing_values", REPORT_DRIFT, NULL, "missing_change", 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
+        {"new_category", REPORT_DRIFT, NULL, "new_category_share", 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"category_mix", REPORT_DRIFT, NULL, "chi2", 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"distinct_values", REPORT_DRIFT, NULL, "distinct", 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
+        {"contribution", REPORT_DRIFT, NULL, "contribution*", 0, NAN, NAN, false, 2, 0, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"prediction_shift", REPORT_PREDICTION, NULL, NULL, 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
+        {"input_quality", REPORT_QUALITY, NULL, NULL, 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
+        {"calibration", REPORT_CALIBRATION, NULL, NULL, 0, NAN, NAN, false, 1, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_ACCURACY},
+        {"field_age", REPORT_FRESHNESS, NULL, "age_seconds", 0, 900, 600, false, 1, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
+        {"silence", REPORT_FRESHNESS, NULL, "silence_seconds", 0, NAN, NAN, false, 1, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
+        {"latency", REPORT_LATENCY, NULL, "p99_seconds", 0, 10, 5, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},
+        {"scoring_latency", REPORT_LATENCY, NULL, "scoring_p99_seconds", 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},
+        {"shadow", REPORT_SHADOW, NULL, NULL, 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
     };
 #undef DAY
     *count = sizeof rules / sizeof *rules;

@@ -9,7 +9,7 @@
  * Between `clear` and `threshold` nothing changes (hysteresis), so a value that swings about one limit is one alert.
  * A firing alert is told once, again each `repeat_ms` of window time, and once more when it is over.  A row that could
  * not be judged (too few values) says nothing either way.  Rows of a window that was told already (a revision) must not
- * be fed.
+ * be fed; the very row of the window before is known, and left out.
  *
  * Bounded: ALERTS_MAX alerts at a time; one too many is counted and not followed.  All of it is a function of the rows,
  * so that a restart which feeds on from an exported state tells nothing twice and leaves nothing out. */
@@ -33,6 +33,7 @@ struct alert_rule {
     double clear;          /* NaN: the threshold */
     bool below;            /* broken at or below the threshold, not at or above it */
     int windows;           /* running; at least 1 */
+    int64_t min_count;     /* rows over fewer values say nothing either way; 0: whatever there is */
     double min_importance; /* rows of features whose importance (share of gain) is below are left out; 0: none */
     enum severity severity;
     int64_t repeat_ms;     /* 0: never */

@@ -89,6 +89,7 @@ static void step_down(struct aggregator *a)
     a->aggregate = NULL;
     report_list_clear(&a->reports);
     a->evaluated = 0;
+    label_rows_clear(&a->labelled);
     a->unsaved = a->window_rows = false;
     sketch_reset(a->delta);
     a->gathered_ns = 0;
@@ -100,7 +101,7 @@ static void save(struct aggregator *a)
     struct err err;
     if (a->aggregate)
         merge(a);
-    if (a->aggregate && (a->unsaved || a->reports.count) && aggregator_publish(a, true, &err) < 0)
+    if (a->aggregate && (a->unsaved || a->reports.count || a->labelled.rows.count) && aggregator_publish(a, true, &err) < 0)
         log_warning("monitor: %s; the next one reads it again", err.msg);
 }
 
@@ -198,7 +199,10 @@ static int take_record(struct aggregator *a, const rd_kafka_message_t *m, struct
     struct sketch_reader r;
     struct sketch_part part;
     int more;
-    if (m->len < FRAMING || data[0] != 0 || ((uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 8 | data[4]) != (uint32_t)a->topics->sketches.schema_id)
+    int64_t schema = m->len < FRAMING || data[0] != 0 ? -1 : (int64_t)((uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 | (uint32_t)data[3] << 8 | data[4]);
+    if (schema == a->topics->report_schema_id)
+        return label_rows_take(&a->labelled, data + FRAMING, m->len - FRAMING, err);
+    if (schema != a->topics->sketches.schema_id)
         return err_set(err, "it has another schema");
     if (sketch_reader_check(&r, data + FRAMING, m->len - FRAMING, observer_shape(a->observer), err) < 0)
         return -1;
@@ -266,7 +270,7 @@ static void publish(struct aggregator *a)
     int64_t now = clock_monotonic_ns();
     bool old = now - a->saved_ns > (int64_t)SAVE_MS * 1000000;
     look_at_health(a);
-    if (old || a->reports.count || now - a->gathered_ns > (int64_t)GATHER_MS * 1000000)
+    if (old || a->reports.count || a->labelled.rows.count || now - a->gathered_ns > (int64_t)GATHER_MS * 1000000)
         merge(a);
     revise_when_quiet(a);
     if (aggregator_publish(a, a->window_rows || (a->unsaved && old), &err) < 0)
@@ -349,6 +353,7 @@ bool aggregator_stop(struct aggregator *a, int wait_ms)
         return true;
     rd_kafka_destroy(a->consumer);
     report_list_finish(&a->reports);
+    label_rows_finish(&a->labelled);
     sketch_destroy(a->delta);
     buffer_finish(&a->value);
     buffer_finish(&a->piece);

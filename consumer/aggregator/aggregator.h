@@ -12,7 +12,8 @@
  * published and not committed is published again, the same rows under the same keys; deltas that lanes repeat are known
  * by their offsets (aggregate.h).
  *
- * Evaluated rows go to a listener too, beside being published, and its state travels with the aggregator's. */
+ * Evaluated rows go to a listener too, beside being published, and its state travels with the aggregator's; so do rows of
+ * models judged by labels, which come by the same topic (label_rows.h). */
 #pragma once
 #include "consumer/kafka/topics.h"
 #include "consumer/observer.h"
@@ -22,6 +23,8 @@ struct aggregator_listener { /* any may be NULL; called from the aggregator's th
     /* Rows of closed windows and of health, before they are published; it may add rows of its own, and
      * then its state is saved with them.  Rows of a window and width come together. */
     void (*evaluated)(void *context, struct report_list *rows, size_t from);
+    /* Rows of models judged by labels, which are published already; it may add rows likewise. */
+    void (*labelled)(void *context, const struct report *rows, size_t count, struct report_list *added);
     /* Windows have just closed: their rows, and those of revisions. */
     void (*closed)(void *context, const struct sketch_shape *shape, const struct aggregate *aggregate, const struct report *rows, size_t count);
     void (*committed)(void *context); /* all that was evaluated is visible */

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 
 #include "consumer/aggregator/aggregator.h"
+#include "consumer/aggregator/label_rows.h"
 #include "consumer/aggregator/sketch_record.h"
 
 enum { WINDOWS_MOST = 1024 }; /* of an aggregate: 288 and four of each width */
@@ -32,6 +33,7 @@ struct aggregator {
     int32_t repeated;           /* the partition whose latest part was a repetition; -1: none */
     struct report_list reports; /* not yet published */
     size_t evaluated;           /* of them the listener has seen */
+    struct label_rows labelled; /* not yet looked at */
     int64_t position;           /* of the next record */
     bool unsaved;               /* something was merged since the state was saved */
     bool window_rows;           /* rows of windows wait: they go with the state */

@@ -85,6 +85,17 @@ void evaluation_deliver(struct evaluation *e)
     alerting_deliver(e->alerting);
 }
 
+/* Likewise; a revision there is none of. */
+static void labelled(void *context, const struct report *rows, size_t count, struct report_list *added)
+{
+    struct evaluation *e = context;
+    for (size_t from = 0, end; from < count; from = end) {
+        for (end = from + 1; end < count && same_window(&rows[from], &rows[end]); end++)
+            ;
+        alerting_feed(e->alerting, rows + from, end - from, added);
+    }
+}
+
 static void committed(void *context)
 {
     evaluation_deliver(context);
@@ -161,5 +172,5 @@ static void closed(void *context, const struct sketch_shape *shape, const struct
 
 struct aggregator_listener evaluation_listener(struct evaluation *e)
 {
-    return (struct aggregator_listener){.context = e, .evaluated = evaluated, .closed = closed, .committed = committed, .save = save, .restore = restore};
+    return (struct aggregator_listener){.context = e, .evaluated = evaluated, .labelled = labelled, .closed = closed, .committed = committed, .save = save, .restore = restore};
 }

@@ -211,19 +211,22 @@ static enum kafka_remedy attempt(struct aggregator *a, bool state, int64_t *offs
     return transactional(a) && call_again(a, rd_kafka_abort_transaction, "abort", err) != REMEDY_NONE ? REMEDY_RECREATE : REMEDY_ABORT;
 }
 
-/* Whether the listener has added rows, so that its state must go with them. */
+/* Whether the listener has added rows or looked at those of labels, so that its state must go with them. */
 static bool tell_evaluated(struct aggregator *a)
 {
-    size_t before = a->reports.count;
+    size_t before = a->reports.count, labelled = a->labelled.rows.count;
     if (a->listener.evaluated && a->evaluated < before)
         a->listener.evaluated(a->listener.context, &a->reports, a->evaluated);
+    if (a->listener.labelled && labelled)
+        a->listener.labelled(a->listener.context, a->labelled.rows.rows, labelled, &a->reports);
+    label_rows_clear(&a->labelled);
     a->evaluated = a->reports.count;
-    return a->evaluated > before;
+    return a->evaluated > before || labelled;
 }
 
 int aggregator_publish(struct aggregator *a, bool state, struct err *err)
 {
-    if (!a->reports.count && !state)
+    if (!a->reports.count && !a->labelled.rows.count && !state)
         return 0;
     state = tell_evaluated(a) || state;
     int64_t *offsets = a->offsets;

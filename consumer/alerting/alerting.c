@@ -35,7 +35,7 @@ struct alerting {
 static struct alert_rule rule_of(const struct alert_entry *e)
 {
     return (struct alert_rule){.name = e->name, .kind = e->kind - 1, .subject = e->subject, .statistic = e->statistic, .width_ms = e->window_ms,
-        .threshold = e->has_threshold ? e->threshold : NAN, .clear = e->has_clear ? e->clear : NAN, .below = e->below, .windows = e->windows, .min_importance = e->min_importance,
+        .threshold = e->has_threshold ? e->threshold : NAN, .clear = e->has_clear ? e->clear : NAN, .below = e->below, .windows = e->windows, .min_count = e->min_count, .min_importance = e->min_importance,
         .severity = e->severity ? SEVERITY_CRITICAL : SEVERITY_WARNING, .repeat_ms = e->repeat_ms, .playbook = (enum playbook)e->playbook};
 }
 

@@ -51,6 +51,7 @@ struct alert_entry { /* a rule of monitor/alerts.h */
     bool has_threshold, has_clear, below;
     double threshold, clear;
     int windows;
+    int64_t min_count;
     double min_importance;
     int severity; /* 0: WARNING, 1: CRITICAL */
     int64_t repeat_ms;

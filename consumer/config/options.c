@@ -327,6 +327,7 @@ static const struct config_option rows[] = {
     {"monitor.alerts[].clear", OPTION_READ, .read = alert_read_clear, .shape = "number", .meaning = "Over only below it (hysteresis); without it below the threshold."},
     {"monitor.alerts[].below", OPTION_BOOL, IN(alert_entry, below), .preset = "false", .meaning = "Broken at or below the threshold instead."},
     {"monitor.alerts[].windows", OPTION_INT, IN(alert_entry, windows), .preset = "2", .min = 1, .max = 1000, .meaning = "So many windows running until it fires, and until it is over."},
+    {"monitor.alerts[].min_count", OPTION_INT64, IN(alert_entry, min_count), .preset = "0", .min = 0, .max = 1e9, .meaning = "Rows over fewer values (events, labels) say nothing; below the minimum sample of the statistic itself nothing is judged anyway."},
     {"monitor.alerts[].min_importance", OPTION_REAL, IN(alert_entry, min_importance), .preset = "0", .min = 0, .max = 1, .meaning = "Features whose share of the model's gain is below it are left out."},
     {"monitor.alerts[].severity", OPTION_CHOICE, IN(alert_entry, severity), .preset = "WARNING", .choices = "WARNING|CRITICAL", .meaning = "Of the alert; without a threshold the least severity of a row that breaks it."},
     {"monitor.alerts[].repeat", OPTION_DURATION, IN(alert_entry, repeat_ms), .preset = "24h", .max = 366 * DURATION_DAY, .meaning = "Told again while it goes on."},

@@ -20,6 +20,13 @@ struct publication {
     struct buffer value;
 };
 
+/* What every topic takes. */
+static size_t batch_max(const struct topics *topics)
+{
+    size_t reports = topics->report_max_message_bytes, sketches = topics->sketches.max_message_bytes;
+    return *topics->sketches.name && sketches < reports ? sketches : reports;
+}
+
 int publication_open(const struct config *config, const struct topics *topics, const atomic_bool *stop, struct publication **out, struct err *err)
 {
     struct publication *p = calloc(1, sizeof *p);
@@ -29,7 +36,7 @@ int publication_open(const struct config *config, const struct topics *topics, c
     p->patience.stop = stop;
     p->patience.stop_ms = STOP_MS;
     outbox_init(&p->outbox);
-    p->carrier = (struct carrier){.config = config, .sizes = {.batch_max = topics->report_max_message_bytes}, .patience = &p->patience};
+    p->carrier = (struct carrier){.config = config, .sizes = {.batch_max = batch_max(topics)}, .patience = &p->patience};
     if (config->delivery == DELIVERY_EXACTLY_ONCE)
         snprintf(p->carrier.id, sizeof p->carrier.id, "%s-labels", config->app_id);
     if (carrier_open(&p->carrier, err) < 0) {
@@ -53,6 +60,7 @@ void publication_close(struct publication *p)
 /* The records stay here until the producer has no use for them. */
 static void fill(struct publication *p, const struct report_list *rows)
 {
+    const struct sketches_topic *sketches = &p->topics->sketches;
     outbox_clear(&p->outbox);
     for (size_t i = 0; i < rows->count; i++) {
         const struct report *row = &rows->rows[i];
@@ -61,6 +69,10 @@ static void fill(struct publication *p, const struct report_list *rows)
         struct outbox_record record = {.topic = p->config->outputs.monitoring, .partition = RD_KAFKA_PARTITION_UA, .timestamp_ms = clock_wall_ms(),
             .key = row->subject, .key_size = strlen(row->subject), .value = p->value.data, .value_size = p->value.size};
         outbox_add(&p->outbox, record, p->topics->report_schema_id);
+        record.topic = sketches->name;
+        record.partition = 0;
+        if (row->judged && *sketches->name)
+            outbox_add(&p->outbox, record, p->topics->report_schema_id);
     }
 }
 

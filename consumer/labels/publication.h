@@ -1,5 +1,5 @@
 /* Reports of a window and the marks that say so, in one transaction of the id <app_id>-labels: all of it is there, or
- * nothing.  (delivery at_least_once: the marks are committed when every report is acknowledged; what was not is published
+ * nothing; those that had enough labels go to the sketches topic too, where the aggregator's alerts look at them.  (delivery at_least_once: the marks are committed when every report is acknowledged; what was not is published
  * again, the same rows under the same keys.)
  *
  * Who opens it fences whoever had the id before.  After a failure nobody knows what the broker has: close, open again,

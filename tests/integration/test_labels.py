@@ -20,6 +20,7 @@ from traffic import DAY, HOUR, MINUTE, ROOT, Traffic
 from worker import run_weir
 
 WINDOW, HORIZON, PARTITIONS = 2 * HOUR, 5 * DAY, 3
+RULE = {"name": "brier_is_high", "kind": "CALIBRATION", "statistic": "brier", "threshold": 0.15, "windows": 2, "min_count": 120, "playbook": "accuracy"}
 REVIEW, DECLINE = 0.5, 0.9                                     # the pipeline's thresholds
 BINS = 1000                                                    # that weir ranks by
 with open(f"{ROOT}/schemas/label.avsc") as file:
@@ -181,6 +182,20 @@ def published(kafka, topic, label_topic):
     return rows, counts
 
 
+def told(rows):
+    """What the rule says of the rows of one subject, window by window."""
+    above = below = 0
+    firing = False
+    for _, row in rows:
+        if row["count"] < RULE["min_count"]:
+            continue
+        over = row["value"] >= RULE["threshold"]
+        above, below = (above + 1, 0) if over else (0, below + 1)
+        if not firing and above == RULE["windows"] or firing and below == RULE["windows"]:
+            firing = not firing
+            yield "firing" if firing else "resolved"
+
+
 def predictions_of(pipeline):
     predictions = [decode(PREDICTION, split_header(m.value)[1]) | {"timestamp": m.timestamp_ms} for m in read_topic(pipeline.kafka, pipeline.outputs["predictions"])]
     shadows = [decode(SHADOW, split_header(m.value)[1]) for m in read_topic(pipeline.kafka, pipeline.outputs["shadows"])]
@@ -194,7 +209,7 @@ class Judged:
 
     def __init__(self, pipeline, registry, schema_ids, count, seed):
         self.pipeline, self.kafka, self.topic = pipeline, pipeline.kafka, f"{pipeline.app_id}-labels-in"
-        pipeline.config["monitor"] |= {"label_topic": self.topic, "label_horizon": "5d", "label_window": "2h"}
+        pipeline.config["monitor"] |= {"label_topic": self.topic, "label_horizon": "5d", "label_window": "2h", "alerts": [RULE]}
         self.kafka.create(self.topic, PARTITIONS)
         self.schema_id = registry.register("labels-value", LABEL_TEXT)
         self.traffic = Traffic(schema_ids, count, cards=250, seed=seed, garbage=0, duplicates=0, late=0.02)
@@ -229,6 +244,21 @@ class Judged:
             assert row["kind"] == ("CALIBRATION" if key[3].startswith(("ece", "brier")) else "QUALITY")
         assert any(key[2] != "labels" for key in rows) and any(key[3].startswith("auc_against_") for key in rows)
         self.assert_auc_within_its_bound(rows)
+
+    def assert_alerts(self, worker):
+        """One alert for each time that a model, or a segment of it, is above the limit; told once."""
+        rows = published(self.kafka, self.pipeline.outputs["monitoring"], self.topic)[0]
+        wanted = [(key, state) for key in sorted({(subject, model or "") for _, model, subject, name in rows if name == "brier"})
+                  for state in told(sorted((window, r) for (window, model, subject, name), r in rows.items() if (subject, model or "", name) == (*key, "brier")))]
+        assert wanted, "the rule has something to say"
+        worker.wait_for(lambda: len(self.alerts()) >= len(wanted), "alerts stand on the monitoring topic", 30)
+        assert sorted(wanted) == sorted(self.alerts())
+
+    def alerts(self):
+        reports = [decode(REPORT, split_header(m.value)[1]) for m in read_topic(self.kafka, self.pipeline.outputs["monitoring"])]
+        alerts = [(r, json.loads(r["detail"])) for r in reports if r["kind"] == "ALERT"]
+        assert all(detail["playbook"] == "accuracy" and r["statistic"] == "brier" for r, detail in alerts)
+        return [((r["subject"], r["model_id"] or ""), detail["state"]) for r, detail in alerts if detail["state"] != "goes on"]
 
     def assert_counts(self, counts):
         total = collections.Counter()
@@ -267,6 +297,7 @@ def test_models_are_judged_by_labels(judged):
     assert judges(worker)
     assert f'weir_labels_total{{fate="changed"}} {judged.labels.fates["labels_changed"]}' in metrics
     logged = worker.logged()
+    judged.assert_alerts(worker)
     worker.stop()
     for cause in ("the label is neither 0 nor 1", "it was reported after it was written", "it does not decode", "not in the Confluent wire format"):
         assert logged.count(f"labels: a label cannot be used: {cause}") == 1
@@ -298,6 +329,7 @@ def test_kills_lose_no_window_and_double_none(judged):
     other = next(worker for worker in workers if worker is not active)
     judged.wait_closed(other, 60)
     assert judges(other)
+    judged.assert_alerts(other)
     other.stop()
     judged.assert_published()
 

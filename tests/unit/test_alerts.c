@@ -61,6 +61,37 @@ static void what_is_told(void **state)
     }
 }
 
+static void the_same_window_counts_once(void **state)
+{
+    (void)state;
+    struct alerts *alerts = alerts_create(&psi_rule, 1, NULL, 0);
+    char told[32];
+    for (int i = 0; i < 3; i++) {
+        play(alerts, 100, (double[]){0.3}, 1, told);
+        assert_string_equal(told, ".");
+    }
+    play(alerts, 101, (double[]){0.3}, 1, told);
+    assert_string_equal(told, "F");
+    alerts_destroy(alerts);
+}
+
+static void rows_over_too_few_values_say_nothing(void **state)
+{
+    (void)state;
+    struct alert_rule rule = psi_rule;
+    rule.min_count = 5001; /* rows are over 5000 */
+    struct alerts *alerts = alerts_create(&rule, 1, NULL, 0);
+    char told[32];
+    play(alerts, 100, (double[]){0.3, 0.3, 0.3}, 3, told);
+    assert_string_equal(told, "...");
+    alerts_destroy(alerts);
+    rule.min_count = 5000;
+    alerts = alerts_create(&rule, 1, NULL, 0);
+    play(alerts, 100, (double[]){0.3, 0.3, 0.3}, 3, told);
+    assert_string_equal(told, ".F.");
+    alerts_destroy(alerts);
+}
+
 static void a_silence_is_followed_and_ends(void **state)
 {
     (void)state;
@@ -129,6 +160,10 @@ static void models_and_widths_are_told_apart(void **state)
     struct alert_list list = {0};
     alerts_feed(alerts, rows, 3, &list);
     assert_int_equal(list.count, 0);
+    for (int i = 0; i < 3; i++) {
+        rows[i].window_start_ms += 10 * MINUTE;
+        rows[i].window_end_ms += 10 * MINUTE;
+    }
     alerts_feed(alerts, rows, 3, &list);
     assert_int_equal(list.count, 3);
     alert_list_finish(&list);
@@ -224,7 +259,7 @@ static void the_defaults_are_whole(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_told), cmocka_unit_test(a_silence_is_followed_and_ends), cmocka_unit_test(unimportant_features_page_nobody),
+        cmocka_unit_test(what_is_told), cmocka_unit_test(the_same_window_counts_once), cmocka_unit_test(rows_over_too_few_values_say_nothing), cmocka_unit_test(a_silence_is_followed_and_ends), cmocka_unit_test(unimportant_features_page_nobody),
         cmocka_unit_test(a_rule_without_threshold_takes_the_rows_word), cmocka_unit_test(below_is_the_other_way_round), cmocka_unit_test(models_and_widths_are_told_apart),
         cmocka_unit_test(more_than_can_be_followed_is_counted), cmocka_unit_test(an_imported_state_goes_on), cmocka_unit_test(what_is_said), cmocka_unit_test(the_defaults_are_whole)};
     return cmocka_run_group_tests(tests, NULL, NULL);
