@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/clock.h"
 #include "consumer/hash.h"
 #include "consumer/failpoint.h"
 #include "consumer/comparing.h"
@@ -35,6 +36,7 @@ struct pipeline {
     struct output_context output;
     struct sketch *sketch;
     struct comparing *comparing;
+    int64_t stage_began_ns, stage_ns[STAGE_COUNT]; /* of the thread's CPU */
     struct batch batch;
 };
 
@@ -395,22 +397,37 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
 
 /* ---- all stages ---- */
 
+static void stage_ends(struct pipeline *p, enum work_stage stage)
+{
+    int64_t now_ns = clock_thread_cpu_ns();
+    p->stage_ns[stage] += now_ns - p->stage_began_ns;
+    p->stage_began_ns = now_ns;
+}
+
 int pipeline_process(struct pipeline *p, struct partition_state *state, const struct sink *sink, struct err *err)
 {
     struct batch *b = &p->batch;
     bool suppressed = b->count && b->records[0].offset < state->suppress_below;
     assert(!suppressed || b->records[b->count - 1].offset < state->suppress_below);
     int64_t from = state->next_offset, stream_time = windows_stream_time(state->windows);
+    p->stage_began_ns = clock_thread_cpu_ns();
     decode(p, err);
+    stage_ends(p, STAGE_DECODE);
     FAILPOINT(after_decode);
     if (compute_features(p, state, err) < 0)
         return -1;
+    stage_ends(p, STAGE_FEATURES);
     FAILPOINT(after_features);
     advance(state, b);
     int result = scorer_score(p->scorer, b, state, suppressed, sink, err);
+    stage_ends(p, STAGE_SCORE);
     FAILPOINT(after_score);
-    if (result == 0 && !suppressed && (result = emit(p, sink, err)) == 0)
+    if (result == 0 && !suppressed)
+        result = emit(p, sink, err);
+    stage_ends(p, STAGE_EMIT);
+    if (result == 0 && !suppressed)
         observe(p, state, from, stream_time, sink);
+    stage_ends(p, STAGE_OBSERVE);
     scorer_settle(p->scorer, state);
     return result < 0 ? -1 : (int)b->count;
 }
@@ -423,4 +440,9 @@ struct decoder *pipeline_decoder(struct pipeline *p)
 struct scorer *pipeline_scorer(struct pipeline *p)
 {
     return p->scorer;
+}
+
+const int64_t *pipeline_stage_ns(const struct pipeline *p)
+{
+    return p->stage_ns;
 }

@@ -6,6 +6,7 @@
 #include "consumer/deployment.h"
 #include "consumer/registry/registry.h"
 #include "consumer/partition.h"
+#include "monitor/metrics.h"
 #include "monitor/sketch.h"
 
 enum output { OUTPUT_PREDICTION, OUTPUT_SHADOW, OUTPUT_DEAD_LETTER, OUTPUT_COUNT };
@@ -38,6 +39,9 @@ void pipeline_set_sketch(struct pipeline *pipeline, struct sketch *sketch);
 struct decoder *pipeline_decoder(struct pipeline *pipeline);
 struct scorer;
 struct scorer *pipeline_scorer(struct pipeline *pipeline);
+
+/* CPU time spent so far by stage: STAGE_COUNT of them (monitor/metrics.h). */
+const int64_t *pipeline_stage_ns(const struct pipeline *pipeline);
 
 /* The batch to fill: records[0..count).  Then pipeline_process takes it through all stages. */
 struct batch *pipeline_batch(struct pipeline *pipeline);

@@ -94,7 +94,7 @@ static bool in_share(const char *salt, uint32_t below, struct bytes entity)
 
 static void count_time(struct scorer *s, struct batch *b, struct run run, size_t whose, int64_t began_ns, size_t rows)
 {
-    b->scoring_ns[whose] = clock_monotonic_ns() - began_ns;
+    b->scoring_ns[whose] = clock_thread_cpu_ns() - began_ns;
     b->scored[whose] = (int64_t)rows;
     if (whose && run.deployment != s->deployment)
         return; /* another shadow of that place */
@@ -115,7 +115,7 @@ static int answer(struct scorer *s, struct batch *b, struct serving *serving, st
     }
     struct chain_batch ask = {run.end - run.first, b->rows + run.first * s->columns, s->now_ms + run.first, canary->id ? s->canary + run.first : NULL};
     struct served *served = suppressed ? s->ignored : b->served + run.first;
-    int64_t began_ns = clock_monotonic_ns();
+    int64_t began_ns = clock_thread_cpu_ns();
     if (chain_answer(&chain, s->scratch, &ask, served, suppressed ? unwanted : s->counts.fallbacks, err) < 0)
         return err_prefix(err, "model %s", run.deployment->champion.id);
     if (!suppressed)
@@ -207,7 +207,7 @@ static void shadow_run(struct scorer *s, struct batch *b, struct serving *servin
     pick(s, b, run, shadow, breaker);
     if (!s->picked_count)
         return;
-    int64_t began_ns = clock_monotonic_ns();
+    int64_t began_ns = clock_thread_cpu_ns();
     bool scored = score_picked(s, b, run, run.deployment->shadows[shadow].model);
     count_time(s, b, run, 1 + shadow, began_ns, s->picked_count);
     for (size_t i = 0; i < s->picked_count; i++) {

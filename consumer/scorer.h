@@ -29,7 +29,7 @@ struct scorer_counts { /* since creation */
     int64_t shadow_errors;          /* scores that a shadow could not give */
     int64_t shadow_circuit_open;    /* not asked, its breaker being open */
     int64_t swaps;
-    /* Time spent and rows scored: by those that serve, then by each shadow of the configured deployment since it is that. */
+    /* CPU time spent and rows scored: by those that serve, then by each shadow of the configured deployment since it is that. */
     int64_t scoring_ns[1 + SHADOWS_MAX], scored[1 + SHADOWS_MAX];
 };
 const struct scorer_counts *scorer_counts(const struct scorer *scorer);

@@ -95,7 +95,7 @@ static void counter(struct text_buffer *text, const char *name, const char *help
 
 static void expose_times(const struct serving_face *face, struct text_buffer *text)
 {
-    exposition_family(text, "weir_scoring_seconds_total", EXPOSITION_COUNTER, "Time spent scoring, by the models that serve and by each shadow.");
+    exposition_family(text, "weir_scoring_seconds_total", EXPOSITION_COUNTER, "CPU time spent scoring, by the models that serve and by each shadow.");
     for (size_t i = 0; i <= face->shadow_count; i++)
         exposition_sample(text, "weir_scoring_seconds_total", &(struct label){"model", i ? face->shadows[i - 1] : "serving"}, 1, (double)face->counts.scoring_ns[i] / 1e9);
     exposition_family(text, "weir_scored_rows_total", EXPOSITION_COUNTER, "Vectors scored, likewise.");

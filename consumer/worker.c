@@ -17,10 +17,12 @@
 #include "consumer/kafka/offsets.h"
 #include "consumer/labels/labels.h"
 #include "consumer/log.h"
+#include "consumer/model_info.h"
 #include "consumer/overview.h"
 #include "consumer/process.h"
 #include "consumer/reporter.h"
 #include "consumer/watch.h"
+#include "monitor/exposition.h"
 
 enum {
     STATUS_PARTITIONS_MAX = 4096,
@@ -95,6 +97,16 @@ static void expose_serving(struct worker *w, struct text_buffer *text)
     serving_face_finish(&face);
 }
 
+static void expose_monitoring(struct worker *w, struct text_buffer *text)
+{
+    exposition_family(text, "weir_monitor_active", EXPOSITION_GAUGE, "1 in the process that evaluates the windows of all.");
+    exposition_sample_integer(text, "weir_monitor_active", NULL, 0, w->aggregator && aggregator_is_active(w->aggregator));
+    evaluation_expose(&w->evaluation, text);
+    struct deployment *deployment = lane_deployment(w->lanes[0]);
+    model_info_expose(deployment, w->config->spec, text);
+    deployment_release(deployment);
+}
+
 static void http_metrics(void *context, struct text_buffer *text)
 {
     struct worker *w = context;
@@ -111,6 +123,7 @@ static void http_metrics(void *context, struct text_buffer *text)
     process.now_ms = clock_wall_ms();
     metrics_expose(&total, &process, text);
     expose_serving(w, text);
+    expose_monitoring(w, text);
     metrics_finish(&total);
     free(drift);
 }

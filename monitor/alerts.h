@@ -45,7 +45,7 @@ struct alert_silence { /* what matches is followed but not sent */
     int64_t until_ms;           /* of window ends */
 };
 
-enum alert_state { ALERT_FIRING, ALERT_GOES_ON, ALERT_RESOLVED };
+enum alert_state { ALERT_FIRING, ALERT_GOES_ON, ALERT_RESOLVED, ALERT_STATE_COUNT };
 
 struct alert { /* one message; texts belong to the engine until the next feed */
     const struct alert_rule *rule;

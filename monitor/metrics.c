@@ -16,7 +16,7 @@ void histogram_observe(struct histogram *histogram, int64_t ns, int64_t times)
     while (bucket < HISTOGRAM_BOUNDS && seconds > histogram_bounds[bucket])
         bucket++;
     histogram->buckets[bucket] += times;
-    histogram->sum_ns += t * times;
+    histogram->sum_ns += (__int128)t * times;
 }
 
 double histogram_quantile(const struct histogram *histogram, double q)
@@ -158,6 +158,7 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     into->input_bytes += from->input_bytes;
     into->commits += from->commits;
     into->aborts += from->aborts;
+    add_integers(into->stage_ns, from->stage_ns, STAGE_COUNT);
     add_integers(into->write_errors, from->write_errors, WRITE_ERROR_COUNT);
     into->rebalances += from->rebalances;
     into->renewed_members += from->renewed_members;
@@ -169,6 +170,7 @@ void metrics_merge(struct metrics *into, const struct metrics *from)
     into->state_bytes += from->state_bytes;
     histogram_merge(&into->commit_seconds, &from->commit_seconds);
     histogram_merge(&into->latency_seconds, &from->latency_seconds);
+    histogram_merge(&into->end_to_end_seconds, &from->end_to_end_seconds);
     histogram_merge(&into->checkpoint_seconds, &from->checkpoint_seconds);
     for (size_t i = 0; i < from->partition_count; i++)
         append_partition(into, from->partitions[i]);

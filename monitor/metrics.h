@@ -19,11 +19,14 @@ extern const double histogram_bounds[HISTOGRAM_BOUNDS]; /* seconds: 0.5 ms to 60
 
 struct histogram {
     int64_t buckets[HISTOGRAM_BOUNDS + 1];
-    int64_t sum_ns;
+    __int128 sum_ns; /* a history that is caught up with is years behind */
 };
 void histogram_observe(struct histogram *histogram, int64_t ns, int64_t times);
 /* Linear within its bucket; NaN if empty, the last bound beyond it. */
 double histogram_quantile(const struct histogram *histogram, double q);
+
+/* Where a lane's CPU time goes. */
+enum work_stage { STAGE_DECODE, STAGE_FEATURES, STAGE_SCORE, STAGE_EMIT, STAGE_OBSERVE, STAGE_COUNT };
 
 /* What was done about an error while outputs and offsets were written. */
 enum write_error { WRITE_ERROR_RETRIED, WRITE_ERROR_ABORTED, WRITE_ERROR_REJOINED, WRITE_ERROR_RENEWED, WRITE_ERROR_COUNT };
@@ -43,7 +46,9 @@ struct metrics {
     int64_t input_bytes, commits, aborts, rebalances, renewed_members, forced_rejoins, checkpoints, checkpoint_bytes;
     int64_t write_errors[WRITE_ERROR_COUNT];
     int64_t entities, retained_events, state_bytes; /* gauges: summed over lanes */
-    struct histogram commit_seconds, latency_seconds, checkpoint_seconds;
+    int64_t stage_ns[STAGE_COUNT]; /* CPU time */
+    struct histogram commit_seconds, checkpoint_seconds;
+    struct histogram latency_seconds, end_to_end_seconds; /* of a record until it is committed: since it was taken up, since its timestamp */
     size_t partition_count, partition_capacity;
     struct partition_health *partitions; /* gauges; the lane replaces them: metrics_set_partition */
 };

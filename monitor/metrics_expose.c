@@ -23,6 +23,12 @@ static void gauge(struct text_buffer *text, const char *name, const char *help, 
     plain(text, name, EXPOSITION_GAUGE, help, value);
 }
 
+static void seconds(struct text_buffer *text, const char *name, const char *help, const struct histogram *histogram)
+{
+    exposition_family(text, name, EXPOSITION_HISTOGRAM, help);
+    exposition_histogram(text, name, NULL, 0, histogram_bounds, HISTOGRAM_BOUNDS, histogram->buckets, (double)histogram->sum_ns / 1e9);
+}
+
 /* A model that was shadow before it served has two slots. */
 static void model_labels(const struct metrics *metrics, size_t m, struct label labels[2])
 {
@@ -90,12 +96,13 @@ static void expose_work(const struct metrics *metrics, struct text_buffer *text)
     counter(text, "weir_forced_rejoins_total", "Rebalances asked for because partitions had no owner.", metrics->forced_rejoins);
     counter(text, "weir_checkpoints_total", "Checkpoints completed.", metrics->checkpoints);
     counter(text, "weir_checkpoint_bytes_total", "Written to the state's changelog.", metrics->checkpoint_bytes);
-    exposition_family(text, "weir_checkpoint_seconds", EXPOSITION_HISTOGRAM, "From a checkpoint's beginning to its marker.");
-    exposition_histogram(text, "weir_checkpoint_seconds", NULL, 0, histogram_bounds, HISTOGRAM_BOUNDS, metrics->checkpoint_seconds.buckets,
-                         (double)metrics->checkpoint_seconds.sum_ns / 1e9);
-    exposition_family(text, "weir_commit_seconds", EXPOSITION_HISTOGRAM, "Time a commit takes.");
-    exposition_histogram(text, "weir_commit_seconds", NULL, 0, histogram_bounds, HISTOGRAM_BOUNDS, metrics->commit_seconds.buckets,
-                         (double)metrics->commit_seconds.sum_ns / 1e9);
+    seconds(text, "weir_checkpoint_seconds", "From a checkpoint's beginning to its marker.", &metrics->checkpoint_seconds);
+    seconds(text, "weir_commit_seconds", "Time a commit takes.", &metrics->commit_seconds);
+    seconds(text, "weir_end_to_end_latency_seconds", "From the record's timestamp to the commit of what became of it.", &metrics->end_to_end_seconds);
+    static const char *const stages[STAGE_COUNT] = {"decode", "features", "score", "emit", "observe"};
+    exposition_family(text, "weir_stage_cpu_seconds_total", EXPOSITION_COUNTER, "CPU time of the lanes by stage; the rest of the process's is the broker's protocol.");
+    for (int i = 0; i < STAGE_COUNT; i++)
+        exposition_sample(text, "weir_stage_cpu_seconds_total", &(struct label){"stage", stages[i]}, 1, (double)metrics->stage_ns[i] / 1e9);
     gauge(text, "weir_entities", "Entities held in memory.", metrics->entities);
     gauge(text, "weir_retained_events", "Events held in memory.", metrics->retained_events);
     gauge(text, "weir_state_bytes", "Bytes that the windows take.", metrics->state_bytes);
@@ -161,6 +168,29 @@ static void expose_score_values(const struct metrics *metrics, struct text_buffe
     }
 }
 
+/* How sure a model is of what it says: the larger of the score and 1 - score.  The bins of the scores folded at 0.5, so a
+ * score on a bin's upper end below 0.5 counts one bin too high, and the sum is that of the bins' middles. */
+static void expose_confidence(const struct metrics *metrics, struct text_buffer *text)
+{
+    enum { HALF = SCORE_EQUAL_BINS / 2 };
+    double bounds[HALF];
+    for (int i = 0; i < HALF; i++)
+        bounds[i] = 0.5 + (double)(i + 1) / SCORE_EQUAL_BINS;
+    exposition_family(text, "ml_model_confidence", EXPOSITION_HISTOGRAM, "The larger of score and 1 - score, from bins of the score.");
+    for (size_t m = 0; m < sketch_models(metrics->shape); m++) {
+        const int64_t *bins = metrics->score_bins + m * SCORE_EQUAL_BINS;
+        int64_t buckets[HALF + 1] = {0};
+        double sum = 0;
+        for (int i = 0; i < HALF; i++) {
+            buckets[i] = bins[HALF + i] + bins[HALF - 1 - i];
+            sum += (double)buckets[i] * (bounds[i] - 0.5 / SCORE_EQUAL_BINS);
+        }
+        struct label labels[2];
+        model_labels(metrics, m, labels);
+        exposition_histogram(text, "ml_model_confidence", labels, 2, bounds, HALF, buckets, sum);
+    }
+}
+
 static void expose_models(const struct metrics *metrics, struct text_buffer *text)
 {
     const struct sketch_shape_options *o = sketch_shape_of(metrics->shape);
@@ -170,10 +200,9 @@ static void expose_models(const struct metrics *metrics, struct text_buffer *tex
             struct label labels[] = {{"model_version", sketch_model_of(metrics->shape, m).id}, {"outcome", decision_name((enum decision)d)}};
             exposition_sample_integer(text, "ml_predictions_total", labels, 2, metrics->decisions[m * DECISION_COUNT + d]);
         }
-    exposition_family(text, "ml_prediction_latency_seconds", EXPOSITION_HISTOGRAM, "From the record's read to its prediction's commit.");
-    exposition_histogram(text, "ml_prediction_latency_seconds", NULL, 0, histogram_bounds, HISTOGRAM_BOUNDS,
-                         metrics->latency_seconds.buckets, (double)metrics->latency_seconds.sum_ns / 1e9);
+    seconds(text, "ml_prediction_latency_seconds", "From the record's being taken up to its prediction's commit.", &metrics->latency_seconds);
     expose_score_values(metrics, text);
+    expose_confidence(metrics, text);
     exposition_family(text, "ml_feature_missing_total", EXPOSITION_COUNTER, "Events in which a feature was missing.");
     for (size_t f = 0; f < o->feature_count; f++)
         exposition_sample_integer(text, "ml_feature_missing_total", &(struct label){"feature", o->features[f]}, 1, metrics->feature_missing[f]);

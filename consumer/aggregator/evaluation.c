@@ -12,7 +12,7 @@ enum { STATE_BYTES_MAX = 512 << 10, DRAIN_MS = 1000 };
 
 int evaluation_init(struct evaluation *e, const struct config *config, bool send, struct err *err)
 {
-    *e = (struct evaluation){.view = window_view_create()};
+    *e = (struct evaluation){.view = window_view_create(), .latest = latest_rows_create()};
     return alerting_create(config, send, &e->alerting, err);
 }
 
@@ -20,6 +20,7 @@ void evaluation_finish(struct evaluation *e)
 {
     alerting_destroy(e->alerting, DRAIN_MS);
     window_view_destroy(e->view);
+    latest_rows_destroy(e->latest);
     *e = (struct evaluation){0};
 }
 
@@ -67,6 +68,8 @@ void evaluation_feed(struct evaluation *e, struct report_list *rows, size_t from
     for (size_t end; from < rows->count; from = end) {
         for (end = from + 1; end < rows->count && same_window(&rows->rows[from], &rows->rows[end]); end++)
             ;
+        if (rows->rows[from].window_start_ms == rows->rows[from].window_end_ms)
+            latest_rows_take(e->latest, NULL, rows->rows + from, end - from); /* of health */
         if (is_new(e, rows->rows + from, end - from))
             alerting_feed(e->alerting, rows->rows + from, end - from, &alerts);
     }
@@ -89,6 +92,7 @@ void evaluation_deliver(struct evaluation *e)
 static void labelled(void *context, const struct report *rows, size_t count, struct report_list *added)
 {
     struct evaluation *e = context;
+    latest_rows_take(e->latest, NULL, rows, count);
     for (size_t from = 0, end; from < count; from = end) {
         for (end = from + 1; end < count && same_window(&rows[from], &rows[end]); end++)
             ;
@@ -141,6 +145,7 @@ static void restore(void *context, const void *saved, size_t size)
     json_t *all = size ? json_loadb(saved, size, 0, NULL) : NULL;
     char *alerts = all ? json_dumps(json_object_get(all, "alerts"), JSON_COMPACT) : NULL;
     window_view_clear(e->view);
+    latest_rows_clear(e->latest);
     e->width_count = 0;
     bool good = !size || (alerts && restore_widths(e, json_object_get(all, "judged")));
     if (!good || alerting_import(e->alerting, size ? alerts : "[]", size ? strlen(alerts) : 2) < 0) {
@@ -166,11 +171,19 @@ static void closed(void *context, const struct sketch_shape *shape, const struct
         first++;
     for (end = first; end < count && same_window(&rows[first], &rows[end]); end++)
         ;
-    if (newest && end > first)
-        window_view_update(e->view, shape, newest, rows + first, end - first);
+    if (!newest || end == first)
+        return;
+    window_view_update(e->view, shape, newest, rows + first, end - first);
+    latest_rows_take(e->latest, shape, rows + first, end - first);
 }
 
 struct aggregator_listener evaluation_listener(struct evaluation *e)
 {
     return (struct aggregator_listener){.context = e, .evaluated = evaluated, .labelled = labelled, .closed = closed, .committed = committed, .save = save, .restore = restore};
+}
+
+void evaluation_expose(struct evaluation *e, struct text_buffer *text)
+{
+    alerting_expose(e->alerting, text);
+    latest_rows_expose(e->latest, text);
 }

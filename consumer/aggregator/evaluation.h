@@ -1,10 +1,12 @@
-/* What becomes of the aggregator's rows beside being published: alerts, and the window that the page shows.
+/* What becomes of the aggregator's rows beside being published: alerts, the window that the page shows, and what
+ * Prometheus is told.
  *
  * Alerts look at each window once: at its first publication, and at a revision only where nothing could be judged before,
  * neither of that window nor of a later one of its width.  (After a catch-up windows close before all partitions have told
  * of them; what they hold then comes as revisions, in order.) */
 #pragma once
 #include "consumer/aggregator/aggregator.h"
+#include "consumer/aggregator/latest_rows.h"
 #include "consumer/aggregator/window_view.h"
 #include "consumer/alerting/alerting.h"
 
@@ -17,6 +19,7 @@ struct evaluation {
         int64_t width_ms, until_ms; /* end of the latest window that alerts have judged */
     } widths[EVALUATION_WIDTHS_MAX];
     struct window_view *view;
+    struct latest_rows *latest;
 };
 /* send: alerts go to the webhooks too. */
 int evaluation_init(struct evaluation *evaluation, const struct config *config, bool send, struct err *err);
@@ -28,3 +31,5 @@ void evaluation_feed(struct evaluation *evaluation, struct report_list *rows, si
 void evaluation_deliver(struct evaluation *evaluation);
 /* Both for an aggregator. */
 struct aggregator_listener evaluation_listener(struct evaluation *evaluation);
+/* From any thread. */
+void evaluation_expose(struct evaluation *evaluation, struct text_buffer *text);

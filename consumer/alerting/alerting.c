@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "consumer/log.h"
+#include "monitor/exposition.h"
 
 enum { LINE_MAX_BYTES = 2048, JSON_MAX_BYTES = 8192, SHOWN_MAX = 100 };
 
@@ -28,6 +29,7 @@ struct alerting {
     size_t message_count, message_capacity;
     pthread_mutex_t lock; /* of what follows */
     char *firing;         /* JSON */
+    int64_t told[ALERT_STATE_COUNT][SEVERITY_CRITICAL + 1], fires[SEVERITY_CRITICAL + 1], silenced, unfollowed;
 };
 
 /* ---- rules ---- */
@@ -176,11 +178,18 @@ static void note_firing(struct alerting *a)
     }
     char *made = json_dumps(array, JSON_COMPACT);
     json_decref(array);
-    alert_list_finish(&list);
     pthread_mutex_lock(&a->lock);
     free(a->firing);
     a->firing = made;
+    memset(a->fires, 0, sizeof a->fires);
+    a->silenced = 0;
+    for (size_t i = 0; i < list.count; i++) {
+        a->fires[list.alerts[i].severity]++;
+        a->silenced += list.alerts[i].silenced;
+    }
+    a->unfollowed = (int64_t)alerts_unfollowed(a->engine);
     pthread_mutex_unlock(&a->lock);
+    alert_list_finish(&list);
 }
 
 void alerting_feed(struct alerting *a, const struct report *rows, size_t count, struct report_list *out)
@@ -193,6 +202,14 @@ void alerting_feed(struct alerting *a, const struct report *rows, size_t count, 
     note_firing(a);
 }
 
+static void count_told(struct alerting *a)
+{
+    pthread_mutex_lock(&a->lock);
+    for (size_t i = 0; i < a->message_count; i++)
+        a->told[a->messages[i].alert.state][a->messages[i].alert.severity]++;
+    pthread_mutex_unlock(&a->lock);
+}
+
 void alerting_deliver(struct alerting *a)
 {
     for (size_t i = 0; i < a->message_count; i++) {
@@ -203,6 +220,7 @@ void alerting_deliver(struct alerting *a)
             log_warning("alert: %s%s", m->alert.silenced ? "(silenced) " : "", m->line);
         webhooks_send(a->webhooks, &m->alert, m->line, m->json);
     }
+    count_told(a);
     forget_messages(a);
 }
 
@@ -268,4 +286,40 @@ void alerting_show(struct alerting *a, struct text_buffer *text)
     pthread_mutex_lock(&a->lock);
     text_add(text, "%s", a->firing ? a->firing : "[]");
     pthread_mutex_unlock(&a->lock);
+}
+
+/* ---- metrics ---- */
+
+static void expose_alerts(const struct alerting *a, struct text_buffer *text)
+{
+    static const char *const states[ALERT_STATE_COUNT] = {"firing", "goes_on", "resolved"};
+    static const char *const severities[] = {"ok", "warning", "critical"};
+    exposition_family(text, "weir_alerts_total", EXPOSITION_COUNTER, "Alert messages told by this process.");
+    for (int state = 0; state < ALERT_STATE_COUNT; state++)
+        for (int severity = SEVERITY_WARNING; severity <= SEVERITY_CRITICAL; severity++)
+            exposition_sample_integer(text, "weir_alerts_total", (struct label[]){{"severity", severities[severity]}, {"state", states[state]}}, 2, a->told[state][severity]);
+    exposition_family(text, "weir_alerts_firing", EXPOSITION_GAUGE, "Alerts that fire now, where the reports are evaluated.");
+    for (int severity = SEVERITY_WARNING; severity <= SEVERITY_CRITICAL; severity++)
+        exposition_sample_integer(text, "weir_alerts_firing", &(struct label){"severity", severities[severity]}, 1, a->fires[severity]);
+    exposition_family(text, "weir_alerts_silenced", EXPOSITION_GAUGE, "Alerts that fire and are silenced.");
+    exposition_sample_integer(text, "weir_alerts_silenced", NULL, 0, a->silenced);
+    exposition_family(text, "weir_alerts_unfollowed_total", EXPOSITION_COUNTER, "Rows that broke a rule when too many alerts were followed.");
+    exposition_sample_integer(text, "weir_alerts_unfollowed_total", NULL, 0, a->unfollowed);
+}
+
+void alerting_expose(struct alerting *a, struct text_buffer *text)
+{
+    struct webhook_counts hooks = webhooks_count(a->webhooks);
+    pthread_mutex_lock(&a->lock);
+    expose_alerts(a, text);
+    pthread_mutex_unlock(&a->lock);
+    const struct label outcomes[] = {{"outcome", "sent"}, {"outcome", "refused"}, {"outcome", "dropped"}};
+    const int64_t counts[] = {hooks.sent, hooks.refused, hooks.dropped};
+    exposition_family(text, "weir_webhook_messages_total", EXPOSITION_COUNTER, "Alerts by what became of them at the webhooks: taken, refused for good, pushed out of a full queue.");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        exposition_sample_integer(text, "weir_webhook_messages_total", &outcomes[i], 1, counts[i]);
+    exposition_family(text, "weir_webhook_failed_attempts_total", EXPOSITION_COUNTER, "Attempts that a webhook did not take.");
+    exposition_sample_integer(text, "weir_webhook_failed_attempts_total", NULL, 0, hooks.failed_attempts);
+    exposition_family(text, "weir_webhook_queue", EXPOSITION_GAUGE, "Alerts that wait for webhooks.");
+    exposition_sample_integer(text, "weir_webhook_queue", NULL, 0, hooks.queued);
 }

@@ -24,5 +24,7 @@ void alerting_export(const struct alerting *alerting, struct text_buffer *text);
 /* In the place of whatever was followed.  -1: the text is none of ours; then nothing is followed. */
 int alerting_import(struct alerting *alerting, const char *json, size_t size);
 
-/* For any thread: what fires, as a JSON array of {severity, line, silenced}. */
+/* For any thread: counts of messages, of what fires and of the webhooks' queues, for Prometheus. */
+void alerting_expose(struct alerting *alerting, struct text_buffer *text);
+/* Likewise: what fires, as a JSON array of {severity, line, silenced}. */
 void alerting_show(struct alerting *alerting, struct text_buffer *text);

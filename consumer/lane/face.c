@@ -11,6 +11,7 @@ void lane_publish_face(struct lane *l)
     int64_t entities = 0, events = 0, bytes = 0;
     bool restoring = false;
     pthread_mutex_lock(&l->lock);
+    memcpy(l->metrics.stage_ns, pipeline_stage_ns(l->pipeline), sizeof l->metrics.stage_ns);
     serving_face_take(&l->serving, pipeline_scorer(l->pipeline));
     l->statuses = realloc(l->statuses, (l->partition_count + 1) * sizeof *l->statuses);
     assert(l->statuses);

@@ -151,9 +151,8 @@ static int process(struct lane *l, struct lane_partition *p, struct pipeline *pi
     }
     if (done > 0 && !suppressed) {
         lane_cover(l, p);
-        lane_note_arrivals(l, b->records, (size_t)done);
+        lane_note_arrivals(l, b->records, (size_t)done, began);
         l->metrics.input_bytes += bytes;
-        histogram_observe(&l->metrics.latency_seconds, (clock_monotonic_ns() - began) / done, done);
     }
     return done;
 }

@@ -6,10 +6,10 @@
 #include "consumer/kafka/outbox.h"
 #include "monitor/sketch.h"
 
-struct arrival { /* records of one timestamp that came one after the other */
+struct arrival { /* records of one timestamp and batch that came one after the other */
     int32_t partition;
     uint32_t times;
-    int64_t timestamp_ms;
+    int64_t timestamp_ms, taken_ns; /* of the record, and when its batch was begun */
 };
 struct arrivals {
     size_t count, capacity;
@@ -26,6 +26,9 @@ void sketching_init(struct sketching *sketching, const struct sketch_shape *shap
 void sketching_finish(struct sketching *sketching);
 
 struct lane;
-void lane_note_arrivals(struct lane *lane, const struct record *records, size_t count);
 void lane_emit_sketch(struct lane *lane);       /* before the transaction ends */
-void lane_observe_latencies(struct lane *lane); /* once it is committed */
+
+/* ---- latencies.c ---- */
+void lane_note_arrivals(struct lane *lane, const struct record *records, size_t count, int64_t taken_ns);
+void lane_observe_latencies(struct lane *lane); /* once the transaction is committed */
+void lane_emit_latencies(struct lane *lane);    /* what was observed, into the open sketch, before its transaction ends */

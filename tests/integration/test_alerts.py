@@ -10,7 +10,7 @@ import pytest
 
 from deployment import Pipeline
 from outputs import REPORT, decode, read_topic, split_header
-from test_http import pipeline_with_baseline
+from test_http import Scraped, pipeline_with_baseline
 from traffic import MINUTE, Traffic
 
 
@@ -82,6 +82,10 @@ def test_a_drift_is_told_once_whoever_dies(kafka, models, schemas, schema_ids, t
     worker = pipeline.worker("w").start().wait_ready()
     worker.wait_for(lambda: receiver.bodies, "the webhook has the alert", 30)
     assert "channel: distribution is not the baseline's, PSI" in receiver.bodies[0]["text"]
+    metrics = Scraped(worker.get("/metrics")[1])
+    assert metrics.by_label("weir_alerts_firing", "severity") == {"warning": 0, "critical": 1} and metrics.value("weir_monitor_active") == 1
+    assert metrics.by_label("weir_webhook_messages_total", "outcome") == {"sent": 1, "refused": 0, "dropped": 0}
+    assert metrics.value("weir_webhook_queue") == 0
     assert [detail["state"] for _, detail in alerts_on(kafka, pipeline)].count("firing") == 1
 
     overview = worker.wait_for(lambda: (o := json.loads(worker.get("/overview")[1]))["alerts"] and o, "the overview tells of it", 20)

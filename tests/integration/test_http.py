@@ -86,7 +86,13 @@ def test_a_worker_tells_what_it_did(pipeline, traffic, kafka, models):
     assert metrics.value("weir_incomplete_windows_total") == sum(not p["window_complete"] for p in predictions)
     assert metrics.by_label("ml_feature_missing_total", "feature") == {
         name: sum(math.isnan(p["features"][i]) for p in predictions) for i, name in enumerate(models.names)}
-    assert metrics.value("ml_prediction_latency_seconds_count") == len(traffic.records)
+    assert metrics.value("ml_prediction_latency_seconds_count") == metrics.value("weir_end_to_end_latency_seconds_count") == len(traffic.records)
+    assert metrics.value("weir_end_to_end_latency_seconds_sum") > 1e6   # the records' own dates lie far back
+    assert metrics.value("ml_prediction_latency_seconds_sum") < 600 * len(traffic.records)
+    assert metrics.value("ml_model_confidence_count", model_version="champion-1", role="served") == len(predictions)
+    stages = metrics.by_label("weir_stage_cpu_seconds_total", "stage")
+    assert set(stages) == {"decode", "features", "score", "emit", "observe"} and all(stages.values()) and sum(stages.values()) < metrics.value("process_cpu_seconds_total")
+    assert metrics.by_label("ml_model_info", "model_version")["champion-1"] == 1
     assert metrics.value("ml_prediction_value_count", model_version="champion-1", role="served") == len(predictions)
     assert metrics.value("ml_prediction_value_sum", model_version="champion-1", role="served") == pytest.approx(sum(p["score"] for p in predictions))
     assert metrics.value("ml_prediction_value_bucket", model_version="champion-1", role="served", le="0.5") == sum(p["score"] <= 0.5 for p in predictions)

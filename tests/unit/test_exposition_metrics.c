@@ -76,6 +76,9 @@ static void committed_deltas_become_counters(void **state)
     assert_near(parsed_value(p, "ml_prediction_value_count", "model_version=champion,role=served"), 6, 0);
     assert_near(parsed_value(p, "ml_prediction_value_sum", "model_version=champion,role=served"), 3.6, 1e-6);
     assert_near(parsed_bucket(p, "ml_prediction_value_bucket", "model_version=champion,role=served", 0.25), 2, 0);
+    assert_near(parsed_value(p, "ml_model_confidence_count", "model_version=champion,role=served"), 6, 0);
+    assert_near(parsed_bucket(p, "ml_model_confidence_bucket", "model_version=champion,role=served", 0.65), 2, 0); /* 0.6f twice */
+    assert_near(parsed_bucket(p, "ml_model_confidence_bucket", "model_version=champion,role=served", 0.9), 4, 0); /* and 0.25 twice, 0.95 beyond */
     free(p);
 }
 
@@ -89,6 +92,8 @@ static void what_a_lane_sets_is_shown(void **state)
     histogram_observe(&m->commit_seconds, 3000000, 1);     /* 3 ms */
     histogram_observe(&m->latency_seconds, 100000000, 40); /* 100 ms: on the bound, so within it */
     histogram_observe(&m->latency_seconds, 90000000000, 2);
+    histogram_observe(&m->end_to_end_seconds, INT64_C(1800000000000000000), 1000); /* since 1970 */
+    m->stage_ns[STAGE_SCORE] = 1500000000;
     metrics_set_partition(m, (struct partition_health){.partition = 12, .stream_time_ms = 97500, .position = 40, .end_offset = 100});
     metrics_set_partition(m, (struct partition_health){.partition = 3, .stream_time_ms = TIME_UNKNOWN, .position = -1, .end_offset = 5});
     double drift[] = {0.25, NAN, 0.5, NAN};
@@ -105,6 +110,9 @@ static void what_a_lane_sets_is_shown(void **state)
     assert_near(parsed_bucket(p, "ml_prediction_latency_seconds_bucket", "", 60), 40, 0);
     assert_near(parsed_value(p, "ml_prediction_latency_seconds_count", ""), 42, 0);
     assert_near(parsed_value(p, "ml_prediction_latency_seconds_sum", ""), 184, 1e-9);
+    assert_near(parsed_value(p, "weir_end_to_end_latency_seconds_sum", ""), 1.8e12, 1);
+    assert_near(parsed_bucket(p, "weir_end_to_end_latency_seconds_bucket", "", 60), 0, 0);
+    assert_near(parsed_value(p, "weir_stage_cpu_seconds_total", "stage=score"), 1.5, 0);
     assert_near(parsed_value(p, "weir_stream_time_lag_seconds", "partition=12"), 2.5, 0);
     assert_near(parsed_value(p, "weir_consumer_lag_records", "partition=12"), 60, 0);
     assert_null(strstr(f->text.data, "partition=\"3\"")); /* nothing is known of it yet */
