@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "consumer/clock.h"
+#include "consumer/contributions.h"
 #include "consumer/hash.h"
 #include "consumer/failpoint.h"
 #include "consumer/comparing.h"
@@ -36,6 +37,7 @@ struct pipeline {
     struct output_context output;
     struct sketch *sketch;
     struct comparing *comparing;
+    struct contributions *contributions;
     int64_t stage_began_ns, stage_ns[STAGE_COUNT]; /* of the thread's CPU */
     struct batch batch;
 };
@@ -56,6 +58,7 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     p->scores = deployment != NULL;
     scorer_set_deployment(p->scorer, deployment);
     p->output.config = config;
+    p->contributions = contributions_create(config->spec->count, config->monitor.contribution_percent);
     sha256(config->spec->canonical, strlen(config->spec->canonical), p->output.feature_spec_sha256);
     size_t columns = config->spec->count, shadows = deployment ? SHADOWS_MAX : 0;
     struct batch *b = &p->batch;
@@ -85,6 +88,7 @@ void pipeline_destroy(struct pipeline *p)
     struct batch *b = &p->batch;
     free(b->values);
     free(b->rows);
+    contributions_destroy(p->contributions);
     free(b->contributions);
     free(b->explained_rows);
     free(b->shadow_margins);
@@ -269,11 +273,13 @@ struct cell_run {
     struct sketch_cell *cell;
     size_t count;
     const float *rows[BATCH_MAX];
+    const struct event *events[BATCH_MAX];
 };
 
 static void end_run(struct pipeline *p, struct cell_run *run)
 {
-    sketch_add_rows(p->sketch, run->cell, run->rows, run->count);
+    if (sketch_add_rows(p->sketch, run->cell, run->rows, run->count))
+        sketch_sample_far(p->sketch, run->cell, run->rows, run->events, run->count);
     run->count = 0;
 }
 
@@ -315,11 +321,14 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
     if (cell != run->cell)
         end_run(p, run);
     run->cell = cell;
-    run->rows[run->count++] = b->rows + e * p->config->spec->count;
+    run->rows[run->count] = b->rows + e * p->config->spec->count;
+    run->events[run->count++] = &b->events[e];
+    sketch_add_entity(p->sketch, cell, b->events[e].time_ms, b->outcomes[e].before_ms);
     if (!p->scores)
         return;
     sketch_add_score(p->sketch, cell, slot_of_model(p, known, b->answered[e], false), b->served[e].score, b->served[e].decision);
     comparing_begin(p->comparing, p->sketch, cell, b, e);
+    contributions_add(p->contributions, p->sketch, cell, b, e);
     for (size_t s = 0; s < b->deployments[e]->shadow_count; s++)
         observe_shadow(p, cell, known, e, s);
 }
@@ -388,6 +397,7 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
         e += is_event;
     }
     end_run(p, &run);
+    contributions_flush(p->contributions, p->sketch);
     if (p->scores) {
         observe_fallbacks(p, run.cell);
         observe_timing(p, run.cell, &known);

@@ -1,7 +1,8 @@
 /* The DRIFT rows of one window:
  *
  *   each feature in order, subject the feature: psi, kl, js, ks, mean_shift, missing_change, out_of_range_share,
- *     far_values (beyond SKETCH_FAR_SIGMAS baseline deviations); missing_rate, mean
+ *     far_values (beyond SKETCH_FAR_SIGMAS baseline deviations; detail: some of them, with partition, offset and sigmas);
+ *     missing_rate, mean; contribution (of the baseline's model, over a sample; judged in windows of a day and more)
  *   all features, subject `features`: drifted_share, weighted_psi
  *   each segment in order, subject the field: chi2 (of the values that the baseline names), new_category_share, missing_change, distinct
  *   each model in order, subject `score`: psi, ks
@@ -133,7 +134,7 @@ static void plain_rows(struct rows *rows, size_t f)
     const char *name = rows->options->features[f];
     if (there > 0 && rows->options->baseline) {
         row_add(rows, REPORT_DRIFT, name, "out_of_range_share", (double)(counts->below + counts->above) / (double)there, there);
-        row_add(rows, REPORT_DRIFT, name, "far_values", (double)counts->far, there);
+        far_row_write(rows, f, there);
     }
     if (w->cell->events > 0)
         row_add(rows, REPORT_DRIFT, name, "missing_rate", (double)counts->missing / (double)w->cell->events, w->cell->events);
@@ -193,6 +194,8 @@ static void feature_rows(struct rows *rows)
         for (size_t i = 0; i < FEATURE_STATISTICS; i++)
             statistic_row(rows, f, kinds[i], &all[f][i]);
         plain_rows(rows, f);
+        if (rows->options->baseline)
+            contribution_row_write(rows, f);
     }
     if (rows->options->baseline)
         all_features_rows(rows, all, n);
@@ -242,11 +245,10 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
         row_judge(report, &fresh);
         name_new_values(report, &rows->window->cell->values[s]);
     }
-    missing = reference->missing;
-    for (size_t i = 0, n = reference->categories.count; i < n; i++)
-        was_there = i == 0 ? reference->categories.named[i].count : was_there + reference->categories.named[i].count;
-    was_there = (reference->categories.count ? was_there : 0) + reference->categories.other;
+    judged = rows_can_judge(rows, baseline_expected_segment_missing(reference, rows->hours, &missing, &was_there), 0);
     struct statistic change = statistic_missing_change(counts->nulls, counts->nulls + there, missing, missing + was_there, NULL);
+    if (!judged)
+        statistic_leave(&change, STATISTIC_MISSING_CHANGE);
     if (isnan(change.value))
         return;
     struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count);

@@ -192,6 +192,7 @@ static void freshness_rows(struct rows *rows)
             row_detail(report, "\"seen\": false");
     }
     schema_row(rows);
+    entity_rows_write(rows);
 }
 
 static void latency_rows(struct rows *rows)

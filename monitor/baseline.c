@@ -220,16 +220,6 @@ bool baseline_expected(const struct baseline_column *column, const struct baseli
     return of != OF_NOTHING_ELSE;
 }
 
-bool baseline_expected_equal(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *counts)
-{
-    float edges[BASELINE_EQUAL - 1];
-    int64_t own[BASELINE_EQUAL];
-    enum of of = choose(&column->equal_hours, &column->missing_hours, set, own, NULL);
-    baseline_equal_edges(column, edges);
-    cut(edges, of == OF_HOURS ? own : column->equal, BASELINE_EQUAL, 1, column->count > 0, NULL, counts);
-    return of != OF_NOTHING_ELSE;
-}
-
 bool baseline_expected_missing(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *missing, int64_t *there)
 {
     int64_t own[BASELINE_FINE], absent;
@@ -246,6 +236,18 @@ bool baseline_expected_categories(const struct baseline_categories *categories, 
         counts[i] = categories->named[i].count;
     if (of != OF_HOURS)
         counts[categories->count] = categories->other;
+    return of != OF_NOTHING_ELSE;
+}
+
+bool baseline_expected_segment_missing(const struct baseline_segment *segment, const struct baseline_hour_set *set, int64_t *missing, int64_t *there)
+{
+    const struct baseline_categories *categories = &segment->categories;
+    int64_t own[BASELINE_CATEGORIES_MAX + 1], absent;
+    enum of of = choose(&categories->hours, &segment->missing_hours, set, own, &absent);
+    *missing = of == OF_HOURS ? absent : segment->missing;
+    *there = of == OF_HOURS ? total(own, categories->hours.bins) : categories->other;
+    for (size_t i = 0; of != OF_HOURS && i < categories->count; i++)
+        *there += categories->named[i].count;
     return of != OF_NOTHING_ELSE;
 }
 

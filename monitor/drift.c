@@ -30,15 +30,3 @@ double drift_psi_by_chance(int64_t n, int64_t m, size_t bins)
     assert(n > 0 && m > 0 && bins > 0);
     return (double)(bins - 1) * (1 / (double)n + 1 / (double)m);
 }
-
-enum severity drift_severity(double psi, int64_t observed, int64_t expected)
-{
-    if (observed < DRIFT_SAMPLES_MIN || expected < DRIFT_SAMPLES_MIN)
-        return SEVERITY_OK;
-    return psi >= DRIFT_PSI_CRITICAL ? SEVERITY_CRITICAL : psi >= DRIFT_PSI_WARNING ? SEVERITY_WARNING : SEVERITY_OK;
-}
-
-double drift_threshold(enum severity severity)
-{
-    return severity == SEVERITY_CRITICAL ? DRIFT_PSI_CRITICAL : DRIFT_PSI_WARNING;
-}

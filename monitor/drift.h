@@ -24,7 +24,3 @@ double drift_psi(const int64_t *observed, const int64_t *expected, size_t bins);
 /* Its mean where nothing has drifted: (bins - 1) (1/n + 1/m).  What is judged is the rest, so that a window of the night
  * with 700 events is held to the same drift as one of the day with 70,000. */
 double drift_psi_by_chance(int64_t n, int64_t m, size_t bins);
-/* At a limit counts as crossed.  OK where either side has fewer than DRIFT_SAMPLES_MIN values. */
-enum severity drift_severity(double psi, int64_t observed, int64_t expected);
-/* The limit that was crossed; where none was, the lower one. */
-double drift_threshold(enum severity severity);

@@ -238,8 +238,10 @@ struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event 
     cell->late += event->late_ms > 0;
     cell->overdue += event->late_ms > sketch->shape->options.lateness_ms;
     cell->incomplete += !event->window_complete;
-    if (event->row)
-        sketch_cell_add_rows(sketch->shape, cell, &event->row, 1);
+    if (event->row && sketch_cell_add_rows(sketch->shape, cell, &event->row, 1)) {
+        struct event far = {.offset = event->offset, .id = {(const char *)&event->offset, sizeof event->offset}};
+        sketch_sample_far(sketch, cell, &event->row, (const struct event *const[]){&far}, 1);
+    }
     if (event->schema_id >= 0)
         sketch_cell_add_schema(sketch->shape, cell, event->schema_id);
     if (event->values) {
@@ -249,10 +251,9 @@ struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event 
     return cell;
 }
 
-void sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n)
+int64_t sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n)
 {
-    if (cell)
-        sketch_cell_add_rows(sketch->shape, cell, rows, n);
+    return cell ? sketch_cell_add_rows(sketch->shape, cell, rows, n) : 0;
 }
 
 void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision)
@@ -292,13 +293,6 @@ void sketch_add_reject(struct sketch *sketch, int32_t partition, int64_t offset,
     cell->rejects[reason]++;
     if (field >= 0)
         cell->counts[sketch->shape->rejects_at + (size_t)field * REJECT_REASON_COUNT + reason]++;
-}
-
-void sketch_add_latency(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, int64_t ms, int64_t n)
-{
-    struct sketch_cell *cell = stream_time_ms == TIME_UNKNOWN ? NULL : cell_at(sketch, partition, stream_time_ms);
-    if (cell)
-        cell->counts[sketch->shape->latencies_at + latency_bin(ms)] += n;
 }
 
 void sketch_add_latencies(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, const int64_t bins[LATENCY_BINS])

@@ -103,10 +103,10 @@ struct sketch_cell {
     int64_t rejects[REJECT_REASON_COUNT];
     /* Arrays, by the functions below: */
     __int128 *sums;       /* by feature, then by model: fixed point */
-    int64_t *counts;      /* features, latencies, fallbacks, rejects by field, segments, then models */
+    int64_t *counts;      /* features, latencies, fallbacks, rejects by field, segments, entities, contributions, then models */
     int64_t *last_seen_ms; /* by field: the largest event time at which it was not null; TIME_UNKNOWN: never */
     struct cardinality *distinct;   /* by segment */
-    struct sketch_values *values;   /* by segment: those that the baseline does not name; the last of all: schema ids */
+    struct sketch_values *values;   /* by segment: those that the baseline does not name; then schema ids; then far values */
     struct sketch_extra **extras;   /* by model: sketch_extra.h; NULL: none has any */
     size_t *parts_left;             /* that the sketch may still make; NULL: a cell on its own */
     /* Rows whose bins are not yet counted (a delta's): sketch_row_bins. */
@@ -150,6 +150,22 @@ const struct sketch_feature_counts *sketch_feature(const struct sketch_shape *sh
 const struct sketch_model_counts *sketch_model(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m);
 const struct sketch_segment_counts *sketch_segment_of(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t segment);
 size_t sketch_segment_categories(const struct sketch_shape *shape, size_t segment); /* at least 1 */
+/* What is kept of some events alone (sketch_sample.c). */
+struct sketch_far { /* an event with a value more than SKETCH_FAR_SIGMAS from the baseline's mean */
+    int32_t partition;
+    int64_t offset;
+    double sigmas; /* to three digits */
+};
+/* Those of feature f in the window's sample, which is of SKETCH_VALUES_MAX far values over all features. */
+size_t sketch_far_values(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f, struct sketch_far found[SKETCH_VALUES_MAX]);
+struct sketch_contribution { /* to the margin; NaN without events */
+    double mean, std;
+    int64_t count;
+};
+struct sketch_contribution sketch_contribution_of(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f);
+/* Ages of entities: seconds since the entity's event before (bins of latency_bin, of seconds: within 12.5 %, whole
+ * seconds below 8); *fresh: events of entities that had none in the longest window. */
+const int64_t *sketch_entity_ages(const struct sketch_shape *shape, const struct sketch_cell *cell, int64_t *fresh);
 const int64_t *sketch_latencies(const struct sketch_shape *shape, const struct sketch_cell *cell);      /* LATENCY_BINS */
 const int64_t *sketch_fallbacks(const struct sketch_shape *shape, const struct sketch_cell *cell);      /* SKETCH_FALLBACKS_MAX */
 const int64_t *sketch_field_rejects(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t field); /* by reason */
@@ -194,8 +210,14 @@ struct sketch_event {
 /* Folds it and advances the partition's position (T = time_ms + late_ms).  Returns its cell, to which the scores of
  * the same event go (NULL: beyond; then they are not counted either).  The cell lives until reset. */
 struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event *event);
-/* Rows of n events that have this cell, at once: several searches go side by side. */
-void sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n);
+/* Rows of n events that have this cell, at once: several searches go side by side.  Returns how many far values there are
+ * among them: then they are to be sampled, by the events' ids and with their offsets. */
+int64_t sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n);
+void sketch_sample_far(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, const struct event *const *events, size_t n);
+/* The entity's event before (feature_outcome), of each event. */
+void sketch_add_entity(struct sketch *sketch, struct sketch_cell *cell, int64_t time_ms, int64_t before_ms);
+/* Contributions of an event that is in the sample, feature_count of them. */
+void sketch_add_contributions(struct sketch *sketch, struct sketch_cell *cell, const float *contributions);
 /* A score of model m for the event whose cell this is (NULL is taken and does nothing). */
 void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision);
 /* And how the shadow m compares with what was served; its score is in [0, 1].  By segment: sketch_extra.h. */
@@ -205,9 +227,8 @@ void sketch_add_shed(struct sketch *sketch, struct sketch_cell *cell, size_t m);
 void sketch_add_fallbacks(struct sketch *sketch, struct sketch_cell *cell, size_t reason, int64_t times);
 /* A dead letter.  time_ms: see above; held to the years 1970..9999.  field: its slot, or -1. */
 void sketch_add_reject(struct sketch *sketch, int32_t partition, int64_t offset, int64_t time_ms, enum reject_reason reason, int field);
-/* n events of the partition became visible `ms` after their record's timestamp.  Counted in the window of the stream
- * time; health of the process, no function of the log. */
-void sketch_add_latency(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, int64_t ms, int64_t n);
+/* How many events of the partition became visible how long after their records' timestamps (latency_bin).  Counted in the
+ * window of the stream time; health of the process, no function of the log. */
 void sketch_add_latencies(struct sketch *sketch, int32_t partition, int64_t stream_time_ms, const int64_t bins[LATENCY_BINS]);
 /* The offsets [from, to) that the delta covers in a partition, and T: what the lane commits.  Widens what events and
  * rejects have said themselves (they know of no records that only the log has: transaction markers). */
@@ -248,6 +269,7 @@ void sketch_bins_range(const struct sketch_shape *shape, size_t f, size_t *from,
 /* Where a model's counts begin in cell->counts, and how many there are; models begin where the head ends. */
 size_t sketch_head_counts(const struct sketch_shape *shape);
 size_t sketch_model_counts_size(const struct sketch_shape *shape);
+size_t sketch_contribution_counts(const struct sketch_shape *shape);
 /* Quantile of a latency histogram in milliseconds, linear within its bin; NaN if it is empty. */
 double latency_quantile(const int64_t *bins, double q);
 size_t latency_bin(int64_t ms);

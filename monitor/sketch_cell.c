@@ -26,7 +26,7 @@ size_t sketch_cell_bytes(const struct sketch_shape *shape)
 {
     const struct sketch_shape_options *o = &shape->options;
     return head_bytes() + sums_of(shape) * sizeof(__int128) + (shape->counts + o->field_count) * sizeof(int64_t) +
-           o->segment_count * sizeof(struct cardinality) + (o->segment_count + 1) * sizeof(struct sketch_values);
+           o->segment_count * sizeof(struct cardinality) + (o->segment_count + 2) * sizeof(struct sketch_values);
 }
 
 size_t sketch_cells_max(const struct sketch_shape *shape)
@@ -47,7 +47,7 @@ struct sketch_cell *sketch_cell_create(const struct sketch_shape *shape, int32_t
     cell->counts = (void *)(cell->sums + sums_of(shape));
     cell->last_seen_ms = cell->counts + shape->counts;
     cell->values = (void *)(cell->last_seen_ms + o->field_count);
-    cell->distinct = (void *)(cell->values + o->segment_count + 1);
+    cell->distinct = (void *)(cell->values + o->segment_count + 2);
     for (size_t i = 0; i < o->field_count; i++)
         cell->last_seen_ms[i] = TIME_UNKNOWN;
     return cell;
@@ -84,7 +84,7 @@ void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cel
         cell->last_seen_ms[i] = TIME_UNKNOWN;
     for (size_t i = 0; i < o->segment_count; i++)
         cardinality_clear(&cell->distinct[i]);
-    for (size_t i = 0; i <= o->segment_count; i++)
+    for (size_t i = 0; i < o->segment_count + 2; i++)
         cell->values[i].count = 0;
     cell->row_count = cell->models_end = 0;
 }
@@ -120,7 +120,7 @@ void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *int
             into->last_seen_ms[i] = from->last_seen_ms[i];
     for (size_t i = 0; i < o->segment_count; i++)
         cardinality_merge(&into->distinct[i], &from->distinct[i]);
-    for (size_t i = 0; i <= o->segment_count; i++)
+    for (size_t i = 0; i < o->segment_count + 2; i++)
         sketch_values_merge(&into->values[i], &from->values[i]);
     sketch_extras_merge(shape, into, from);
 }

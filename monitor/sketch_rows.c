@@ -75,10 +75,11 @@ static void *room_for_rows(const struct sketch_shape *shape)
     return room;
 }
 
-static void add_run(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n)
+static int64_t add_run(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n)
 {
     bool binned = shape->options.baseline && shape->options.feature_count;
     uint8_t nowhere[BIN_RUN_MAX];
+    int64_t far = 0;
     if (binned && !cell->rows)
         cell->rows = room_for_rows(shape);
     if (binned && cell->row_count + n > SKETCH_ROWS_MAX)
@@ -95,13 +96,17 @@ static void add_run(const struct sketch_shape *shape, struct sketch_cell *cell, 
         counts->below += tally.below;
         counts->above += tally.above;
         counts->far += tally.far;
+        far += tally.far;
     }
     if (binned)
         cell->row_count += n;
+    return far;
 }
 
-void sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n)
+int64_t sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n)
 {
+    int64_t far = 0;
     for (size_t i = 0; i < n; i += BIN_RUN_MAX)
-        add_run(shape, cell, rows + i, n - i < BIN_RUN_MAX ? n - i : BIN_RUN_MAX);
+        far += add_run(shape, cell, rows + i, n - i < BIN_RUN_MAX ? n - i : BIN_RUN_MAX);
+    return far;
 }

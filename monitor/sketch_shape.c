@@ -306,6 +306,9 @@ static void lay_out(struct sketch_shape *shape)
         shape->segments[i].at = at;
         at += sizeof(struct sketch_segment_counts) / sizeof(int64_t) + shape->segments[i].categories;
     }
+    shape->entities_at = at;
+    shape->contributions_at = at + 1 + LATENCY_BINS;
+    at = shape->contributions_at + sketch_contribution_counts(shape);
     shape->models_at = at;
     shape->counts = at + shape->models_max * shape->model_stride;
 }

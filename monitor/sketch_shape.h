@@ -30,7 +30,7 @@ struct sketch_shape {
     float *edges, *pivots;
     int64_t *expected;    /* columns x options.bins: the baseline's counts */
     size_t feature_stride, model_stride; /* in counts */
-    size_t latencies_at, fallbacks_at, rejects_at, models_at;
+    size_t latencies_at, fallbacks_at, rejects_at, entities_at, contributions_at, models_at;
     size_t counts;        /* of a cell */
     struct segment_shape *segments;
     uint64_t fingerprint;
@@ -38,7 +38,7 @@ struct sketch_shape {
     struct model_table *models; /* the one thing that still grows */
 };
 
-void sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n);
+int64_t sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n); /* far values among them */
 void sketch_cell_add_fields(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values, int64_t time_ms);
 void sketch_cell_add_segments(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values);
 void sketch_cell_add_schema(const struct sketch_shape *shape, struct sketch_cell *cell, int32_t schema_id);

@@ -26,6 +26,11 @@ void row_judge(struct report *report, const struct statistic *statistic);
  * depends on events so far back. */
 bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms);
 int64_t rows_reach(const struct rows *rows); /* of the features, and so of the scores */
+/* aggregate_sample.c; far: of a feature with `there` values */
+void contribution_row_write(struct rows *rows, size_t f);
+void far_row_write(struct rows *rows, size_t f, int64_t there);
+void entity_rows_write(struct rows *rows);
+
 void drift_rows_write(struct rows *rows);
 void shadow_rows_write(struct rows *rows);
 void shadow_part_rows_write(struct rows *rows, size_t m, int64_t events, int64_t disagreeing);

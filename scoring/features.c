@@ -235,6 +235,7 @@ static int fold_group(struct windows *w, const struct event *events, size_t n, f
         float *row = rows + i * w->spec->count;
         if (fold_one(w, &w->views[i], &events[i], hashes[i], w->records + i * words, row, &outcomes[i]))
             return -1;
+        outcomes[i].before_ms = outcomes[i].reason == REJECT_NONE ? w->views[i].last_ms : TIME_UNKNOWN;
         views[accepted] = &w->views[i];
         due[accepted] = row;
         accepted += outcomes[i].reason == REJECT_NONE;

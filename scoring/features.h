@@ -27,6 +27,7 @@ struct feature_outcome {
     enum reject_reason reason; /* REJECT_NONE, or FUTURE, STALE, DUPLICATE: then no state changed and the row is unspecified */
     bool window_complete;
     int64_t late_ms;
+    int64_t before_ms; /* time of the entity's latest visible event before this one (what since_last counts from); TIME_UNKNOWN: none */
 };
 
 /* Types and ranges of the fields that the features read, before any state is touched: id, entity, time

@@ -75,7 +75,7 @@ int label_rows_take(struct label_rows *rows, const void *body, size_t size, stru
     if (!reader_is_done(&r) || detail.size >= sizeof row.detail || row.window_start_ms > row.window_end_ms)
         return err_set(err, "it is no row of a report");
     memcpy(row.detail, detail.data, detail.size);
-    row.importance = NAN;
+    row.importance = row.effect = row.baseline = NAN;
     row.judged = true;
     row.model_id = has_model ? copy(model) : NULL;
     row.subject = copy(subject);

@@ -210,7 +210,7 @@ static bool get_segments(struct sketch_reader *r, struct sketch_cell *into, size
     int64_t left = 0;
     int more;
     for (size_t at = 0; (more = next_items(r, &left, 1)) > 0; at++)
-        if (at > segments || !get_registers(r, into && at < segments ? &into->distinct[at] : NULL) || !get_values(r, into ? &into->values[at] : NULL))
+        if (at > segments + 1 || !get_registers(r, into && at < segments ? &into->distinct[at] : NULL) || !get_values(r, into ? &into->values[at] : NULL))
             return false;
     return more == 0;
 }
@@ -356,7 +356,7 @@ static bool get_cell(struct sketch_reader *r, int64_t start_ms, const struct ske
            get_sparse(r, into ? into->counts : NULL, o ? sketch_head_counts(shape) : SIZE_MAX) &&
            get_rows(r, shape, into) &&
            get_last_seen(r, start_ms, into ? into->last_seen_ms : NULL, o ? o->field_count : SIZE_MAX) &&
-           get_segments(r, into, o ? o->segment_count : SIZE_MAX) && get_models(r, shape, into) && get_extras(r, shape, into);
+           get_segments(r, into, o ? o->segment_count : SIZE_MAX - 1) && get_models(r, shape, into) && get_extras(r, shape, into);
 }
 
 /* Cells of a part, each to where `place` says; the part's first block was opened by sketch_reader_part. */

@@ -219,8 +219,8 @@ static void put_values(struct buffer *out, const struct sketch_values *values)
 static void put_segments(struct buffer *out, const struct sketch_shape *shape, const struct sketch_cell *cell)
 {
     size_t segments = sketch_shape_of(shape)->segment_count;
-    put_long(out, (int64_t)segments + 1);
-    for (size_t s = 0; s <= segments; s++) {
+    put_long(out, (int64_t)segments + 2);
+    for (size_t s = 0; s < segments + 2; s++) {
         if (s < segments)
             put_registers(out, &cell->distinct[s]);
         else

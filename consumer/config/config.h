@@ -137,6 +137,7 @@ struct config {
         char *baseline; /* path or NULL */
         size_t segment_count;
         char **segments;
+        double contribution_percent;
         char *value_field; /* NULL: none */
         char *label_topic; /* NULL: no labels */
         int64_t label_horizon_ms, label_window_ms;

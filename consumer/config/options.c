@@ -309,6 +309,7 @@ static const struct config_option rows[] = {
     {"monitor.baseline", OPTION_PATH, AT(monitor.baseline), .meaning = "Reference statistics to compare with: the file that `weir baseline` or `weir train` wrote."},
     {"monitor.segments", OPTION_TEXTS, AT(monitor.segments), .count_at = offsetof(struct config, monitor.segment_count), .most = 32,
      .meaning = "Fields whose values split the reports; they stand as text in each prediction."},
+    {"monitor.contribution_percent", OPTION_REAL, AT(monitor.contribution_percent), .preset = "1", .min = 0, .max = 100, .meaning = "Share of the events, by transaction id, whose features' contributions to the score are compared with the baseline's: a TreeSHAP each."},
     {"monitor.value_field", OPTION_TEXT, AT(monitor.value_field), .meaning = "Field of the amount at stake, in minor units; it stands in each prediction."},
     {"monitor.label_topic", OPTION_TEXT, AT(monitor.label_topic), .fault = topic_fault,
      .meaning = "Topic of labels (`schemas/label.avsc`). With it the predictions are judged: reports of kind QUALITY and CALIBRATION by model and segment, champion against each shadow. One process of the group does it."},

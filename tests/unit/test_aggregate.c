@@ -1,5 +1,6 @@
 /* Windows are 60 s, lateness 10 s: [0, 60) closes when every partition has T >= 70 s, or the largest T is >= 130 s. */
 #include "monitor/aggregate.h"
+#include "monitor/baseline_builder.h"
 
 #include "tests/unit/monitor_scene.h"
 
@@ -728,15 +729,81 @@ static void latencies_have_quantiles_and_open_no_window(void **state)
 {
     struct fixture *f = *state;
     commit_event(f, 0, 5);
-    for (int i = 0; i < 100; i++)
-        sketch_add_latency(f->delta, 0, 5 * S, i < 98 ? 20 : 5000, 1);
-    sketch_add_latency(f->delta, 0, 3000 * S, 1, 1); /* no record lies there */
+    int64_t bins[LATENCY_BINS] = {[1] = 1};
+    sketch_add_latencies(f->delta, 0, 3000 * S, bins); /* no record lies there */
+    bins[1] = 0;
+    bins[latency_bin(20)] = 98;
+    bins[latency_bin(5000)] = 2;
+    sketch_add_latencies(f->delta, 0, 5 * S, bins);
     commit(f);
     commit_event(f, 0, 70);
     assert_string_equal(published(f), "0");
     assert_near(row_of(f, 0, "transactions", "p50_seconds")->value, 0.021, 0.0021);
     assert_near(row_of(f, 0, "transactions", "p99_seconds")->value, 5, 0.7);
     assert_int_equal(row_of(f, 0, "transactions", "p99_seconds")->kind, REPORT_LATENCY);
+}
+
+/* Windows of a day: contributions are judged there alone. */
+static void a_contribution_of_the_other_sign_is_a_warning_in_a_window_of_a_day(void **state)
+{
+    enum { N = 100, COLUMNS = 3 };
+    struct fixture *f = *state;
+    float sample[N * COLUMNS];
+    int64_t day = 86400000;
+    for (int i = 0; i < N; i++) {
+        sample[i * COLUMNS] = 0.5f + (float)(i % 2) * 0.25f;
+        sample[i * COLUMNS + 1] = -0.5f;
+    }
+    baseline_set_contributions(f->baseline, sample, N);
+    struct aggregate *aggregate = aggregate_create(&(struct aggregate_options){.shape = f->shape, .topic = "transactions", .width_count = 1, .widths_ms = &day}, 0);
+    for (int i = 0; i < N; i++) {
+        struct sketch_event event = {.offset = i, .time_ms = i, .schema_id = -1};
+        sketch_add_contributions(f->delta, sketch_add(f->delta, &event), (float[]){-0.5f - (float)(i % 2) * 0.125f, -0.75f});
+    }
+    event(f, 0, 3 * 86400, 0);
+    aggregate_merge(aggregate, f->delta, 0, &f->reports);
+    const struct report *found[2][2] = {{0}};
+    for (size_t i = 0; i < f->reports.count; i++)
+        if (!strcmp(f->reports.rows[i].statistic, "contribution"))
+            found[f->reports.rows[i].window_end_ms == day][!strcmp(f->reports.rows[i].subject, "flag")] = &f->reports.rows[i];
+    assert_true(found[0][0] && found[0][1] && found[1][0] && found[1][1]);
+    assert_near(found[1][0]->value, -0.5625, 1e-6);
+    assert_true(found[1][0]->severity == SEVERITY_WARNING && found[1][0]->count == N && found[1][0]->judged);
+    assert_string_equal(found[1][0]->model_id, "champion");
+    assert_non_null(strstr(found[1][0]->detail, "\"baseline\": 0.625"));
+    assert_true(found[1][1]->severity == SEVERITY_OK && found[1][1]->judged);
+    assert_true(found[0][0]->severity == SEVERITY_OK && !found[0][0]->judged);
+    aggregate_destroy(aggregate);
+}
+
+static void far_values_are_named_by_their_offsets(void **state)
+{
+    struct fixture *f = *state;
+    commit_event(f, 0, 5);
+    scene_add(f->delta, (struct scene_event){.offset = f->offset[0]++, .time_ms = 6 * S, .amount = 1e6f}); /* the baseline: 0..9999 */
+    commit(f);
+    commit_event(f, 0, 70);
+    const struct report *far = row_of(f, 0, "amount", "far_values");
+    assert_near(far->value, 1, 0);
+    assert_string_equal(far->detail, "{\"events\": [{\"partition\": 0, \"offset\": 1, \"sigmas\": 345}]}");
+    assert_string_equal(row_of(f, 0, "flag", "far_values")->detail, "");
+}
+
+static void entities_have_ages(void **state)
+{
+    struct fixture *f = *state;
+    for (int i = 0; i < 100; i++) {
+        struct sketch_event event = {.offset = i, .time_ms = 5 * S, .schema_id = -1};
+        sketch_add_entity(f->delta, sketch_add(f->delta, &event), 5 * S, i < 20 ? TIME_UNKNOWN : i < 98 ? 2 * S : -100000 * S);
+    }
+    f->offset[0] = 100;
+    event(f, 0, 70, 0);
+    commit(f);
+    assert_near(row_of(f, 0, "entities", "new_share")->value, 0.2, 1e-12);
+    assert_int_equal(row_of(f, 0, "entities", "new_share")->count, 100);
+    assert_near(row_of(f, 0, "entities", "p50_seconds")->value, 3.5, 0.5);
+    assert_near(row_of(f, 0, "entities", "p99_seconds")->value, 100005, 12500);
+    assert_int_equal(row_of(f, 0, "entities", "p50_seconds")->count, 80);
 }
 
 static void schema_ids_are_named(void **state)
@@ -801,7 +868,7 @@ int main(void)
         TEST(a_silent_input_is_known_by_the_clock), TEST(a_baseline_says_when_a_silence_is_one), TEST(a_replay_tells_of_silence_by_stream_time),
         TEST(health_is_on_the_wall_clock), TEST(offsets_that_do_not_join_are_counted),
         TEST(the_last_revision_does_not_depend_on_the_commits), TEST(nothing_is_reported_of_nothing), TEST(what_is_repeated_is_dropped), TEST(gathered_deltas_are_reported_as_single_ones_are), TEST(gathered_deltas_are_due_when_a_window_can_close), TEST(a_new_topic_of_that_name_is_taken),
-        TEST(what_has_another_shape_is_counted), TEST(latencies_have_quantiles_and_open_no_window), TEST(schema_ids_are_named),
+        TEST(what_has_another_shape_is_counted), TEST(latencies_have_quantiles_and_open_no_window), TEST(a_contribution_of_the_other_sign_is_a_warning_in_a_window_of_a_day), TEST(far_values_are_named_by_their_offsets), TEST(entities_have_ages), TEST(schema_ids_are_named),
         TEST(longer_windows_are_the_sum_of_the_short_ones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

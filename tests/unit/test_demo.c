@@ -138,7 +138,7 @@ static struct feature_spec spec = {.count = 3, .features = features, .filter_cou
 
 static void report(struct drift_watch *w, int64_t day, const char *feature, double psi)
 {
-    drift_watch_report(w, day * 100, day * 100 + 100, feature, strlen(feature), psi, drift_severity(psi, 1000, 1000));
+    drift_watch_report(w, day * 100, day * 100 + 100, feature, strlen(feature), psi, psi >= DRIFT_PSI_CRITICAL ? SEVERITY_CRITICAL : psi >= DRIFT_PSI_WARNING ? SEVERITY_WARNING : SEVERITY_OK);
 }
 
 static void test_the_first_named_is_the_highest_of_the_first_window(void **state)

@@ -564,8 +564,12 @@ static void since_last_reaches_past_the_longest_window_by_the_lateness(void **st
     SEND(&s, .t = 100000);
     SEND(&s, .t = 169999);
     EXPECT(&s, "last", 69.999);
+    assert_true(s.outcome.before_ms == 100000);
+    SEND(&s, .t = 165000); /* late: before it lies another one */
+    assert_true(s.outcome.before_ms == 100000);
     SEND(&s, .t = 239999);
     EXPECT(&s, "last", NAN);
+    assert_true(s.outcome.before_ms == TIME_UNKNOWN);
     scene_close(&s);
 }
 

@@ -63,7 +63,11 @@ static void traffic(struct fixture *f, int64_t events)
         if (r >> 50 & 1)
             sketch_add_reject(f->sketch, (int32_t)(r & 3), i, 100000 + i * 50, REJECT_RANGE, 1);
     }
-    sketch_add_latency(f->sketch, 1, 100000, 37, 12);
+    sketch_add_latencies(f->sketch, 1, 100000, (int64_t[LATENCY_BINS]){[37] = 12});
+    struct sketch_cell *cell = sketch_cell_open(f->sketch, 1, 60000);
+    sketch_add_contributions(f->sketch, cell, (float[]){-0.25f, 3.5f});
+    sketch_add_entity(f->sketch, cell, 100000, 99000);
+    sketch_add_entity(f->sketch, cell, 100000, TIME_UNKNOWN);
 }
 
 static void append(void *context, int32_t partition, const struct buffer *piece)

@@ -1,0 +1,76 @@
+#include "consumer/contributions.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "monitor/cardinality.h"
+#include "scoring/model.h"
+
+enum { WAITING_MAX = 16, SHARE_OF = 10000 };
+
+struct contributions {
+    size_t columns;
+    uint64_t below; /* of SHARE_OF */
+    const struct deployed_model *model; /* of those that wait */
+    size_t count;
+    struct sketch_cell *cells[WAITING_MAX];
+    float *rows, *explained;
+};
+
+struct contributions *contributions_create(size_t columns, double percent)
+{
+    struct contributions *c = calloc(1, sizeof *c);
+    assert(c && "memory is short");
+    c->columns = columns;
+    c->below = (uint64_t)(percent * SHARE_OF / 100 + 0.5);
+    c->rows = calloc(WAITING_MAX * columns + 1, sizeof *c->rows);
+    c->explained = calloc(WAITING_MAX * (columns + 1), sizeof *c->explained);
+    assert(c->rows && c->explained && "memory is short");
+    return c;
+}
+
+void contributions_destroy(struct contributions *c)
+{
+    if (!c)
+        return;
+    free(c->rows);
+    free(c->explained);
+    free(c);
+}
+
+bool contributions_wants(const struct contributions *c, struct bytes transaction_id)
+{
+    return c->below && cardinality_hash(transaction_id.data, transaction_id.size) % SHARE_OF < c->below;
+}
+
+static bool is_baselines(const struct sketch *sketch, const struct deployed_model *model)
+{
+    const struct baseline *baseline = sketch_shape_of(sketch_shape(sketch))->baseline;
+    return model && baseline && baseline->model_id && !strcmp(baseline->model_id, model->id) && baseline->count && baseline->features[0].contribution_count;
+}
+
+void contributions_add(struct contributions *c, struct sketch *sketch, struct sketch_cell *cell, const struct batch *b, size_t e)
+{
+    const struct deployed_model *model = b->answered[e];
+    if (!contributions_wants(c, b->events[e].id) || !is_baselines(sketch, model))
+        return;
+    if (b->explained[e] >= 0) {
+        sketch_add_contributions(sketch, cell, b->contributions + (size_t)b->explained[e] * (c->columns + 1));
+        return;
+    }
+    if (c->count == WAITING_MAX || (c->count && c->model != model))
+        contributions_flush(c, sketch);
+    c->model = model;
+    c->cells[c->count] = cell;
+    memcpy(c->rows + c->count++ * c->columns, b->rows + e * c->columns, c->columns * sizeof *c->rows);
+}
+
+/* A model that cannot explain (its library fails) has no sample. */
+void contributions_flush(struct contributions *c, struct sketch *sketch)
+{
+    if (c->count && model_contributions(c->model->model, c->rows, c->count, c->explained, NULL) == 0)
+        for (size_t i = 0; i < c->count; i++)
+            sketch_add_contributions(sketch, c->cells[i], c->explained + i * (c->columns + 1));
+    c->count = 0;
+}
