@@ -249,6 +249,8 @@ static int is_fresh(rd_kafka_t *client, const atomic_bool *stop, const struct co
             code = codes[i] ? codes[i] : code;
         }
     } while (*fresh && attempts_again(&a, code, "committed offsets"));
+    if (stop && atomic_load(stop))
+        *fresh = false; /* nobody has looked to the end: nothing may be begun on that */
     free(partitions);
     free(committed);
     free(codes);

@@ -3,7 +3,9 @@ configuration itself is wrong)."""
 
 import os
 import re
+import signal
 import socket
+import time
 
 import pytest
 from confluent_kafka import Consumer, TopicPartition
@@ -89,6 +91,21 @@ def test_state_without_offsets(pipeline, traffic, kafka):
     worker = pipeline.worker("w", kafka=other, input=pipeline.config["input"] | {"on_gap": "continue"}).start().wait_ready()
     assert "group another has no offsets" in worker.logged()
     worker.stop()
+
+
+def test_a_worker_that_is_stopped_while_it_starts_begins_nothing(pipeline, traffic, kafka):
+    """Wherever the signal meets it, the group's offsets stay: a look at them that was broken off says nothing."""
+    worker = pipeline.worker("w").start()
+    produce(kafka.brokers, pipeline.topic, traffic.records)
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.stop()
+    for attempt in range(8):
+        late = pipeline.worker("w", input=pipeline.config["input"] | {"on_gap": "continue" if attempt % 2 else "refuse"}).start()
+        time.sleep(0.02 + 0.06 * attempt)
+        code = late.process.stop()
+        assert code in (0, -signal.SIGTERM), late.logged()     # before it listens to signals one ends it at once
+        assert "has no offsets" not in late.logged()
+        assert pipeline.committed() == traffic.ends
 
 
 def test_records_that_were_deleted_before_they_were_read(pipeline, traffic, kafka):
