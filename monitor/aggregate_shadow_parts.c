@@ -8,21 +8,24 @@
  *       that disagrees, so that a few events do not lead (Wilson 1927)
  *   explained             subject `score`; disagreements that were explained, of as many as `count` says
  *   contribution_difference  subject the feature; the mean of |contribution to the served margin - to the shadow's| over
- *       those, for the TOP_FEATURES with the largest; the detail has its place and its share of all features' differences
+ *       those, the largest first; the detail has its place and its share of all features' differences.  Of all features:
+ *       readers keep the highest revision of a row, and one that is not in it would stay behind
  *
  *   LATENCY, subject `score`: scoring_mean_seconds, scoring_p50_seconds, scoring_p99_seconds of a vector, by batches; of the
  *       champion with whoever else was asked for the answer.  Over the process's clock, no function of the log.  The last
  *       of a model that serves is a warning above the budget. */
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "monitor/sketch_extra.h"
 #include "monitor/text_buffer.h"
 #include "monitor/window_rows.h"
 
-enum { TOP_SEGMENTS = 5, TOP_FEATURES = 10, PART_EVENTS_MIN = 30 };
+enum { TOP_SEGMENTS = 5, PART_EVENTS_MIN = 30 };
 
 struct part_view {
     const char *subject;
@@ -131,49 +134,49 @@ static void segment_rows(struct rows *rows, size_t m, const struct sketch_extra 
 
 /* ---- contributions ---- */
 
-static uint64_t apart_sum(const struct rows *rows, const struct sketch_extra *extra, size_t f)
+struct feature_sum {
+    uint64_t sum; /* of distances */
+    size_t feature;
+};
+
+static int by_sum(const void *a, const void *b)
 {
-    uint64_t sum = 0;
-    for (size_t i = 0; i < extra->explained; i++)
-        sum += extra->apart[i * rows->options->feature_count + f];
-    return sum;
+    const struct feature_sum *x = a, *y = b;
+    if (x->sum != y->sum)
+        return x->sum > y->sum ? -1 : 1;
+    return (x->feature > y->feature) - (x->feature < y->feature);
 }
 
-/* The largest of those that come after (sum, feature) in order; false: none is left. */
-static bool next_feature(const struct rows *rows, const struct sketch_extra *extra, uint64_t *sum, size_t *feature)
+/* All features, the largest first. */
+static struct feature_sum *sums_of(const struct rows *rows, const struct sketch_extra *extra)
 {
-    bool found = false;
-    uint64_t best = 0;
-    size_t at = 0;
-    for (size_t f = 0; f < rows->options->feature_count; f++) {
-        uint64_t mine = apart_sum(rows, extra, f);
-        bool later = mine < *sum || (mine == *sum && f > *feature);
-        if (later && mine > best) {
-            best = mine;
-            at = f;
-            found = true;
-        }
-    }
-    *sum = best;
-    *feature = at;
-    return found;
+    size_t features = rows->options->feature_count;
+    struct feature_sum *sums = calloc(features + 1, sizeof *sums);
+    assert(sums && "memory is short");
+    for (size_t f = 0; f < features; f++)
+        sums[f].feature = f;
+    for (size_t i = 0; i < extra->explained * features; i++)
+        sums[i % features].sum += extra->apart[i];
+    qsort(sums, features, sizeof *sums, by_sum);
+    return sums;
 }
 
 static void explained_rows(struct rows *rows, size_t m, const struct sketch_extra *extra, int64_t disagreeing)
 {
-    uint64_t all = 0, sum = UINT64_MAX;
-    size_t f = 0;
+    uint64_t all = 0;
     if (!extra->explained)
         return;
     row_add_model(rows, REPORT_SHADOW, m, "explained", (double)extra->explained, disagreeing);
+    struct feature_sum *sums = sums_of(rows, extra);
     for (size_t i = 0; i < rows->options->feature_count; i++)
-        all += apart_sum(rows, extra, i);
-    for (size_t place = 1; place <= TOP_FEATURES && next_feature(rows, extra, &sum, &f); place++) {
-        double mean = ldexp((double)sum, -EXPLAINED_BITS) / (double)extra->explained;
+        all += sums[i].sum;
+    for (size_t i = 0; i < rows->options->feature_count; i++) {
+        double mean = ldexp((double)sums[i].sum, -EXPLAINED_BITS) / (double)extra->explained;
         struct report *report = row_add_model(rows, REPORT_SHADOW, m, "contribution_difference", mean, (int64_t)extra->explained);
-        report->subject = rows->options->features[f];
-        row_detail(report, "\"place\": %zu, \"share\": %.6g", place, (double)sum / (double)all);
+        report->subject = rows->options->features[sums[i].feature];
+        row_detail(report, "\"place\": %zu, \"share\": %.6g", i + 1, all ? (double)sums[i].sum / (double)all : 0.0);
     }
+    free(sums);
 }
 
 void shadow_part_rows_write(struct rows *rows, size_t m, int64_t events, int64_t disagreeing)
