@@ -2,7 +2,7 @@
  * rows of each model.
  *
  *   by segment, subject `field=value`, the values of sketch_extra.h: agreement, mean_difference, p50_difference,
- *       p95_difference, p99_difference, psi, each as in the whole
+ *       p95_difference, p99_difference, psi, each as in the whole; of values with PART_EVENTS_MIN events and more
  *   disagreeing_segments  subject `score`; how many of them have a disagreement.  The detail lists those that disagree
  *       most, {"segment", "agreement", "disagreeing", "events"}: by the lower end of Wilson's 95 % interval of the share
  *       that disagrees, so that a few events do not lead (Wilson 1927)
@@ -61,7 +61,6 @@ static void part_row(struct rows *rows, size_t m, const struct part_view *view, 
 {
     struct report *report = row_add_model(rows, REPORT_SHADOW, m, statistic, value, view->events);
     report->subject = view->subject;
-    report->judged = view->events >= PART_EVENTS_MIN;
 }
 
 static void part_rows(struct rows *rows, size_t m, const struct shadow_part *part, const struct part_view *view)
@@ -123,7 +122,8 @@ static void segment_rows(struct rows *rows, size_t m, const struct sketch_extra 
             struct part_view view = view_of(rows, s, extra->parts[s].of[i]);
             if (!view.events)
                 continue;
-            part_rows(rows, m, extra->parts[s].of[i], &view);
+            if (view.events >= PART_EVENTS_MIN)
+                part_rows(rows, m, extra->parts[s].of[i], &view);
             lead(&leaders, &view);
         }
     if (parts)
