@@ -242,10 +242,10 @@ static int is_fresh(rd_kafka_t *client, const atomic_bool *stop, const struct co
         bool together = !offsets_committed_now(client, config->input.topic, partitions, (size_t)count, FRESH_TOGETHER_MS, committed, codes);
         *fresh = true;
         code = RD_KAFKA_RESP_ERR_NO_ERROR;
-        for (int32_t i = 0; i < count && *fresh && !(stop && atomic_load(stop)); i++) {
+        for (int32_t i = 0; i < count && *fresh; i++) {
             if (!together)
                 offsets_committed_now(client, config->input.topic, &partitions[i], 1, FRESH_ALONE_MS, &committed[i], &codes[i]);
-            *fresh = codes[i] || committed[i].offset < 0;
+            *fresh = (codes[i] || committed[i].offset < 0) && !(stop && atomic_load(stop)); /* stopped: nothing is begun */
             code = codes[i] ? codes[i] : code;
         }
     } while (*fresh && attempts_again(&a, code, "committed offsets"));
