@@ -6,9 +6,9 @@
 #include "scoring/large_memory.h"
 
 #ifdef __SANITIZE_ADDRESS__
-enum { LARGE = 0 }; /* each block on its own, so that the sanitizer sees its edges */
+enum { LARGE = 0, LARGEST = 0 }; /* each block on its own, so that the sanitizer sees its edges */
 #else
-enum { LARGE = 64 << 10 };
+enum { LARGE = 64 << 10, LARGEST = SPAN_BLOCK_MAX };
 #endif
 enum { CHUNK_HEAD = 64 };
 
@@ -36,6 +36,7 @@ void block_pool_finish(struct block_pool *pool)
         next = next_of(chunk);
         free(chunk);
     }
+    span_pool_finish(&pool->spans);
     free(pool->free);
     *pool = (struct block_pool){0};
 }
@@ -56,14 +57,18 @@ static int chunk_add(struct block_pool *pool, size_t at_least)
     return 0;
 }
 
+static void *large_take(struct block_pool *pool, size_t size)
+{
+    void *block = size > LARGEST ? aligned_alloc(32, size) : span_take(&pool->spans, size);
+    pool->bytes += block && size > LARGEST ? size : 0;
+    pool->used += block ? size : 0;
+    return block;
+}
+
 void *block_take(struct block_pool *pool, uint32_t kind, size_t size)
 {
-    if (size > LARGE) {
-        void *block = aligned_alloc(32, size);
-        pool->bytes += block ? size : 0;
-        pool->used += block ? size : 0;
-        return block;
-    }
+    if (size > LARGE)
+        return large_take(pool, size);
     void *block = pool->free[kind];
     if (block) {
         pool->free[kind] = next_of(block);
@@ -81,9 +86,13 @@ void *block_take(struct block_pool *pool, uint32_t kind, size_t size)
 void block_put(struct block_pool *pool, uint32_t kind, size_t size, void *block)
 {
     pool->used -= size;
-    if (size > LARGE) {
+    if (size > LARGEST) {
         pool->bytes -= size;
         free(block);
+        return;
+    }
+    if (size > LARGE) {
+        span_put(&pool->spans, size, block);
         return;
     }
     link_to(block, pool->free[kind]);

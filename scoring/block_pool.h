@@ -1,17 +1,26 @@
 /* Memory for the blocks of entities: one free list for each size that the feature program knows, filled from chunks.
- * A block is aligned to 32 bytes.  What is freed serves later blocks of its size; large ones go back at once. */
+ * A block is aligned to 32 bytes.  What is freed serves later blocks of its size; large ones go back at once, to a span
+ * pool or, the largest, to the system. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
+
+#include "scoring/span_pool.h"
 
 struct block_pool {
     uint32_t kinds;
     void **free; /* by kind, linked through their first word */
     void *chunks; /* linked likewise */
     char *at, *end; /* of the chunk in use */
-    uint64_t bytes; /* held */
+    struct span_pool spans; /* of large blocks */
+    uint64_t bytes; /* held, beside the spans */
     uint64_t used;  /* of them in blocks */
 };
+
+static inline uint64_t block_pool_bytes(const struct block_pool *pool)
+{
+    return pool->bytes + pool->spans.bytes;
+}
 
 int block_pool_init(struct block_pool *pool, uint32_t kinds);
 void block_pool_finish(struct block_pool *pool); /* large blocks must have been put back */

@@ -213,7 +213,7 @@ static int fold_group(struct windows *w, const struct event *events, size_t n, f
     uint64_t hashes[FOLD_GROUP];
     const struct entity *guesses[FOLD_GROUP];
     const size_t words = w->program->record_words;
-    const bool far = w->store.blocks.bytes > NEAR_BYTES;
+    const bool far = block_pool_bytes(&w->store.blocks) > NEAR_BYTES;
     for (size_t i = 0; i < n; i++) {
         hashes[i] = entity_hash(&w->entities, events[i].entity);
         touch(&w->entities.slots[entity_home(&w->entities, hashes[i])]);
@@ -321,7 +321,7 @@ int64_t windows_stream_time(const struct windows *w)
 
 struct window_counts windows_count(const struct windows *w)
 {
-    uint64_t bytes = entity_table_bytes(&w->entities) + w->store.blocks.bytes + lazy_heap_bytes(&w->by_newest) + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen) +
+    uint64_t bytes = entity_table_bytes(&w->entities) + block_pool_bytes(&w->store.blocks) + lazy_heap_bytes(&w->by_newest) + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen) +
                      changes_bytes(&w->changes);
     return (struct window_counts){.entities = w->entities.held, .events = w->store.events, .bytes = bytes,
                                   .evicted_entities = w->evicted_entities, .dropped_events = w->dropped_events,

@@ -2,12 +2,19 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void *large_alloc(size_t size)
 {
     if (size < LARGE_PAGE)
         return aligned_alloc(64, size);
-    return aligned_alloc(LARGE_PAGE, (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE);
+    size = (size + LARGE_PAGE - 1) / LARGE_PAGE * LARGE_PAGE;
+    void *memory = aligned_alloc(LARGE_PAGE, size);
+#ifdef MADV_HUGEPAGE
+    if (memory)
+        (void)madvise(memory, size, MADV_HUGEPAGE);
+#endif
+    return memory;
 }
 
 void *large_calloc(size_t size)

@@ -1,5 +1,6 @@
-/* Memory in large pieces.  A piece of 2 MiB or more begins on such a boundary, so that a system that gives huge pages of
- * its own accord gives them here. */
+/* Memory in large pieces.  A piece of 2 MiB or more begins on such a boundary, and the system is asked for huge pages there:
+ * an event touches a dozen places far apart, and each would cost a walk through the page tables, twice as long in a
+ * virtual machine.  Where the system gives none all works the same. */
 #pragma once
 #include <stddef.h>
 

@@ -245,8 +245,24 @@ static void print_bytes(const struct bench *b)
     double events = (double)counts.events;
     printf("  bytes: %.0f an entity (%u and its index; %llu of them); %.1f an event (record %u, in use %.1f, by room %.1f; %llu of them); %.1f MiB in all\n",
            (double)entity_table_bytes(&w->entities) / (double)counts.entities, p->entity_size, (unsigned long long)counts.entities,
-           (double)w->store.blocks.bytes / events, p->record_words * 8, (double)bytes / events, (double)bytes / (double)rooms,
+           (double)block_pool_bytes(&w->store.blocks) / events, p->record_words * 8, (double)bytes / events, (double)bytes / (double)rooms,
            (unsigned long long)counts.events, (double)counts.bytes / 1048576);
+}
+
+/* The share of the process's memory that lies in huge pages; where the system does not say, nothing. */
+static void print_huge_pages(void)
+{
+    FILE *file = fopen("/proc/self/smaps_rollup", "r");
+    char line[256];
+    double resident_kb = 0, huge_kb = 0;
+    while (file && fgets(line, sizeof line, file)) {
+        sscanf(line, "Rss: %lf", &resident_kb);
+        sscanf(line, "AnonHugePages: %lf", &huge_kb);
+    }
+    if (file)
+        fclose(file);
+    if (resident_kb > 0)
+        printf("  huge pages: %.0f %% of %.0f MiB resident, the hand-written loop's included\n", 100 * huge_kb / resident_kb, resident_kb / 1024);
 }
 
 static void measure(struct bench *b, uint64_t entities, uint64_t events, int rounds, uint64_t fill)
@@ -274,6 +290,7 @@ static void measure(struct bench *b, uint64_t entities, uint64_t events, int rou
            "hand-written loop\n",
            (unsigned long long)entities, ns, ns / (double)b->spec->count, median(late, rounds), median(hot, rounds), median(hand, rounds));
     print_bytes(b);
+    print_huge_pages();
     if (entities == 1000) {
         double reference = run_reference(b);
         printf("  the list scan: %.0f ns/event, %.0f times the engine\n", reference, reference / ns);

@@ -19,7 +19,8 @@ MAY_INCLUDE = {"scoring": {"scoring"}, "monitor": {"monitor", "scoring"}, "consu
 PURE_ROOMS = ("scoring", "monitor")
 
 PURE_HEADERS = {"assert.h", "ctype.h", "errno.h", "fenv.h", "float.h", "immintrin.h", "inttypes.h", "limits.h", "math.h",
-                "stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h"}
+                "stdalign.h", "stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdio.h", "stdlib.h", "string.h", "strings.h",
+                "sys/mman.h"}
 LIBRARY_HEADERS = {"scoring": {"xgboost/c_api.h"}, "monitor": set()}
 
 # What a pure room may call of libc and libm. stdio is there for formatting into memory alone.
@@ -27,7 +28,7 @@ PURE_SYMBOLS = re.compile("|".join((
     r"mem(cpy|move|set|cmp|chr|rchr|mem|pcpy)", r"bcmp",
     r"str(len|nlen|cmp|ncmp|casecmp|ncasecmp|chr|rchr|chrnul|str|spn|cspn|pbrk|cpy|ncpy|cat|ncat|dup|ndup|sep|tok_r|to(l|ul|ll|ull|d|f|ld))",
     r"(__isoc(99|23)_)?(sscanf|strto(l|ul|ll|ull))", r"v?(sn|as)printf", r"__ctype_(b|tolower|toupper)_loc", r"to(lower|upper)", r"is(alpha|digit|alnum|space|xdigit|print)",
-    r"malloc", r"calloc", r"realloc", r"reallocarray", r"aligned_alloc", r"posix_memalign", r"free",
+    r"malloc", r"calloc", r"realloc", r"reallocarray", r"aligned_alloc", r"posix_memalign", r"free", r"madvise",
     r"qsort(_r)?", r"bsearch", r"abs", r"labs", r"llabs", r"abort",
     r"(fabs|floor|ceil|round|trunc|rint|nearbyint|lrint|llrint|lround|llround|sqrt|cbrt|exp|exp2|expm1|log|log2|log10|log1p|pow|fmod|fma|hypot"
     r"|sin|cos|tan|asin|acos|atan|atan2|sinh|cosh|tanh|erf|erfc|tgamma|lgamma_r|fmin|fmax|fdim|copysign|frexp|ldexp|scalbn|modf|nan|nextafter|ilogb|logb)[fl]?",
