@@ -299,7 +299,8 @@ static void settle_steps(struct feature_program *p, struct draft *drafts)
 static bool machine_has_vectors(void)
 {
 #if defined __x86_64__
-    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("bmi") && __builtin_cpu_supports("bmi2");
 #else
     return false;
 #endif
@@ -308,6 +309,8 @@ static bool machine_has_vectors(void)
 void feature_program_vectors(struct feature_program *p, bool allowed)
 {
     const bool have = allowed && machine_has_vectors();
+    p->fused = have && p->window_count && p->window_count <= FUSED_WINDOWS && p->lane_groups <= FUSED_GROUPS && !p->lane_words && !p->same_count &&
+               !p->before_steps && (uint64_t)p->record_words * ((uint64_t)p->spec->max_events_per_entity + p->record_words) < INT32_MAX / 2;
     for (uint32_t i = 0; i < p->step_count; i++) {
         struct step *s = &p->steps[i];
         s->vectors = have && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME && s->kind != STEP_STD && s->kind != STEP_ZSCORE;
@@ -473,10 +476,10 @@ static int compile(struct feature_program *p, struct draft *drafts, uint32_t ent
     place_wides(p);
     place_lanes(p);
     settle_steps(p, drafts);
-    feature_program_vectors(p, true);
     order_wides(p);
     place_words(p);
     place_entity(p, entity_header);
+    feature_program_vectors(p, true);
     return place_blocks(p);
 }
 

@@ -107,6 +107,8 @@ struct filter_def {
     struct literal_list list;
 };
 
+enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8 }; /* the most that newest.h takes */
+
 enum { TAGS_MAX = 512 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
 
 struct layout { /* of an entity's block, for one capacity of its ring */
@@ -161,6 +163,7 @@ struct feature_program {
     /* Byte offsets in an entity. */
     uint32_t entity_size, cursors_at, place_at, stair_state_at, lanes_at, totals_at, wides_at, wides_size;
 
+    bool fused; /* this machine takes all windows of a newest event at a time (newest.h) */
     uint32_t tags_max;
     uint32_t layout_count; /* layouts[i] has small staircases, layouts[layout_count + i] whole ones */
     struct layout *layouts;

@@ -102,21 +102,27 @@ static void read_sames(struct feature_view *v, const struct entity *e)
     }
 }
 
-void feature_view_newest(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
+void feature_view_begin(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
 {
     const struct feature_program *p = v->store->program;
     const uint32_t *places = entity_places(p, e);
     set_current(v, values, record);
+    v->last_ms = e->count ? e->newest_ms : TIME_UNKNOWN;
+    for (uint32_t i = 0; i < p->place_count; i++)
+        v->places[i] = place_of(p, i, places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL);
+}
+
+void feature_view_newest(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
+{
+    const struct feature_program *p = v->store->program;
+    feature_view_begin(v, e, values, record);
     v->lanes = entity_lanes(p, e);
     v->wides = entity_wides(p, e);
     v->ends = entity_totals(p, e);
     fill_starts(v);
-    v->last_ms = e->count ? e->newest_ms : TIME_UNKNOWN;
     v->first_ms = v->time_ms;
     if (p->window_count && v->events[p->window_count - 1])
         v->first_ms = record_time(v->from[p->window_count - 1]);
-    for (uint32_t i = 0; i < p->place_count; i++)
-        v->places[i] = place_of(p, i, places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL);
     if (!p->before_steps)
         return;
     read_bests(v, e, false);

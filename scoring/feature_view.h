@@ -47,6 +47,8 @@ struct feature_view {
 int feature_view_init(struct feature_view *view, const struct window_store *store);
 void feature_view_finish(struct feature_view *view);
 
+/* A newest event: what does not depend on windows. */
+void feature_view_begin(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);
 /* The windows without the current event, which is the newest: store_advance (into from and events) and store_place are
  * done. */
 void feature_view_newest(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);

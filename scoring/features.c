@@ -1,10 +1,10 @@
 /* The fold: events of one partition in, rows out, state in between.
  *
- * A batch runs in groups.  Before the events of a group are folded, one after the other, the memory that they will
- * need is read for all of them, stage by stage (the index, the entities, the records at the windows' edges and the
- * tables), so that their misses overlap.  What is read in vain costs time only.  Each event leaves a view, a copy of what
- * its row is made of; the rows of the group are made in the end, step by step: one dispatch for all events, and by then
- * what the views hold has long been written. */
+ * A batch runs like a pipeline.  While an event is folded, what later ones need is fetched: three groups ahead the index,
+ * two ahead the entity, one ahead its block (the records at the windows' edges, the tables), each step reading only what
+ * the one before has fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs
+ * time only.  Each event leaves a view, a copy of what its row is made of; the rows of a group are made in the end, step
+ * by step: one dispatch for all events, and by then what the views hold has long been written. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -12,11 +12,11 @@
 
 #include "scoring/bytes_hash.h"
 #include "scoring/feature_steps.h"
+#include "scoring/newest.h"
 #include "scoring/occurrences.h"
 #include "scoring/partition_state.h"
 #include "scoring/staircase.h"
 
-enum { NEAR_BYTES = 4 << 20 /* what a near cache holds anyway */ };
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
 /* ---- one event ---- */
@@ -58,6 +58,12 @@ static void run_before(const struct windows *w, const struct feature_view *v, fl
 static int fold_newest(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
                        struct occurrence *id, float *row)
 {
+#if defined __x86_64__
+    if (w->program->fused) {
+        newest_fold_avx512(&w->store, v, e, event->values, record, id);
+        return 0;
+    }
+#endif
     v->empty = store_advance(&w->store, e, event->time_ms, v->from, v->events);
     store_place(&w->store, e, record);
     feature_view_newest(v, e, event->values, record);
@@ -136,6 +142,12 @@ static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, st
     entity_refresh(w, e);
     if (store_reserve(&w->store, e))
         return -1;
+#if defined __x86_64__
+    if (w->program->fused && entity_layout(w->program, e)->tag_count) {
+        *id = occurrence_of_tag_avx512(&w->store, e, TABLE_IDS, id_hash, occurrence_hash(TABLE_IDS, id_hash));
+        return 0;
+    }
+#endif
     *id = occurrence_find(&w->store, e, TABLE_IDS, id_hash);
     return 0;
 }
@@ -174,69 +186,98 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
     return fold_visible(w, v, e, event, record, &id, row);
 }
 
-/* ---- a group ---- */
+/* ---- what is fetched ahead ---- */
 
-/* A load, not a prefetch: processors drop prefetches for pages that they have not translated yet, and then each miss
- * waits alone.  Nothing depends on what is read, so the loads of many events are under way together. */
-static inline void touch(const void *memory)
+static void fetch(const void *memory)
 {
-    (void)*(const volatile char *)memory;
+    __builtin_prefetch(memory);
 }
 
-static void touch_entity(const struct windows *w, const struct entity *e)
+static void fetch_index(struct windows *w, const struct event *event, size_t i)
 {
-    for (uint32_t at = 0; at < w->program->entity_size; at += 64)
-        touch((const char *)e + at);
+    w->hashes[i] = entity_hash(&w->entities, event->entity);
+    fetch(&w->entities.slots[entity_home(&w->entities, w->hashes[i])]);
 }
 
-static void touch_block(const struct windows *w, const struct entity *e, const uint64_t *record)
+static void fetch_entity(struct windows *w, size_t i)
+{
+    const struct entity *e = w->guesses[i] = entity_guess(&w->entities, w->hashes[i]);
+    for (uint32_t at = 0; e && at < w->program->entity_size; at += 64)
+        fetch((const char *)e + at);
+}
+
+/* The record is the event's own: it says where its searches begin. */
+static void fetch_block(const struct windows *w, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = w->program;
+    if (!e || !e->held || !e->block)
+        return;
     const struct layout *layout = entity_layout(p, e);
     const struct ring ring = entity_ring(p, e);
     const uint32_t *cursors = entity_cursors(p, e), first_seq = e->first_seq;
     if (layout->tag_count) {
         for (size_t at = 0; at < layout->records_at; at += 64)
-            touch(e->block + at);
+            fetch(e->block + at);
     } else {
-        stairs_touch(p, e);
-        occurrences_touch(&w->store, e, record);
+        stairs_fetch(p, e);
+        occurrences_fetch(&w->store, e, record);
     }
-    touch(ring_at(&ring, e->count));
-    touch(ring_at(&ring, 0));
+    fetch(ring_at(&ring, e->count));
+    fetch(ring_at(&ring, 0));
     for (uint32_t i = 0; i < p->window_count; i++)
-        touch(ring_at(&ring, cursors[i] - first_seq) + p->record_words);
+        fetch(ring_at(&ring, cursors[i] - first_seq) + p->record_words);
 }
 
-static int fold_group(struct windows *w, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes)
+/* ---- a group ---- */
+
+static uint64_t *record_of(const struct windows *w, size_t i)
 {
-    uint64_t hashes[FOLD_GROUP];
-    const struct entity *guesses[FOLD_GROUP];
-    const size_t words = w->program->record_words;
-    const bool far = block_pool_bytes(&w->store.blocks) > NEAR_BYTES;
-    for (size_t i = 0; i < n; i++) {
-        hashes[i] = entity_hash(&w->entities, events[i].entity);
-        touch(&w->entities.slots[entity_home(&w->entities, hashes[i])]);
-    }
-    for (size_t i = 0; far && i < n; i++) {
-        guesses[i] = entity_guess(&w->entities, hashes[i]);
-        if (guesses[i])
-            touch_entity(w, guesses[i]);
-    }
-    for (size_t i = 0; i < n; i++)
-        feature_program_load(w->program, &events[i], w->records + i * words);
-    for (size_t i = 0; far && i < n; i++)
-        if (guesses[i] && guesses[i]->block)
-            touch_block(w, guesses[i], w->records + i * words);
+    return w->records + i % (2 * FOLD_GROUP) * w->program->record_words;
+}
+
+static void load_group(struct windows *w, const struct event *events, size_t from, size_t n)
+{
+    for (size_t i = from; i < from + FOLD_GROUP && i < n; i++)
+        feature_program_load(w->program, &events[i], record_of(w, i));
+}
+
+/* What the events that come one, two and three groups later need, a step of each. */
+static void fetch_ahead(struct windows *w, const struct event *events, size_t i, size_t n)
+{
+    if (i + 3 * FOLD_GROUP < n)
+        fetch_index(w, &events[i + 3 * FOLD_GROUP], i + 3 * FOLD_GROUP);
+    if (i + 2 * FOLD_GROUP < n)
+        fetch_entity(w, i + 2 * FOLD_GROUP);
+    if (i + FOLD_GROUP < n)
+        fetch_block(w, w->guesses[i + FOLD_GROUP], record_of(w, i + FOLD_GROUP));
+}
+
+/* As if three groups had gone before. */
+static void fetch_first(struct windows *w, const struct event *events, size_t n)
+{
+    for (size_t i = 0; i < 3 * FOLD_GROUP && i < n; i++)
+        fetch_index(w, &events[i], i);
+    for (size_t i = 0; i < 2 * FOLD_GROUP && i < n; i++)
+        fetch_entity(w, i);
+    load_group(w, events, 0, n);
+    for (size_t i = 0; i < FOLD_GROUP && i < n; i++)
+        fetch_block(w, w->guesses[i], record_of(w, i));
+}
+
+static int fold_group(struct windows *w, const struct event *events, size_t from, size_t n, float *rows, struct feature_outcome *outcomes)
+{
     const struct feature_view *views[FOLD_GROUP];
     float *due[FOLD_GROUP];
     size_t accepted = 0;
-    for (size_t i = 0; i < n; i++) {
+    load_group(w, events, from + FOLD_GROUP, n);
+    for (size_t i = from; i < from + FOLD_GROUP && i < n; i++) {
+        struct feature_view *view = &w->views[i - from];
         float *row = rows + i * w->spec->count;
-        if (fold_one(w, &w->views[i], &events[i], hashes[i], w->records + i * words, row, &outcomes[i]))
+        fetch_ahead(w, events, i, n);
+        if (fold_one(w, view, &events[i], w->hashes[i], record_of(w, i), row, &outcomes[i]))
             return -1;
-        outcomes[i].before_ms = outcomes[i].reason == REJECT_NONE ? w->views[i].last_ms : TIME_UNKNOWN;
-        views[accepted] = &w->views[i];
+        outcomes[i].before_ms = outcomes[i].reason == REJECT_NONE ? view->last_ms : TIME_UNKNOWN;
+        views[accepted] = view;
         due[accepted] = row;
         accepted += outcomes[i].reason == REJECT_NONE;
     }
@@ -247,8 +288,9 @@ static int fold_group(struct windows *w, const struct event *events, size_t n, f
 int windows_fold(struct windows *w, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes)
 {
     assert(n <= WINDOWS_BATCH_MAX);
+    fetch_first(w, events, n);
     for (size_t i = 0; i < n; i += FOLD_GROUP)
-        if (fold_group(w, events + i, n - i < FOLD_GROUP ? n - i : FOLD_GROUP, rows + i * w->spec->count, outcomes + i))
+        if (fold_group(w, events, i, n, rows, outcomes))
             return -1;
     limits_sweep(w, n);
     return w->changes.failed ? -1 : 0;
@@ -272,7 +314,7 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
     *w = (struct windows){.spec = spec, .limits = limits, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
     w->program = feature_program_create(spec, sizeof(struct entity));
     if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size, w->program->entity_seed) || window_store_init(&w->store, w->program) ||
-        views_init(w) || !(w->records = calloc(FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
+        views_init(w) || !(w->records = calloc(2 * FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
         windows_destroy(w);
         return NULL;
     }

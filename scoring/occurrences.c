@@ -159,14 +159,14 @@ void occurrence_follow(const struct window_store *store, const struct entity *e,
 
 /* ---- the rest ---- */
 
-void occurrences_touch(const struct window_store *store, const struct entity *e, const uint64_t *record)
+void occurrences_fetch(const struct window_store *store, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
     for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
         const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
         uint64_t hash = occurrence_hash(table, record[occurrence_word_at(p, table)]);
-        (void)*(const volatile uint32_t *)&slots[occurrence_home(layout, hash)];
+        __builtin_prefetch(&slots[occurrence_home(layout, hash)]);
     }
 }
 

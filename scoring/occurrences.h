@@ -167,7 +167,7 @@ void occurrences_rebuild(struct window_store *store, struct entity *entity);
 void occurrences_shift(struct window_store *store, struct entity *entity, uint32_t at);
 /* What was found before that shift. */
 void occurrence_follow(const struct window_store *store, const struct entity *entity, struct occurrence *found, uint32_t at);
-/* Of a ring with slots: reads the memory where the searches for a record begin, for its own sake. */
-void occurrences_touch(const struct window_store *store, const struct entity *entity, const uint64_t *record);
+/* Of a ring with slots: fetches the memory where the searches for a record begin. */
+void occurrences_fetch(const struct window_store *store, const struct entity *entity, const uint64_t *record);
 /* How many more events surely fit into all tables. */
 uint32_t occurrences_room(const struct window_store *store, const struct entity *entity);

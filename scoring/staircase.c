@@ -3,29 +3,12 @@
 #include <assert.h>
 #include <string.h>
 
-
 enum { STAIRS_WALKED = 12 };
-
-static struct stair_state *state_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
-{
-    return (struct stair_state *)(void *)((char *)(uintptr_t)e + p->stair_state_at) + stair;
-}
-
-static uint64_t *slots_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
-{
-    const struct layout *layout = entity_layout(p, e);
-    return (uint64_t *)(void *)e->block + (size_t)stair * layout->stair_slots;
-}
 
 static uint64_t *stair_at(const struct feature_program *p, const struct entity *e, uint32_t stair, uint32_t i)
 {
-    uint32_t place = state_of(p, e, stair)->first + i, slots = entity_layout(p, e)->stair_slots;
-    return slots_of(p, e, stair) + (place >= slots ? place - slots : place);
-}
-
-static uint64_t stair_word(int64_t number, uint32_t seq)
-{
-    return (uint64_t)number << SEQ_BITS | (seq & SEQ_MASK);
+    uint32_t place = stair_state_of(p, e, stair)->first + i, slots = entity_layout(p, e)->stair_slots;
+    return stair_slots_of(p, e, stair) + (place >= slots ? place - slots : place);
 }
 
 static int64_t stair_number(uint64_t word)
@@ -38,48 +21,46 @@ static uint32_t stair_index(const struct entity *e, uint64_t word)
     return ((uint32_t)word - e->first_seq) & SEQ_MASK;
 }
 
-static int64_t signed_number(const struct feature_program *p, uint32_t stair, const uint64_t *record)
-{
-    int64_t x = (int64_t)record[RECORD_NUMBERS + (uint32_t)p->stairs[stair].number];
-    return p->stairs[stair].max ? x : -x;
-}
-
 uint32_t stairs_most(const struct feature_program *p, const struct entity *e)
 {
     uint32_t most = 0;
     for (uint32_t s = 0; s < p->stair_count; s++)
-        if (state_of(p, e, s)->count > most)
-            most = state_of(p, e, s)->count;
+        if (stair_state_of(p, e, s)->count > most)
+            most = stair_state_of(p, e, s)->count;
     return most;
+}
+
+void stair_push(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, uint32_t at)
+{
+    const uint32_t slots = entity_layout(p, e)->stair_slots;
+    if (!record_lane(p, record, p->stairs[s].lane))
+        return;
+    struct stair_state *state = stair_state_of(p, e, s);
+    uint64_t *words = stair_slots_of(p, e, s);
+    int64_t number = stair_signed(p, s, record);
+    uint32_t end = state->first + state->count;
+    end -= end >= slots ? slots : 0;
+    while (state->count) {
+        uint32_t last = end ? end - 1 : slots - 1;
+        if (stair_number(words[last]) > number)
+            break;
+        end = last;
+        state->count--;
+    }
+    words[end] = stair_word(number, e->first_seq + at);
+    state->count++;
 }
 
 void stairs_push(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
 {
-    const uint32_t slots = entity_layout(p, e)->stair_slots;
-    for (uint32_t s = 0; s < p->stair_count; s++) {
-        if (!record_lane(p, record, p->stairs[s].lane))
-            continue;
-        struct stair_state *state = state_of(p, e, s);
-        uint64_t *words = slots_of(p, e, s);
-        int64_t number = signed_number(p, s, record);
-        uint32_t end = state->first + state->count;
-        end -= end >= slots ? slots : 0;
-        while (state->count) {
-            uint32_t last = end ? end - 1 : slots - 1;
-            if (stair_number(words[last]) > number)
-                break;
-            end = last;
-            state->count--;
-        }
-        words[end] = stair_word(number, e->first_seq + at);
-        state->count++;
-    }
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        stair_push(p, e, s, record, at);
 }
 
 /* Stairs from event `at` on move by one; then the event takes its place if no later one reaches it. */
 static void insert_one(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, uint32_t at)
 {
-    struct stair_state *state = state_of(p, e, s);
+    struct stair_state *state = stair_state_of(p, e, s);
     uint32_t later = state->count;
     while (later && stair_index(e, *stair_at(p, e, s, later - 1)) >= at) {
         uint64_t *stair = stair_at(p, e, s, --later);
@@ -87,7 +68,7 @@ static void insert_one(const struct feature_program *p, struct entity *e, uint32
     }
     if (!record_lane(p, record, p->stairs[s].lane))
         return;
-    int64_t number = signed_number(p, s, record);
+    int64_t number = stair_signed(p, s, record);
     if (later < state->count && stair_number(*stair_at(p, e, s, later)) >= number)
         return;
     uint32_t keep = later, behind = state->count - later;
@@ -112,7 +93,7 @@ void stairs_insert(const struct feature_program *p, struct entity *e, const uint
 void stairs_pop(const struct feature_program *p, struct entity *e)
 {
     for (uint32_t s = 0; s < p->stair_count; s++) {
-        struct stair_state *state = state_of(p, e, s);
+        struct stair_state *state = stair_state_of(p, e, s);
         if (!state->count || stair_index(e, *stair_at(p, e, s, 0)))
             continue;
         state->first = state->first + 1 == entity_layout(p, e)->stair_slots ? 0 : state->first + 1;
@@ -123,14 +104,14 @@ void stairs_pop(const struct feature_program *p, struct entity *e)
 void stairs_copy(const struct feature_program *p, struct entity *e, const struct layout *layout, char *block)
 {
     for (uint32_t s = 0; s < p->stair_count; s++) {
-        struct stair_state *state = state_of(p, e, s);
+        struct stair_state *state = stair_state_of(p, e, s);
         uint64_t *slots = (uint64_t *)(void *)block + (size_t)s * layout->stair_slots;
         assert(state->count <= layout->stair_slots);
         for (uint32_t i = 0; i < state->count; i++)
             slots[i] = *stair_at(p, e, s, i);
     }
     for (uint32_t s = 0; s < p->stair_count; s++)
-        state_of(p, e, s)->first = 0;
+        stair_state_of(p, e, s)->first = 0;
 }
 
 /* The number of stairs before index `from`. */
@@ -149,7 +130,7 @@ static uint32_t stairs_before(const struct feature_program *p, const struct enti
 
 bool stairs_best(const struct feature_program *p, const struct entity *e, uint32_t s, uint32_t from, int64_t *best, uint32_t *at)
 {
-    uint32_t count = state_of(p, e, s)->count, stair = stairs_before(p, e, s, from, count);
+    uint32_t count = stair_state_of(p, e, s)->count, stair = stairs_before(p, e, s, from, count);
     if (stair == count)
         return false;
     uint64_t word = *stair_at(p, e, s, stair);
@@ -172,13 +153,13 @@ static void search_bests(const struct feature_program *p, const struct entity *e
 void stairs_bests(const struct feature_program *p, const struct entity *e, uint32_t s, uint32_t first, int64_t *best)
 {
     typedef int32_t four __attribute__((vector_size(16)));
-    const struct stair_state state = *state_of(p, e, s);
+    const struct stair_state state = *stair_state_of(p, e, s);
     if (state.count > STAIRS_WALKED || !state.count) {
         search_bests(p, e, s, first, best);
         return;
     }
     const uint32_t slots = entity_layout(p, e)->stair_slots, windows = p->window_count, first_seq = e->first_seq;
-    const uint64_t *words = slots_of(p, e, s);
+    const uint64_t *words = stair_slots_of(p, e, s);
     const int64_t sign = p->stairs[s].max ? 1 : -1;
     for (uint32_t w = first; w < windows; w += 4) {
         four cursors, chosen = (four){0} - 1;
@@ -195,10 +176,10 @@ void stairs_bests(const struct feature_program *p, const struct entity *e, uint3
     }
 }
 
-void stairs_touch(const struct feature_program *p, const struct entity *e)
+void stairs_fetch(const struct feature_program *p, const struct entity *e)
 {
     for (uint32_t s = 0; s < p->stair_count; s++) {
-        (void)*(const volatile uint64_t *)stair_at(p, e, s, 0);
-        (void)*(const volatile uint64_t *)stair_at(p, e, s, state_of(p, e, s)->count);
+        __builtin_prefetch(stair_at(p, e, s, 0));
+        __builtin_prefetch(stair_at(p, e, s, stair_state_of(p, e, s)->count));
     }
 }

@@ -9,6 +9,28 @@ struct stair_state { /* in the entity */
     uint32_t first, count;
 };
 
+static inline struct stair_state *stair_state_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
+{
+    return (struct stair_state *)(void *)((char *)(uintptr_t)e + p->stair_state_at) + stair;
+}
+
+static inline uint64_t *stair_slots_of(const struct feature_program *p, const struct entity *e, uint32_t stair)
+{
+    return (uint64_t *)(void *)e->block + (size_t)stair * entity_layout(p, e)->stair_slots;
+}
+
+static inline uint64_t stair_word(int64_t number, uint32_t seq)
+{
+    return (uint64_t)number << SEQ_BITS | (seq & SEQ_MASK);
+}
+
+/* Of a record from feature_program_load: larger is better. */
+static inline int64_t stair_signed(const struct feature_program *p, uint32_t stair, const uint64_t *record)
+{
+    int64_t x = (int64_t)record[RECORD_NUMBERS + (uint32_t)p->stairs[stair].number];
+    return p->stairs[stair].max ? x : -x;
+}
+
 /* The most stairs that one of them has. */
 uint32_t stairs_most(const struct feature_program *program, const struct entity *entity);
 /* The best number from index `from` on, and where it is; false: no member. */
@@ -17,11 +39,13 @@ bool stairs_best(const struct feature_program *program, const struct entity *ent
 void stairs_bests(const struct feature_program *program, const struct entity *entity, uint32_t stair, uint32_t first, int64_t *best);
 /* Event `at`, the newest, is counted in. */
 void stairs_push(const struct feature_program *program, struct entity *entity, const uint64_t *record, uint32_t at);
+/* In one staircase. */
+void stair_push(const struct feature_program *program, struct entity *entity, uint32_t stair, const uint64_t *record, uint32_t at);
 /* Event `at` with newer ones behind it, whose stairs still have their old numbers. */
 void stairs_insert(const struct feature_program *program, struct entity *entity, const uint64_t *record, uint32_t at);
 /* The oldest event goes. */
 void stairs_pop(const struct feature_program *program, struct entity *entity);
 /* Copies all stairs to a new block (of which entity->layout is not yet the layout). */
 void stairs_copy(const struct feature_program *program, struct entity *entity, const struct layout *layout, char *block);
-/* Reads the memory of the oldest and the newest stairs, for its own sake. */
-void stairs_touch(const struct feature_program *program, const struct entity *entity);
+/* Fetches the memory of the oldest and the newest stairs. */
+void stairs_fetch(const struct feature_program *program, const struct entity *entity);

@@ -292,6 +292,19 @@ static inline void lanes_count_in(const struct feature_program *p, struct entity
     }
 }
 
+void store_settle(struct window_store *store, struct entity *e, const uint64_t *record, struct occurrence *id)
+{
+    const struct feature_program *p = store->program;
+    for (uint32_t i = 0; i < p->place_count; i++)
+        if (record_has_place(p, record, i))
+            entity_places(p, e)[i] = e->first_seq + e->count;
+    occurrence_set(store, e, TABLE_IDS, id, e->count);
+    e->room--;
+    e->newest_ms = record_time(record);
+    e->count++;
+    store->events++;
+}
+
 void store_count_in(struct window_store *store, struct entity *e, const uint64_t *record, struct occurrence *id)
 {
     const struct feature_program *p = store->program;
@@ -302,15 +315,8 @@ void store_count_in(struct window_store *store, struct entity *e, const uint64_t
     for (uint32_t i = 0; i < p->wide_count; i++)
         if (record_lane(p, record, p->wides[i].lane))
             wide_add(entity_wides(p, e), &p->wides[i], (int64_t)record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
-    for (uint32_t i = 0; i < p->place_count; i++)
-        if (record_has_place(p, record, i))
-            entity_places(p, e)[i] = e->first_seq + e->count;
     for (uint32_t i = 0; i < p->number_count; i++)
         entity_totals(p, e)[i] += record[RECORD_NUMBERS + i];
     stairs_push(p, e, record, e->count);
-    occurrence_set(store, e, TABLE_IDS, id, e->count);
-    e->room--;
-    e->newest_ms = record_time(record);
-    e->count++;
-    store->events++;
+    store_settle(store, e, record, id);
 }

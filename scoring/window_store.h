@@ -51,6 +51,8 @@ void store_place(struct window_store *store, struct entity *entity, const uint64
 struct occurrence;
 /* id: where the id's table will have it (occurrence_find since store_reserve). */
 void store_count_in(struct window_store *store, struct entity *entity, const uint64_t *record, struct occurrence *id);
+/* The last part of that: where places are, the id, the ring's end. */
+void store_settle(struct window_store *store, struct entity *entity, const uint64_t *record, struct occurrence *id);
 /* An event at index `at`, with newer ones behind it; settles its last lanes. */
 void store_insert(struct window_store *store, struct entity *entity, uint64_t *record, uint32_t at);
 

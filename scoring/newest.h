@@ -1,0 +1,16 @@
+/* A newest event in one go, where the machine has AVX-512 and the program suits (feature_program.h: fused): the windows
+ * move, the event is counted in, and the view is filled, all windows at a time.  State and view are those that
+ * store_advance, store_place, feature_view_newest, store_count_in and feature_view_counted would leave.
+ *
+ * Most of an event's time went into branches that nobody can foresee: each event leaves each window once, at some other
+ * event's time.  Here all windows take a step together, and the steps end when no window has another: one such branch
+ * instead of one a window; staircases and tags are compared as a whole, without any. */
+#pragma once
+#include "scoring/feature_view.h"
+#include "scoring/occurrences.h"
+
+void newest_fold_avx512(struct window_store *store, struct feature_view *view, struct entity *entity, const struct value *values,
+                        const uint64_t *record, struct occurrence *id);
+/* occurrence_find of a ring that has tags. */
+struct occurrence occurrence_of_tag_avx512(const struct window_store *store, const struct entity *entity, uint32_t table, uint64_t word,
+                                           uint64_t hash);

@@ -1,0 +1,267 @@
+#if defined __x86_64__
+#include <immintrin.h>
+
+#include "scoring/features.h"
+#include "scoring/newest.h"
+#include "scoring/staircase.h"
+
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,bmi,bmi2,popcnt,lzcnt")
+
+/* ---- tags ---- */
+
+struct occurrence occurrence_of_tag_avx512(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    const uint16_t *tags = (const uint16_t *)(const void *)occurrence_table(e, layout, table);
+    const uint64_t *words = (const uint64_t *)(const void *)(e->block + layout->records_at) + occurrence_word_at(p, table);
+    const __m512i wanted = _mm512_set1_epi16((short)occurrence_tag(hash));
+    const uint32_t count = layout->tag_count;
+    for (uint32_t i = 0; i < count; i += 32) {
+        const __mmask32 in = count - i < 32 ? (1u << (count - i)) - 1 : UINT32_MAX;
+        uint32_t equal = _mm512_mask_cmpeq_epi16_mask(in, _mm512_maskz_loadu_epi16(in, tags + i), wanted);
+        for (; equal; equal &= equal - 1) {
+            const uint32_t place = i + (uint32_t)__builtin_ctz(equal);
+            if (words[(size_t)place * p->record_words] != word)
+                continue;
+            const uint32_t at = place >= e->first ? place - e->first : place + layout->capacity - e->first;
+            return (struct occurrence){.found = true, .at = at, .slot = place, .hash = hash};
+        }
+    }
+    return (struct occurrence){.hash = hash};
+}
+
+static inline struct occurrence find(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
+{
+    const uint64_t hash = occurrence_hash(table, word);
+    if (entity_layout(store->program, e)->tag_count)
+        return occurrence_of_tag_avx512(store, e, table, word, hash);
+    return occurrence_of_slot(store, e, table, word, hash);
+}
+
+/* ---- the windows ---- */
+
+/* What moves: a vector of windows each. */
+struct moving {
+    __m256i at;    /* index of the first event */
+    __m256i place; /* its place in the ring */
+    __m512i times; /* its time, where there is one */
+    __m512i groups[FUSED_GROUPS];
+    __mmask8 all, some; /* the windows; those that hold an event */
+};
+
+static inline __m256i wrapped(__m256i place, uint32_t capacity)
+{
+    const __m256i end = _mm256_set1_epi32((int)capacity);
+    return _mm256_mask_sub_epi32(place, _mm256_cmpge_epu32_mask(place, end), place, end);
+}
+
+static inline __m512i words_at(const struct ring *ring, const struct moving *m, __m512i otherwise, uint32_t word)
+{
+    const __m256i from = _mm256_mullo_epi32(m->place, _mm256_set1_epi32((int)ring->words));
+    return _mm512_mask_i32gather_epi64(otherwise, m->some, from, ring->records + word, 8);
+}
+
+static void wides_clear(const struct feature_program *p, struct entity *e, uint32_t windows)
+{
+    for (; windows; windows &= windows - 1) {
+        const uint32_t w = (uint32_t)__builtin_ctz(windows);
+        for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+            wide_clear(entity_wides(p, e), &p->wides[i]);
+    }
+}
+
+static void wides_leave(const struct window_store *store, struct entity *e, uint32_t windows, __m256i at)
+{
+    const struct feature_program *p = store->program;
+    uint32_t first[FUSED_WINDOWS];
+    _mm256_storeu_si256((__m256i *)(void *)first, at);
+    for (; windows; windows &= windows - 1) {
+        const uint32_t w = (uint32_t)__builtin_ctz(windows);
+        const uint64_t *record = entity_record(p, e, first[w]);
+        for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
+            if (record_lane(p, record, p->wides[i].lane))
+                wide_take(entity_wides(p, e), &p->wides[i], store_number(store, e, first[w], p->wides[i].number));
+    }
+}
+
+/* A window that even the newest event so far leaves is empty at once; the others take one step at a time, together. */
+static inline __attribute__((always_inline)) void advance(const struct window_store *store, struct entity *e, const struct ring *ring,
+                                                          int64_t time_ms, struct moving *m, uint32_t groups)
+{
+    const struct feature_program *p = store->program;
+    const __m512i edges = _mm512_sub_epi64(_mm512_set1_epi64(time_ms), _mm512_maskz_loadu_epi64(m->all, p->widths_ms));
+    const __m256i count = _mm256_set1_epi32((int)e->count), one = _mm256_set1_epi32(1);
+    const __m512i factor = _mm512_set1_epi64((int64_t)p->spread_factor), mask = _mm512_set1_epi64((int64_t)p->spread_mask),
+                  bits = _mm512_set1_epi64((int64_t)p->group_bits);
+    const __mmask8 cleared = _mm512_mask_cmple_epi64_mask(m->all, _mm512_set1_epi64(e->newest_ms), edges);
+    const uint32_t wide_windows = (uint32_t)store->slow_windows;
+    m->at = _mm256_sub_epi32(_mm256_maskz_loadu_epi32(m->all, entity_cursors(p, e)), _mm256_set1_epi32((int)e->first_seq));
+    m->at = _mm256_mask_mov_epi32(m->at, cleared, count);
+    m->place = wrapped(_mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first)), ring->capacity);
+    for (uint32_t g = 0; g < groups; g++)
+        m->groups[g] = _mm512_maskz_loadu_epi64(m->all & (__mmask8)~cleared, entity_lanes(p, e) + g * p->window_count);
+    if (cleared & wide_windows)
+        wides_clear(p, e, cleared & wide_windows);
+    m->times = _mm512_setzero_si512();
+    for (;;) {
+        m->some = _mm256_mask_cmplt_epu32_mask(m->all, m->at, count);
+        const __m512i words = words_at(ring, m, m->times, RECORD_TIME);
+        m->times = words;
+        const __mmask8 leaves = _mm512_mask_cmple_epi64_mask(m->some, _mm512_srli_epi64(words, TIME_SHIFT), edges);
+        if (!leaves)
+            return;
+        for (uint32_t g = 0; g < groups; g++) {
+            const __m512i lanes = _mm512_and_si512(_mm512_srl_epi64(words, _mm_cvtsi32_si128((int)(g * p->lanes_a_group))), bits);
+            const __m512i spread = _mm512_and_si512(_mm512_mullo_epi64(lanes, factor), mask);
+            m->groups[g] = _mm512_mask_sub_epi64(m->groups[g], leaves, m->groups[g], spread);
+        }
+        if (leaves & wide_windows)
+            wides_leave(store, e, leaves & wide_windows, m->at);
+        m->at = _mm256_mask_add_epi32(m->at, leaves, m->at, one);
+        m->place = wrapped(_mm256_mask_add_epi32(m->place, leaves, m->place, one), ring->capacity);
+    }
+}
+
+/* ---- the event ---- */
+
+static inline void channel_count_in(struct window_store *store, struct entity *e, uint32_t c, const uint64_t *record, struct moving *m)
+{
+    const struct feature_program *p = store->program;
+    const struct channel_def *channel = &p->channels[c];
+    const uint32_t group = (uint32_t)channel->last_lane / p->lanes_a_group;
+    const uint32_t shift = (uint32_t)channel->last_lane % p->lanes_a_group * p->lane_width;
+    struct occurrence latest = find(store, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
+    if (latest.found)
+        record_lane_set(p, entity_record(p, e, latest.at), channel->last_lane, false);
+    const __mmask8 without = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(latest.found ? (int)latest.at : -1), m->at);
+    m->groups[group] = _mm512_mask_add_epi64(m->groups[group], without, m->groups[group], _mm512_set1_epi64((int64_t)(UINT64_C(1) << shift)));
+    occurrence_set(store, e, TABLE_CHANNELS + c, &latest, e->count);
+}
+
+static inline __m512i lane_of(__m512i vector, int64_t lane)
+{
+    return _mm512_permutexvar_epi64(_mm512_set1_epi64(lane), vector);
+}
+
+/* Up to eight stairs, the new one included, as a vector: those that it reaches are the last ones, and a window's best is
+ * the oldest stair that is not before it. */
+static void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, const struct moving *m, int64_t *best)
+{
+    struct stair_state *state = stair_state_of(p, e, s);
+    if (state->count >= FUSED_WINDOWS) {
+        stair_push(p, e, s, record, e->count);
+        stairs_bests(p, e, s, 0, best);
+        return;
+    }
+    const uint32_t slots = entity_layout(p, e)->stair_slots;
+    uint64_t *stairs = stair_slots_of(p, e, s);
+    __mmask8 valid = (__mmask8)((1u << state->count) - 1);
+    const uint32_t before_end = slots - state->first; /* the others have gone round */
+    const __mmask8 unbroken = before_end < FUSED_WINDOWS ? valid & (__mmask8)((1u << before_end) - 1) : valid;
+    const uint64_t *from_first = stairs + state->first;
+    const __m512i words = _mm512_mask_loadu_epi64(_mm512_maskz_loadu_epi64(unbroken, from_first), valid & (__mmask8)~unbroken, from_first - slots);
+    __m512i numbers = _mm512_srai_epi64(words, SEQ_BITS);
+    __m512i at = _mm512_and_si512(_mm512_sub_epi64(words, _mm512_set1_epi64(e->first_seq)), _mm512_set1_epi64(SEQ_MASK));
+    if (record_lane(p, record, p->stairs[s].lane)) {
+        const int64_t number = stair_signed(p, s, record);
+        const uint32_t kept = (uint32_t)__builtin_popcount(_mm512_mask_cmpgt_epi64_mask(valid, numbers, _mm512_set1_epi64(number)));
+        const uint32_t place = state->first + kept;
+        stairs[place - (place >= slots ? slots : 0)] = stair_word(number, e->first_seq + e->count);
+        state->count = kept + 1;
+        numbers = _mm512_mask_set1_epi64(numbers, (__mmask8)(1u << kept), number);
+        at = _mm512_mask_set1_epi64(at, (__mmask8)(1u << kept), e->count);
+        valid = (__mmask8)((2u << kept) - 1);
+    }
+    const __m512i none = _mm512_set1_epi64(INT64_MIN), from = _mm512_cvtepu32_epi64(m->at);
+    __m512i bests = none;
+    at = _mm512_mask_mov_epi64(_mm512_set1_epi64(-1), valid, at);
+#pragma GCC unroll 8
+    for (int i = FUSED_WINDOWS - 1; i >= 0; i--)
+        bests = _mm512_mask_mov_epi64(bests, _mm512_cmpge_epi64_mask(lane_of(at, i), from), lane_of(numbers, i));
+    if (!p->stairs[s].max)
+        bests = _mm512_mask_sub_epi64(bests, _mm512_cmpneq_epi64_mask(bests, none), _mm512_setzero_si512(), bests);
+    _mm512_mask_storeu_epi64(best, m->all, bests);
+}
+
+static inline void numbers_count_in(struct feature_view *v, struct entity *e, const uint64_t *record, const struct ring *ring, const struct moving *m)
+{
+    const struct feature_program *p = v->store->program;
+    uint64_t *totals = entity_totals(p, e);
+    for (uint32_t n = 0; n < p->number_count; n++) {
+        const __m512i starts = words_at(ring, m, _mm512_set1_epi64((int64_t)totals[n]), RECORD_NUMBERS + n);
+        _mm512_mask_storeu_epi64(v->starts + n * p->window_count, m->all, starts);
+        totals[n] += record[RECORD_NUMBERS + n];
+        v->own_ends[n] = totals[n];
+    }
+}
+
+static inline void wides_count_in(struct feature_view *v, struct entity *e, const uint64_t *record)
+{
+    const struct feature_program *p = v->store->program;
+    char *wides = entity_wides(p, e);
+    for (uint32_t i = 0; i < p->wide_count; i++)
+        if (record_lane(p, record, p->wides[i].lane))
+            wide_add(wides, &p->wides[i], (int64_t)record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
+    for (uint32_t i = 0; i < p->wides_size; i += 8)
+        memcpy(v->own_wides + i, wides + i, 8);
+}
+
+static inline __attribute__((always_inline)) void windows_settle(struct feature_view *v, struct entity *e, const struct moving *m, uint32_t groups)
+{
+    const struct feature_program *p = v->store->program;
+    _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
+    _mm256_mask_storeu_epi32(v->events, m->all, _mm256_sub_epi32(_mm256_set1_epi32((int)e->count + 1), m->at));
+    for (uint32_t g = 0; g < groups; g++) {
+        _mm512_mask_storeu_epi64(entity_lanes(p, e) + g * p->window_count, m->all, m->groups[g]);
+        _mm512_mask_storeu_epi64(v->own_lanes + g * p->window_count, m->all, m->groups[g]);
+    }
+}
+
+static inline int64_t first_time(const struct feature_program *p, const struct moving *m, int64_t time_ms)
+{
+    const uint32_t last = p->window_count - 1;
+    uint64_t words[FUSED_WINDOWS];
+    _mm512_storeu_si512(words, m->times);
+    return m->some >> last & 1 ? (int64_t)(words[last] >> TIME_SHIFT) : time_ms;
+}
+
+static inline __attribute__((always_inline)) void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
+                                                       const uint64_t *record, struct occurrence *id, uint32_t groups)
+{
+    const struct feature_program *p = store->program;
+    const struct ring ring = entity_ring(p, e);
+    struct moving m;
+    m.all = (__mmask8)((1u << p->window_count) - 1);
+    advance(store, e, &ring, record_time(record), &m, groups);
+    feature_view_begin(v, e, values, record);
+    v->first_ms = first_time(p, &m, v->time_ms);
+    store_place(store, e, record);
+    for (uint32_t g = 0; g < groups; g++)
+        m.groups[g] = _mm512_add_epi64(m.groups[g], _mm512_set1_epi64((int64_t)(lanes_spread(p, record, g) & p->count_masks[g])));
+    for (uint32_t c = 0; c < p->channel_count; c++)
+        if (record_in_channel(p, &p->channels[c], record))
+            channel_count_in(store, e, c, record, &m);
+    windows_settle(v, e, &m, groups);
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
+    numbers_count_in(v, e, record, &ring, &m);
+    wides_count_in(v, e, record);
+    v->lanes = v->own_lanes;
+    v->wides = v->own_wides;
+    v->ends = v->own_ends;
+    store_settle(store, e, record, id);
+}
+
+void newest_fold_avx512(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values, const uint64_t *record,
+                        struct occurrence *id)
+{
+    if (store->program->lane_groups == 1)
+        fold(store, v, e, values, record, id, 1);
+    else
+        fold(store, v, e, values, record, id, store->program->lane_groups);
+}
+
+#pragma GCC pop_options
+#endif
