@@ -374,10 +374,10 @@ static uint32_t next_capacity(uint32_t capacity)
     return capacity + step;
 }
 
-static uint32_t stair_slots(uint32_t capacity, bool whole)
+static uint32_t stairs_most(uint32_t capacity, bool whole)
 {
-    uint32_t slots = capacity <= 32 ? 8 : capacity <= 256 ? 16 : 32;
-    return whole || capacity < slots ? capacity : slots;
+    uint32_t most = capacity <= 32 ? 8 : capacity <= 256 ? 16 : 32;
+    return whole || capacity < most ? capacity : most;
 }
 
 static size_t align_size(size_t size, size_t to)
@@ -387,7 +387,8 @@ static size_t align_size(size_t size, size_t to)
 
 static struct layout layout_of(const struct feature_program *p, uint32_t capacity, bool whole)
 {
-    struct layout layout = {.capacity = capacity, .stair_slots = stair_slots(capacity, whole)};
+    struct layout layout = {.capacity = capacity, .stairs_most = stairs_most(capacity, whole)};
+    layout.stair_slots = layout.stairs_most + (whole ? capacity / 4 : 0);
     if (capacity <= p->tags_max)
         layout.tag_count = align_up(capacity, 8);
     else

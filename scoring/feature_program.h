@@ -115,7 +115,7 @@ struct layout { /* of an entity's block, for one capacity of its ring */
     uint32_t capacity;   /* records */
     uint32_t tag_count;  /* of each occurrence table, a multiple of 8; 0: it has slots */
     uint32_t slot_count;
-    uint32_t stair_slots;
+    uint32_t stair_slots, stairs_most; /* of a staircase: places, and stairs in them */
     /* Bytes, from the block's start: the staircases, the occurrence tables, the records; what is looked at for each
      * event comes first and lies together. */
     size_t index_at, ids_size, channel_size, records_at;

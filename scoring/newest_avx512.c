@@ -145,43 +145,81 @@ static inline __m512i lane_of(__m512i vector, int64_t lane)
     return _mm512_permutexvar_epi64(_mm512_set1_epi64(lane), vector);
 }
 
-/* Up to eight stairs, the new one included, as a vector: those that it reaches are the last ones, and a window's best is
+/* Up to sixteen stairs, the new one included, as vectors: those that it reaches are the last ones, and a window's best is
  * the oldest stair that is not before it. */
-static void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, const struct moving *m, int64_t *best)
+struct stairs {
+    __m512i numbers, at;
+};
+
+static inline struct stairs stairs_load(const uint64_t *words, uint32_t count, uint32_t first_seq)
+{
+    const __mmask8 in = (__mmask8)(count < FUSED_WINDOWS ? (1u << count) - 1 : 255u);
+    const __m512i stairs = _mm512_maskz_loadu_epi64(in, words);
+    const __m512i at = _mm512_and_si512(_mm512_sub_epi64(stairs, _mm512_set1_epi64(first_seq)), _mm512_set1_epi64(SEQ_MASK));
+    return (struct stairs){_mm512_mask_srai_epi64(_mm512_set1_epi64(INT64_MIN), in, stairs, SEQ_BITS), at};
+}
+
+static inline uint32_t stairs_above(const struct stairs *stairs, int64_t number)
+{
+    return (uint32_t)__builtin_popcount(_mm512_cmpgt_epi64_mask(stairs->numbers, _mm512_set1_epi64(number)));
+}
+
+static inline __mmask8 place_bit(uint32_t place, uint32_t from)
+{
+    return (__mmask8)(place - from < FUSED_WINDOWS ? 1u << (place - from) : 0);
+}
+
+/* From the newest stair to the oldest: those past `count` are before every window. */
+static inline __m512i stairs_choose(const struct stairs *stairs, uint32_t count, __m512i from, __m512i bests)
+{
+    const __mmask8 in = (__mmask8)(count < FUSED_WINDOWS ? (1u << count) - 1 : 255u);
+    const __m512i at = _mm512_mask_mov_epi64(_mm512_set1_epi64(-1), in, stairs->at);
+#pragma GCC unroll 8
+    for (int i = FUSED_WINDOWS - 1; i >= 0; i--)
+        bests = _mm512_mask_mov_epi64(bests, _mm512_cmpge_epi64_mask(lane_of(at, i), from), lane_of(stairs->numbers, i));
+    return bests;
+}
+
+static inline __attribute__((always_inline)) __m512i stairs_fold(const struct feature_program *p, const struct entity *e, uint32_t s, const uint64_t *record,
+                                                                 __m512i from, bool long_one)
 {
     struct stair_state *state = stair_state_of(p, e, s);
-    if (state->count >= FUSED_WINDOWS) {
+    uint64_t *words = stair_slots_of(p, e, s) + state->first;
+    uint32_t count = state->count;
+    struct stairs low = stairs_load(words, count, e->first_seq), high = low;
+    if (long_one)
+        high = stairs_load(words + FUSED_WINDOWS, count - FUSED_WINDOWS, e->first_seq);
+    if (record_lane(p, record, p->stairs[s].lane)) {
+        const int64_t number = stair_signed(p, s, record);
+        count = stairs_above(&low, number) + (long_one ? stairs_above(&high, number) : 0);
+        words[count] = stair_word(number, e->first_seq + e->count);
+        low.numbers = _mm512_mask_set1_epi64(low.numbers, place_bit(count, 0), number);
+        low.at = _mm512_mask_set1_epi64(low.at, place_bit(count, 0), e->count);
+        if (long_one) {
+            high.numbers = _mm512_mask_set1_epi64(high.numbers, place_bit(count, FUSED_WINDOWS), number);
+            high.at = _mm512_mask_set1_epi64(high.at, place_bit(count, FUSED_WINDOWS), e->count);
+        }
+        state->count = ++count;
+    }
+    __m512i bests = _mm512_set1_epi64(INT64_MIN);
+    if (long_one)
+        bests = stairs_choose(&high, count > FUSED_WINDOWS ? count - FUSED_WINDOWS : 0, from, bests);
+    return stairs_choose(&low, count, from, bests);
+}
+
+static void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, const struct moving *m, int64_t *best)
+{
+    const uint32_t count = stair_state_of(p, e, s)->count;
+    if (count >= 2 * FUSED_WINDOWS) {
         stair_push(p, e, s, record, e->count);
         stairs_bests(p, e, s, 0, best);
         return;
     }
-    const uint32_t slots = entity_layout(p, e)->stair_slots;
-    uint64_t *stairs = stair_slots_of(p, e, s);
-    __mmask8 valid = (__mmask8)((1u << state->count) - 1);
-    const uint32_t before_end = slots - state->first; /* the others have gone round */
-    const __mmask8 unbroken = before_end < FUSED_WINDOWS ? valid & (__mmask8)((1u << before_end) - 1) : valid;
-    const uint64_t *from_first = stairs + state->first;
-    const __m512i words = _mm512_mask_loadu_epi64(_mm512_maskz_loadu_epi64(unbroken, from_first), valid & (__mmask8)~unbroken, from_first - slots);
-    __m512i numbers = _mm512_srai_epi64(words, SEQ_BITS);
-    __m512i at = _mm512_and_si512(_mm512_sub_epi64(words, _mm512_set1_epi64(e->first_seq)), _mm512_set1_epi64(SEQ_MASK));
-    if (record_lane(p, record, p->stairs[s].lane)) {
-        const int64_t number = stair_signed(p, s, record);
-        const uint32_t kept = (uint32_t)__builtin_popcount(_mm512_mask_cmpgt_epi64_mask(valid, numbers, _mm512_set1_epi64(number)));
-        const uint32_t place = state->first + kept;
-        stairs[place - (place >= slots ? slots : 0)] = stair_word(number, e->first_seq + e->count);
-        state->count = kept + 1;
-        numbers = _mm512_mask_set1_epi64(numbers, (__mmask8)(1u << kept), number);
-        at = _mm512_mask_set1_epi64(at, (__mmask8)(1u << kept), e->count);
-        valid = (__mmask8)((2u << kept) - 1);
-    }
-    const __m512i none = _mm512_set1_epi64(INT64_MIN), from = _mm512_cvtepu32_epi64(m->at);
-    __m512i bests = none;
-    at = _mm512_mask_mov_epi64(_mm512_set1_epi64(-1), valid, at);
-#pragma GCC unroll 8
-    for (int i = FUSED_WINDOWS - 1; i >= 0; i--)
-        bests = _mm512_mask_mov_epi64(bests, _mm512_cmpge_epi64_mask(lane_of(at, i), from), lane_of(numbers, i));
+    stair_make_room(p, e, s);
+    const __m512i from = _mm512_cvtepu32_epi64(m->at);
+    __m512i bests = count < FUSED_WINDOWS ? stairs_fold(p, e, s, record, from, false) : stairs_fold(p, e, s, record, from, true);
     if (!p->stairs[s].max)
-        bests = _mm512_mask_sub_epi64(bests, _mm512_cmpneq_epi64_mask(bests, none), _mm512_setzero_si512(), bests);
+        bests = _mm512_mask_sub_epi64(bests, _mm512_cmpneq_epi64_mask(bests, _mm512_set1_epi64(INT64_MIN)), _mm512_setzero_si512(), bests);
     _mm512_mask_storeu_epi64(best, m->all, bests);
 }
 

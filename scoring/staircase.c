@@ -7,8 +7,7 @@ enum { STAIRS_WALKED = 12 };
 
 static uint64_t *stair_at(const struct feature_program *p, const struct entity *e, uint32_t stair, uint32_t i)
 {
-    uint32_t place = stair_state_of(p, e, stair)->first + i, slots = entity_layout(p, e)->stair_slots;
-    return stair_slots_of(p, e, stair) + (place >= slots ? place - slots : place);
+    return stair_slots_of(p, e, stair) + stair_state_of(p, e, stair)->first + i;
 }
 
 static int64_t stair_number(uint64_t word)
@@ -30,25 +29,29 @@ uint32_t stairs_most(const struct feature_program *p, const struct entity *e)
     return most;
 }
 
+void stair_make_room(const struct feature_program *p, struct entity *e, uint32_t s)
+{
+    struct stair_state *state = stair_state_of(p, e, s);
+    if (state->first + state->count < entity_layout(p, e)->stair_slots)
+        return;
+    assert(state->first);
+    memmove(stair_slots_of(p, e, s), stair_at(p, e, s, 0), state->count * sizeof(uint64_t));
+    state->first = 0;
+}
+
 void stair_push(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, uint32_t at)
 {
-    const uint32_t slots = entity_layout(p, e)->stair_slots;
     if (!record_lane(p, record, p->stairs[s].lane))
         return;
+    stair_make_room(p, e, s);
     struct stair_state *state = stair_state_of(p, e, s);
-    uint64_t *words = stair_slots_of(p, e, s);
+    uint64_t *words = stair_at(p, e, s, 0);
     int64_t number = stair_signed(p, s, record);
-    uint32_t end = state->first + state->count;
-    end -= end >= slots ? slots : 0;
-    while (state->count) {
-        uint32_t last = end ? end - 1 : slots - 1;
-        if (stair_number(words[last]) > number)
-            break;
-        end = last;
-        state->count--;
-    }
-    words[end] = stair_word(number, e->first_seq + at);
-    state->count++;
+    uint32_t count = state->count;
+    while (count && stair_number(words[count - 1]) <= number)
+        count--;
+    words[count] = stair_word(number, e->first_seq + at);
+    state->count = count + 1;
 }
 
 void stairs_push(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
@@ -68,18 +71,14 @@ static void insert_one(const struct feature_program *p, struct entity *e, uint32
     }
     if (!record_lane(p, record, p->stairs[s].lane))
         return;
+    stair_make_room(p, e, s);
     int64_t number = stair_signed(p, s, record);
     if (later < state->count && stair_number(*stair_at(p, e, s, later)) >= number)
         return;
     uint32_t keep = later, behind = state->count - later;
     while (keep && stair_number(*stair_at(p, e, s, keep - 1)) <= number)
         keep--;
-    if (keep == later)
-        for (uint32_t i = behind; i--;)
-            *stair_at(p, e, s, later + 1 + i) = *stair_at(p, e, s, later + i);
-    else
-        for (uint32_t i = 0; i < behind; i++)
-            *stair_at(p, e, s, keep + 1 + i) = *stair_at(p, e, s, later + i);
+    memmove(stair_at(p, e, s, keep + 1), stair_at(p, e, s, later), behind * sizeof(uint64_t));
     *stair_at(p, e, s, keep) = stair_word(number, e->first_seq + at);
     state->count = keep + 1 + behind;
 }
@@ -96,7 +95,7 @@ void stairs_pop(const struct feature_program *p, struct entity *e)
         struct stair_state *state = stair_state_of(p, e, s);
         if (!state->count || stair_index(e, *stair_at(p, e, s, 0)))
             continue;
-        state->first = state->first + 1 == entity_layout(p, e)->stair_slots ? 0 : state->first + 1;
+        state->first++;
         state->count--;
     }
 }
@@ -106,9 +105,8 @@ void stairs_copy(const struct feature_program *p, struct entity *e, const struct
     for (uint32_t s = 0; s < p->stair_count; s++) {
         struct stair_state *state = stair_state_of(p, e, s);
         uint64_t *slots = (uint64_t *)(void *)block + (size_t)s * layout->stair_slots;
-        assert(state->count <= layout->stair_slots);
-        for (uint32_t i = 0; i < state->count; i++)
-            slots[i] = *stair_at(p, e, s, i);
+        assert(state->count <= layout->stairs_most);
+        memcpy(slots, stair_at(p, e, s, 0), state->count * sizeof *slots);
     }
     for (uint32_t s = 0; s < p->stair_count; s++)
         stair_state_of(p, e, s)->first = 0;
@@ -158,18 +156,16 @@ void stairs_bests(const struct feature_program *p, const struct entity *e, uint3
         search_bests(p, e, s, first, best);
         return;
     }
-    const uint32_t slots = entity_layout(p, e)->stair_slots, windows = p->window_count, first_seq = e->first_seq;
-    const uint64_t *words = stair_slots_of(p, e, s);
+    const uint32_t windows = p->window_count, first_seq = e->first_seq;
+    const uint64_t *words = stair_at(p, e, s, 0);
     const int64_t sign = p->stairs[s].max ? 1 : -1;
     for (uint32_t w = first; w < windows; w += 4) {
         four cursors, chosen = (four){0} - 1;
         memcpy(&cursors, entity_cursors(p, e) + w, sizeof cursors); /* past the last one lie other words of the entity */
         cursors -= (int32_t)first_seq;
-        uint32_t place = state.first + state.count - 1;
-        place -= place >= slots ? slots : 0;
-        for (uint32_t i = state.count; i--; place = place ? place - 1 : slots - 1) {
-            four at = (int32_t)(((uint32_t)words[place] - first_seq) & SEQ_MASK) - (four){0}, in = at >= cursors;
-            chosen = (in & (int32_t)place) | (~in & chosen);
+        for (uint32_t i = state.count; i--;) {
+            four at = (int32_t)(((uint32_t)words[i] - first_seq) & SEQ_MASK) - (four){0}, in = at >= cursors;
+            chosen = (in & (int32_t)i) | (~in & chosen);
         }
         for (uint32_t i = 0; i < 4 && w + i < windows; i++)
             best[w + i] = chosen[i] < 0 ? INT64_MIN : stair_number(words[chosen[i]]) * sign;

@@ -1,7 +1,8 @@
 /* The staircase of a minimum or maximum: of the members held, oldest first, those that no later one reaches.  So the
  * best of any suffix is its first stair.  A stair is {number, 22 bits of the event's sequence number} in one word; for
- * minima the number is negated.  Stairs lie in a ring of the block: a few places, the whole capacity once they have
- * not been enough. */
+ * minima the number is negated.  Stairs lie in a row in the block and move on in it; at its end they go back to the
+ * beginning.  Rows are of a few places, of a quarter more than the capacity once those have not been enough: so to go back
+ * costs four words a stair at most. */
 #pragma once
 #include "scoring/window_store.h"
 
@@ -39,6 +40,8 @@ bool stairs_best(const struct feature_program *program, const struct entity *ent
 void stairs_bests(const struct feature_program *program, const struct entity *entity, uint32_t stair, uint32_t first, int64_t *best);
 /* Event `at`, the newest, is counted in. */
 void stairs_push(const struct feature_program *program, struct entity *entity, const uint64_t *record, uint32_t at);
+/* One place behind the last stair; stairs_most of the layout are more than there are. */
+void stair_make_room(const struct feature_program *program, struct entity *entity, uint32_t stair);
 /* In one staircase. */
 void stair_push(const struct feature_program *program, struct entity *entity, uint32_t stair, const uint64_t *record, uint32_t at);
 /* Event `at` with newer ones behind it, whose stairs still have their old numbers. */

@@ -179,7 +179,7 @@ static int relay(struct window_store *store, struct entity *e, uint32_t kind)
 /* The first layout from `kind` on, of the same capacity, that has room for so many stairs. */
 static uint32_t with_stairs(const struct feature_program *p, uint32_t kind, uint32_t stairs)
 {
-    return kind < p->layout_count && stairs > p->layouts[kind].stair_slots ? kind + p->layout_count : kind;
+    return kind < p->layout_count && stairs > p->layouts[kind].stairs_most ? kind + p->layout_count : kind;
 }
 
 static int first_block(struct window_store *store, struct entity *e)
@@ -194,7 +194,7 @@ static uint8_t room_of(const struct window_store *store, const struct entity *e)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
-    uint32_t room = layout->capacity - e->count, tables = occurrences_room(store, e), stairs = layout->stair_slots - stairs_most(p, e);
+    uint32_t room = layout->capacity - e->count, tables = occurrences_room(store, e), stairs = layout->stairs_most - stairs_most(p, e);
     room = tables < room ? tables : room;
     room = p->stair_count && stairs < room ? stairs : room;
     return room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
