@@ -363,13 +363,11 @@ static void place_entity(struct feature_program *p, uint32_t header)
         p->entity_size = align_up(p->entity_size, 64); /* no entity on a cache line more than it needs */
 }
 
-/* Four capacities for each doubling, so that a ring is filled by four fifths at least once it has grown. */
+/* Eight capacities for each doubling, so that a ring is filled by eight ninths at least once it has grown. */
 static uint32_t next_capacity(uint32_t capacity)
 {
-    if (capacity < 8)
-        return capacity + 2;
-    uint32_t step = 2;
-    while (step * 8 <= capacity)
+    uint32_t step = 1;
+    while (step * 16 <= capacity)
         step *= 2;
     return capacity + step;
 }

@@ -140,9 +140,12 @@ static inline void channel_count_in(struct window_store *store, struct entity *e
     occurrence_set(store, e, TABLE_CHANNELS + c, &latest, e->count);
 }
 
+/* A lane in all places.  The compiler is not to know which: it would go by way of a general register. */
 static inline __m512i lane_of(__m512i vector, int64_t lane)
 {
-    return _mm512_permutexvar_epi64(_mm512_set1_epi64(lane), vector);
+    __m512i from = _mm512_set1_epi64(lane);
+    __asm__("" : "+v"(from));
+    return _mm512_permutexvar_epi64(from, vector);
 }
 
 /* Up to sixteen stairs, the new one included, as vectors: those that it reaches are the last ones, and a window's best is

@@ -218,13 +218,16 @@ int store_make_room(struct window_store *store, struct entity *e)
     return 0;
 }
 
+enum { SMALL_LAYOUTS = 4 }; /* are not worth it */
+
+/* Below eleven sixteenths a ring gets one that is eight ninths full: so as not to come back soon. */
 int store_shrink(struct window_store *store, struct entity *e)
 {
     const struct feature_program *p = store->program;
-    if (!e->block || e->layout % p->layout_count < 4 || e->count * 8 > entity_layout(p, e)->capacity * 3)
+    if (!e->block || e->layout % p->layout_count < SMALL_LAYOUTS || e->count * 16 > entity_layout(p, e)->capacity * 11)
         return 0;
     uint32_t kind = 0;
-    while (p->layouts[kind].capacity < e->count + e->count / 4 + 2)
+    while (p->layouts[kind].capacity < e->count + e->count / 8 + 1)
         kind++;
     return relay(store, e, with_stairs(p, kind, stairs_most(p, e) + 1));
 }
