@@ -143,8 +143,8 @@ static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, st
     if (store_reserve(&w->store, e))
         return -1;
 #if defined __x86_64__
-    if (w->program->fused && entity_layout(w->program, e)->tag_count) {
-        *id = occurrence_of_tag_avx512(&w->store, e, TABLE_IDS, id_hash, occurrence_hash(TABLE_IDS, id_hash));
+    if (w->program->fused) {
+        *id = occurrence_find_avx512(&w->store, e, TABLE_IDS, id_hash);
         return 0;
     }
 #endif

@@ -11,6 +11,5 @@
 
 void newest_fold_avx512(struct window_store *store, struct feature_view *view, struct entity *entity, const struct value *values,
                         const uint64_t *record, struct occurrence *id);
-/* occurrence_find of a ring that has tags. */
-struct occurrence occurrence_of_tag_avx512(const struct window_store *store, const struct entity *entity, uint32_t table, uint64_t word,
-                                           uint64_t hash);
+/* As occurrence_find. */
+struct occurrence occurrence_find_avx512(const struct window_store *store, const struct entity *entity, uint32_t table, uint64_t word);

@@ -8,9 +8,9 @@
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,bmi,bmi2,popcnt,lzcnt")
 
-/* ---- tags ---- */
+/* ---- occurrences ---- */
 
-struct occurrence occurrence_of_tag_avx512(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
+static struct occurrence of_tag(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
@@ -32,12 +32,43 @@ struct occurrence occurrence_of_tag_avx512(const struct window_store *store, con
     return (struct occurrence){.hash = hash};
 }
 
-static inline struct occurrence find(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
+/* The slots from `home` on, up to a line of the cache at a time; those behind an empty one are not looked at. */
+static struct occurrence of_slot(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    const struct ring ring = entity_ring(p, e);
+    const uint32_t word_at = occurrence_word_at(p, table), end = layout->slot_count;
+    const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
+    const __m512i tag = _mm512_set1_epi32((int)(occurrence_slot_word(hash, 0) >> SEQ_BITS)), count = _mm512_set1_epi32((int)e->count);
+    const __m512i first_seq = _mm512_set1_epi32((int)e->first_seq), seq_mask = _mm512_set1_epi32((int)SEQ_MASK);
+    uint32_t dead = UINT32_MAX, i = occurrence_home(layout, hash);
+    for (;;) {
+        const uint32_t of_line = 16 - ((uint32_t)((uintptr_t)(slots + i) >> 2) & 15), step = end - i < of_line ? end - i : of_line;
+        const uint32_t in = (1u << step) - 1;
+        const __m512i slot = _mm512_maskz_loadu_epi32((__mmask16)in, slots + i);
+        const __m512i at = _mm512_and_si512(_mm512_sub_epi32(slot, first_seq), seq_mask);
+        const uint32_t empty = _mm512_mask_testn_epi32_mask((__mmask16)in, slot, slot);
+        const uint32_t before = empty ? (empty & -empty) - 1 : in;
+        const uint32_t held = _mm512_mask_cmplt_epu32_mask((__mmask16)before, at, count);
+        uint32_t equal = _mm512_mask_cmpeq_epi32_mask((__mmask16)held, _mm512_srli_epi32(slot, SEQ_BITS), tag);
+        for (; equal; equal &= equal - 1) {
+            const uint32_t found = i + (uint32_t)__builtin_ctz(equal), found_at = (slots[found] - e->first_seq) & SEQ_MASK;
+            if (ring_at(&ring, found_at)[word_at] == word)
+                return (struct occurrence){.found = true, .at = found_at, .slot = found, .hash = hash};
+        }
+        if (dead == UINT32_MAX && before & ~held)
+            dead = i + (uint32_t)__builtin_ctz(before & ~held);
+        if (empty)
+            return (struct occurrence){.slot = dead == UINT32_MAX ? i + (uint32_t)__builtin_ctz(empty) : dead, .hash = hash};
+        i = i + step == end ? 0 : i + step;
+    }
+}
+
+struct occurrence occurrence_find_avx512(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
 {
     const uint64_t hash = occurrence_hash(table, word);
-    if (entity_layout(store->program, e)->tag_count)
-        return occurrence_of_tag_avx512(store, e, table, word, hash);
-    return occurrence_of_slot(store, e, table, word, hash);
+    return entity_layout(store->program, e)->tag_count ? of_tag(store, e, table, word, hash) : of_slot(store, e, table, word, hash);
 }
 
 /* ---- the windows ---- */
@@ -132,7 +163,7 @@ static inline void channel_count_in(struct window_store *store, struct entity *e
     const struct channel_def *channel = &p->channels[c];
     const uint32_t group = (uint32_t)channel->last_lane / p->lanes_a_group;
     const uint32_t shift = (uint32_t)channel->last_lane % p->lanes_a_group * p->lane_width;
-    struct occurrence latest = find(store, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
+    struct occurrence latest = occurrence_find_avx512(store, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
     if (latest.found)
         record_lane_set(p, entity_record(p, e, latest.at), channel->last_lane, false);
     const __mmask8 without = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(latest.found ? (int)latest.at : -1), m->at);
