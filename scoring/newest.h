@@ -2,7 +2,7 @@
  * move, the event is counted in, and the view is filled, all windows at a time.  State and view are those that
  * store_advance, store_place, feature_view_newest, store_count_in and feature_view_counted would leave.
  *
- * Most of an event's time went into branches that nobody can foresee: each event leaves each window once, at some other
+ * Much of an event's time goes into branches that nobody can foresee: each event leaves each window once, at some other
  * event's time.  Here all windows take a step together, and the steps end when no window has another: one such branch
  * instead of one a window; staircases and tags are compared as a whole, without any. */
 #pragma once
