@@ -71,11 +71,12 @@ WEIR_BUILD=$root/build run_pytest layout "$root/tests/unit"
 if $integration; then
     heavy=(-m 'not heavy')
     if $all; then heavy=(); fi
-    WEIR_BINARY=$root/build-sanitize/weir run_pytest integration-sanitize "$root/tests/integration" "${heavy[@]}"
+    # They wait more than they compute: two files at a time, each with a broker of its own.
+    WEIR_BINARY=$root/build-sanitize/weir run_pytest integration-sanitize "$root/tests/integration" "${heavy[@]}" -n 2 --dist loadfile
     WEIR_BINARY=$root/build-sanitize/weir run_again integration-sanitize
     WEIR_BINARY=$root/build-sanitize/weir run_pytest chaos "$root/tests/chaos" "${heavy[@]}"
     WEIR_BINARY=$root/build-sanitize/weir run_again chaos
-    if $all; then WEIR_BINARY=$root/build/weir run_pytest integration-release "$root/tests/integration"; fi
+    if $all; then WEIR_BINARY=$root/build/weir run_pytest integration-release "$root/tests/integration" -n 2 --dist loadfile; fi
 fi
 
 "$python" "$root/tests/summary.py" "$results"
