@@ -257,7 +257,7 @@ static void look_at_health(struct aggregator *a)
 static void revise_when_quiet(struct aggregator *a)
 {
     size_t before = a->reports.count;
-    if (a->quiet || clock_monotonic_ns() - a->merged_ns < (int64_t)QUIET_MS * 1000000)
+    if (a->quiet || a->gathered_ns || clock_monotonic_ns() - a->merged_ns < (int64_t)QUIET_MS * 1000000)
         return;
     aggregate_flush(a->aggregate, false, &a->reports);
     a->quiet = true;

@@ -229,6 +229,7 @@ int aggregator_publish(struct aggregator *a, bool state, struct err *err)
     if (!a->reports.count && !a->labelled.rows.count && !state)
         return 0;
     state = tell_evaluated(a) || state;
+    assert(!state || !a->gathered_ns); /* the positions say that what was gathered is in the windows */
     int64_t *offsets = a->offsets;
     assert(aggregate_windows(a->aggregate) < WINDOWS_MOST);
     enum kafka_remedy remedy = REMEDY_ABORT;
