@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "consumer/aggregator/sketch_record.h"
+#include "consumer/clock.h"
 #include "consumer/lane/lane_state.h"
 
 void sketching_init(struct sketching *s, const struct sketch_shape *shape, const struct sketches_topic *topic)
@@ -31,7 +32,7 @@ static void add_piece(void *context, int32_t partition, const struct buffer *pie
 {
     struct lane *l = context;
     struct err err;
-    struct outbox_record record = {.source = partition, .topic = l->sketching.topic->name, .partition = 0, .value = piece->data, .value_size = piece->size,
+    struct outbox_record record = {.source = partition, .topic = l->sketching.topic->name, .partition = 0, .timestamp_ms = clock_wall_ms(), .value = piece->data, .value_size = piece->size,
         .joint = &l->sketching.joint};
     if (writer_add(l->writer, record, -1, &err) < 0 && !l->fatal.msg[0])
         l->fatal = err;
