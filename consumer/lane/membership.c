@@ -186,7 +186,7 @@ enum membership lane_serve_membership(void *context)
         l->held = true;
     }
     lane_poll(l, 0);
-    if (rd_kafka_assignment_lost(l->consumer) || (l->rebalance.pending && l->rebalance.lost)) {
+    if (l->shut_out.code || rd_kafka_assignment_lost(l->consumer) || (l->rebalance.pending && l->rebalance.lost)) {
         lane_drop_all(l);
         return MEMBER_LOST; /* the loop answers the rebalance */
     }
