@@ -133,7 +133,7 @@ def test_slow(kafka, proxy, topic, fault):
 def test_a_produce_of_an_aborted_transaction_arrives_late(kafka, proxy, topic, after):
     """Its records must not be seen, whatever the broker answers."""
     client = f"late-{after}"
-    p = producer(kafka, client, **{"transaction.timeout.ms": 3000, "message.timeout.ms": 3000})
+    p = producer(kafka, client, **{"transaction.timeout.ms": 30000, "message.timeout.ms": 3000})
     p.init_transactions()
     before = happened(proxy, "kept a Produce back"), happened(proxy, "delivered a Produce late")
     proxy.tell("late_produce", client=client, seconds=10, after=after)
