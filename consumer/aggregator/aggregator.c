@@ -141,23 +141,24 @@ static void give_up(struct aggregator *a, const struct err *err)
         log_error("monitor: %s", again.msg);
 }
 
+/* Everything lies in the first partition: who has that one is active. */
 static void serve_rebalance(struct aggregator *a)
 {
     struct err err;
     rd_kafka_topic_partition_list_t *list = a->rebalance.partitions;
     if (!a->rebalance.pending)
         return;
+    rd_kafka_topic_partition_t *first = rd_kafka_topic_partition_list_find(list, a->topics->sketches.name, 0);
     if (a->rebalance.assign) {
-        bool ours = list->cnt > 0;
-        int result = ours && !a->aggregate ? become_active(a, &err) : 0;
-        if (ours)
-            list->elems[0].offset = a->position;
+        int result = first && !a->aggregate ? become_active(a, &err) : 0;
+        for (int i = 0; i < list->cnt; i++)
+            list->elems[i].offset = &list->elems[i] == first ? a->position : RD_KAFKA_OFFSET_END;
         answer(a, rd_kafka_incremental_assign(a->consumer, list));
         if (result < 0)
             give_up(a, &err);
         return;
     }
-    if (list->cnt > 0 && a->aggregate) {
+    if (first && a->aggregate) {
         if (!a->rebalance.lost)
             save(a);
         step_down(a);

@@ -63,10 +63,10 @@ static void frame(struct buffer *out, int32_t id)
 }
 
 /* offset: where it will lie, once it is delivered; NULL: nobody asks. */
-static int produce(struct aggregator *a, const char *topic, const char *key, int64_t *offset, struct err *err)
+static int produce(struct aggregator *a, const char *topic, int32_t partition, const char *key, int64_t *offset, struct err *err)
 {
     for (int64_t began = clock_monotonic_ns();;) {
-        rd_kafka_resp_err_t code = rd_kafka_producev(a->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_KEY(key, key ? strlen(key) : 0),
+        rd_kafka_resp_err_t code = rd_kafka_producev(a->producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition), RD_KAFKA_V_KEY(key, key ? strlen(key) : 0),
             RD_KAFKA_V_VALUE(a->value.data, a->value.size), RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_OPAQUE(offset), RD_KAFKA_V_END);
         if (!code)
             return 0;
@@ -81,7 +81,7 @@ static int produce_reports(struct aggregator *a, struct err *err)
     for (size_t i = 0; i < a->reports.count; i++) {
         frame(&a->value, a->topics->report_schema_id);
         encode_report(&a->value, &a->reports.rows[i]);
-        if (produce(a, a->config->outputs.monitoring, a->reports.rows[i].subject, NULL, err) < 0)
+        if (produce(a, a->config->outputs.monitoring, RD_KAFKA_PARTITION_UA, a->reports.rows[i].subject, NULL, err) < 0)
             return -1;
     }
     return 0;
@@ -117,7 +117,7 @@ static int produce_windows(struct aggregator *a, int64_t *offsets, struct err *e
         sketch_record_begin(shape, &a->value);
         sketch_cell_pieces(shape, cell, a->topics->sketches.max_message_bytes, &a->piece, add_piece, a);
         sketch_record_end(&a->value);
-        if (produce(a, a->topics->sketches.name, NULL, &offsets[i], err) < 0)
+        if (produce(a, a->topics->sketches.name, 0, NULL, &offsets[i], err) < 0)
             return -1;
     }
     return flush(a, err);
@@ -132,7 +132,7 @@ static int produce_state(struct aggregator *a, int64_t *offset, struct err *err)
     aggregate_state_put(a->aggregate, observer_shape(a->observer), extra.data ? (const void *)extra.data : "", extra.size, &a->value);
     buffer_finish(&extra);
     *offset = -1;
-    if (produce(a, a->topics->sketches.name, NULL, offset, err) < 0 || flush(a, err) < 0)
+    if (produce(a, a->topics->sketches.name, 0, NULL, offset, err) < 0 || flush(a, err) < 0)
         return -1;
     return *offset < 0 ? err_set(err, "the aggregator's state was refused by topic %s", a->topics->sketches.name) : 0;
 }

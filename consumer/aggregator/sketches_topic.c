@@ -83,7 +83,7 @@ static int verify(rd_kafka_t *client, const struct sketches_topic *topic, struct
     if (topic_partitions(client, topic->name, &partitions, err) < 0)
         return -1;
     if (partitions != 1)
-        return err_set(err, "topic %s: has %d partitions, and must have one, or nobody sees all of a window; delete it and weir makes it anew", topic->name, (int)partitions);
+        log_warning("topic %s: has %d partitions; the first holds everything, the others stay empty", topic->name, (int)partitions);
     if (topic->max_message_bytes < SKETCHES_BYTES_LEAST)
         return err_set(err, "topic %s: max.message.bytes is %zu, and must be at least %d; mend it with kafka-configs.sh --alter --topic %s --add-config max.message.bytes=4194304",
                        topic->name, topic->max_message_bytes, SKETCHES_BYTES_LEAST, topic->name);

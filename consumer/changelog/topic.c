@@ -86,6 +86,51 @@ static int setting(rd_kafka_t *client, const char *topic, const char *name, char
     return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? 1 : -1;
 }
 
+/* Nothing was ever written to it. */
+static bool is_empty(rd_kafka_t *client, const char *topic)
+{
+    struct err err;
+    int32_t partitions;
+    if (topic_partitions(client, topic, &partitions, &err) < 0)
+        return false;
+    for (int32_t p = 0; p < partitions; p++) {
+        int64_t low, high;
+        if (rd_kafka_query_watermark_offsets(client, topic, p, &low, &high, ADMIN_TIMEOUT_MS) || high)
+            return false;
+    }
+    return true;
+}
+
+/* A topic that somebody made beforehand and left empty gets the settings that it would have been created with.  Where the
+ * broker does not allow that, verify_settings names what is wrong. */
+static void settle(rd_kafka_t *client, const struct config *config, const char *name)
+{
+    struct err err;
+    char bytes[24], policy[64], lag[64];
+    if (setting(client, name, "cleanup.policy", policy, sizeof policy, &err) || setting(client, name, "min.compaction.lag.ms", lag, sizeof lag, &err) ||
+        (!strcmp(policy, "compact") && strtoll(lag, NULL, 10) >= MIN_COMPACTION_LAG_MS) || !is_empty(client, name))
+        return;
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
+    snprintf(bytes, sizeof bytes, "%zu", message_bytes_needed(config));
+    rd_kafka_error_destroy(rd_kafka_ConfigResource_add_incremental_config(resource, "max.message.bytes", RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, bytes));
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        rd_kafka_error_destroy(rd_kafka_ConfigResource_add_incremental_config(resource, settings[i][0], RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, settings[i][1]));
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(client);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(client, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS);
+    rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_TIMEOUT_MS, NULL, 0);
+    rd_kafka_IncrementalAlterConfigs(client, &resource, 1, options, queue);
+    rd_kafka_event_t *event = answer(queue, name, &err);
+    if (event) {
+        log_info("topic %s: was there and empty, and is compacted from now on", name);
+        rd_kafka_event_destroy(event);
+    }
+    for (int waited = 0; event && waited < VISIBLE_TIMEOUT_MS && setting(client, name, "cleanup.policy", policy, sizeof policy, &err) == 0 && strcmp(policy, "compact"); waited += 50)
+        rd_kafka_poll(client, 50);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_ConfigResource_destroy(resource);
+}
+
 static int verify_settings(rd_kafka_t *client, const struct config *config, struct changelog_topic *topic, struct err *err)
 {
     char policy[64], lag[64], bytes[64];
@@ -170,6 +215,8 @@ int changelog_describe(rd_kafka_t *client, const struct config *config, int32_t 
         return err_set(err, "topic %s: is not there; `run` creates it", topic->name);
     if (there > 0 && (create(client, topic->name, input_partitions, message_bytes_needed(config), err) < 0 || wait_until_visible(client, topic->name, err) < 0))
         return -1;
+    if (there == 0 && may_create)
+        settle(client, config, topic->name);
     if (input_id(client, config->input.topic, topic->input_id, err) < 0)
         return err_prefix(err, "input.topic");
     return verify_settings(client, config, topic, err) < 0 || verify_partitions(client, input_partitions, topic, err) < 0 ? -1 : 0;

@@ -262,6 +262,10 @@ class Kafka(Service):
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
         self.admin.incremental_alter_configs([resource])[resource].result(30)
 
+    def settings(self, topic):
+        resource = ConfigResource(ResourceType.TOPIC, topic)
+        return {name: entry.value for name, entry in self.admin.describe_configs([resource])[resource].result(30).items()}
+
     def delete_records_before(self, topic, offsets):
         """The log of partition p then begins at offsets[p]."""
         wanted = [TopicPartition(topic, partition, offset) for partition, offset in enumerate(offsets)]

@@ -324,7 +324,23 @@ def test_an_input_topic_of_another_id_is_another_log(pipeline, traffic):
                                                ({"cleanup.policy": "compact", "min.compaction.lag.ms": "0"}, ("min.compaction.lag.ms is 0", "600000"))])
 def test_a_changelog_with_wrong_settings(pipeline, setting, patterns):
     pipeline.kafka.create(pipeline.changelog, pipeline.partitions, setting)
+    somebody = Producer({"bootstrap.servers": pipeline.kafka.brokers})
+    somebody.produce(pipeline.changelog, b"a value", b"a key")
+    assert somebody.flush(30) == 0
     refused(pipeline, 1, *patterns)
+
+
+def test_topics_that_somebody_made_beforehand(pipeline, traffic):
+    """An empty changelog becomes a compacted one; of the sketches' partitions the first holds everything."""
+    sketches = f"{pipeline.app_id}-sketches"
+    pipeline.kafka.create(pipeline.changelog, pipeline.partitions, {"cleanup.policy": "delete"})
+    pipeline.kafka.create(sketches, 3, {})
+    traffic.produce(pipeline.kafka.brokers, pipeline.topic)
+    worker = pipeline.worker("w").start().wait_ready()
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.stop()
+    assert pipeline.kafka.settings(pipeline.changelog)["cleanup.policy"] == "compact"
+    assert {m.partition for m in read_topic(pipeline.kafka, sketches)} == {0}
 
 
 def test_a_changelog_with_too_few_partitions(pipeline):
