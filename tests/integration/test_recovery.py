@@ -183,6 +183,7 @@ def test_what_a_rebuild_reads_first_is_read_beside_the_others(pipeline, traffic)
 def latest(pipeline):
     """Of each key of the changelog its latest value, in the order they were written: {(partition, key): value}."""
     left = {}
+    assert_no_open_transaction(pipeline.kafka, pipeline.changelog)
     for m in read_topic(pipeline.kafka, pipeline.changelog):
         left.pop((m.partition, m.key), None)
         left[m.partition, m.key] = m.value
@@ -255,6 +256,7 @@ def test_a_changelog_that_is_damaged_is_not_believed(pipeline, traffic, value):
     produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
     worker.wait_for(lambda: sum(pipeline.committed()) >= half, "half is committed")
     worker.stop()
+    assert_no_open_transaction(pipeline.kafka, pipeline.changelog)
     entity = next(m for m in read_topic(pipeline.kafka, pipeline.changelog) if m.key[16:17] == b"E")
     producer = Producer({"bootstrap.servers": pipeline.kafka.brokers})
     producer.produce(pipeline.changelog, value, entity.key, entity.partition)
@@ -299,6 +301,7 @@ def half_done(pipeline, traffic):
 def test_offsets_that_are_reset_backwards(pipeline, traffic):
     """Some tools keep the metadata: the checkpoint that it names then lies above the offset."""
     worker, half = half_done(pipeline, traffic)
+    assert_no_open_transaction(pipeline.kafka, pipeline.changelog)
     generation = next(m.key[:16] for m in read_topic(pipeline.kafka, pipeline.changelog) if m.key[16:17] == b"M")
     set_offsets(pipeline, lambda p, offset: (offset // 2, metadata(offset, generation) if p % 2 else ""))
     worker.start().wait_ready()
@@ -339,6 +342,7 @@ def test_topics_that_somebody_made_beforehand(pipeline, traffic):
     worker = pipeline.worker("w").start().wait_ready()
     pipeline.wait_committed([worker], traffic.ends)
     worker.stop()
+    assert_no_open_transaction(pipeline.kafka, sketches)
     assert pipeline.kafka.settings(pipeline.changelog)["cleanup.policy"] == "compact"
     assert {m.partition for m in read_topic(pipeline.kafka, sketches)} == {0}
 
