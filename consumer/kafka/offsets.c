@@ -125,26 +125,9 @@ uint64_t rules_hash(const struct config *config)
     return hash;
 }
 
-int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err)
+static bool is_set(const atomic_bool *stop)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(list, topic, partitions[i]);
-    rd_kafka_resp_err_t code;
-    struct attempts a = attempts_begin(stop);
-    do {
-        code = rd_kafka_committed(client, list, LOOKUP_TIMEOUT_MS);
-        for (int i = 0; !code && i < list->cnt; i++)
-            code = list->elems[i].err;
-    } while (attempts_again(&a, code, "committed offsets"));
-    for (size_t i = 0; !code && i < count; i++) {
-        const rd_kafka_topic_partition_t *p = rd_kafka_topic_partition_list_find(list, topic, partitions[i]);
-        code = p->err;
-        out[i] = (struct committed){.offset = p->offset >= 0 ? p->offset : -1};
-        out[i].has_metadata = offset_metadata_parse(p->metadata, p->metadata_size, &out[i].metadata);
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return code ? kafka_err(err, code, "cannot read the group's committed offsets") : 0;
+    return stop && atomic_load(stop);
 }
 
 rd_kafka_resp_err_t offsets_committed_now(rd_kafka_t *client, const char *topic, const int32_t *partitions, size_t count, int wait_ms, struct committed *out, rd_kafka_resp_err_t *codes)
@@ -161,6 +144,20 @@ rd_kafka_resp_err_t offsets_committed_now(rd_kafka_t *client, const char *topic,
     }
     rd_kafka_topic_partition_list_destroy(list);
     return code;
+}
+
+int offsets_committed(rd_kafka_t *client, const atomic_bool *stop, const char *topic, const int32_t *partitions, size_t count, struct committed *out, struct err *err)
+{
+    rd_kafka_resp_err_t code, *codes = calloc(count + 1, sizeof *codes);
+    struct attempts a = attempts_begin(stop);
+    assert(codes);
+    do {
+        code = offsets_committed_now(client, topic, partitions, count, LOOKUP_TIMEOUT_MS, out, codes);
+        for (size_t i = 0; !code && i < count; i++)
+            code = codes[i];
+    } while (attempts_again(&a, code, "committed offsets"));
+    free(codes);
+    return code ? kafka_err(err, code, "cannot read the group's committed offsets") : 0;
 }
 
 int offsets_bounds(rd_kafka_t *client, const atomic_bool *stop, const char *topic, int32_t partition, int64_t *first, int64_t *end, struct err *err)
@@ -242,14 +239,14 @@ static int is_fresh(rd_kafka_t *client, const atomic_bool *stop, const struct co
         bool together = !offsets_committed_now(client, config->input.topic, partitions, (size_t)count, FRESH_TOGETHER_MS, committed, codes);
         *fresh = true;
         code = RD_KAFKA_RESP_ERR_NO_ERROR;
-        for (int32_t i = 0; i < count && *fresh; i++) {
+        for (int32_t i = 0; i < count && *fresh && !is_set(stop); i++) {
             if (!together)
                 offsets_committed_now(client, config->input.topic, &partitions[i], 1, FRESH_ALONE_MS, &committed[i], &codes[i]);
-            *fresh = (codes[i] || committed[i].offset < 0) && !(stop && atomic_load(stop)); /* stopped: nothing is begun */
+            *fresh = codes[i] || committed[i].offset < 0;
             code = codes[i] ? codes[i] : code;
         }
     } while (*fresh && attempts_again(&a, code, "committed offsets"));
-    if (stop && atomic_load(stop))
+    if (is_set(stop))
         *fresh = false; /* nobody has looked to the end: nothing may be begun on that */
     free(partitions);
     free(committed);
