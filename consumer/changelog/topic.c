@@ -101,15 +101,31 @@ static bool is_empty(rd_kafka_t *client, const char *topic)
     return true;
 }
 
-/* A topic that somebody made beforehand and left empty gets the settings that it would have been created with.  Where the
- * broker does not allow that, verify_settings names what is wrong. */
-static void settle(rd_kafka_t *client, const struct config *config, const char *name)
+struct topic_settings {
+    char policy[64], lag[64], bytes[64];
+};
+
+static int read_settings(rd_kafka_t *client, const char *name, struct topic_settings *s, struct err *err)
+{
+    return setting(client, name, "cleanup.policy", s->policy, sizeof s->policy, err) || setting(client, name, "min.compaction.lag.ms", s->lag, sizeof s->lag, err) ||
+           setting(client, name, "max.message.bytes", s->bytes, sizeof s->bytes, err) ? -1 : 0;
+}
+
+static bool is_compacted(const struct topic_settings *s)
+{
+    return !strcmp(s->policy, "compact");
+}
+
+static bool lags_enough(const struct topic_settings *s)
+{
+    return strtoll(s->lag, NULL, 10) >= MIN_COMPACTION_LAG_MS;
+}
+
+/* 0, or -1: the broker does not want it. */
+static int alter(rd_kafka_t *client, const struct config *config, const char *name)
 {
     struct err err;
-    char bytes[24], policy[64], lag[64];
-    if (setting(client, name, "cleanup.policy", policy, sizeof policy, &err) || setting(client, name, "min.compaction.lag.ms", lag, sizeof lag, &err) ||
-        (!strcmp(policy, "compact") && strtoll(lag, NULL, 10) >= MIN_COMPACTION_LAG_MS) || !is_empty(client, name))
-        return;
+    char bytes[24];
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, name);
     snprintf(bytes, sizeof bytes, "%zu", message_bytes_needed(config));
     rd_kafka_error_destroy(rd_kafka_ConfigResource_add_incremental_config(resource, "max.message.bytes", RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, bytes));
@@ -120,30 +136,42 @@ static void settle(rd_kafka_t *client, const struct config *config, const char *
     rd_kafka_AdminOptions_set_request_timeout(options, ADMIN_TIMEOUT_MS, NULL, 0);
     rd_kafka_IncrementalAlterConfigs(client, &resource, 1, options, queue);
     rd_kafka_event_t *event = answer(queue, name, &err);
-    if (event) {
-        log_info("topic %s: was there and empty, and is compacted from now on", name);
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **altered = event ? rd_kafka_IncrementalAlterConfigs_result_resources(rd_kafka_event_IncrementalAlterConfigs_result(event), &count) : NULL;
+    int result = count && !rd_kafka_ConfigResource_error(altered[0]) ? 0 : -1;
+    if (event)
         rd_kafka_event_destroy(event);
-    }
-    for (int waited = 0; event && waited < VISIBLE_TIMEOUT_MS && setting(client, name, "cleanup.policy", policy, sizeof policy, &err) == 0 && strcmp(policy, "compact"); waited += 50)
-        rd_kafka_poll(client, 50);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
     rd_kafka_ConfigResource_destroy(resource);
+    return result;
+}
+
+/* A topic that somebody made beforehand and left empty gets the settings that it would have been created with.  Where the
+ * broker does not allow that, verify_settings names what is wrong. */
+static void settle(rd_kafka_t *client, const struct config *config, const char *name)
+{
+    struct err err;
+    struct topic_settings s;
+    if (read_settings(client, name, &s, &err) < 0 || (is_compacted(&s) && lags_enough(&s)) || !is_empty(client, name) || alter(client, config, name) < 0)
+        return;
+    log_info("topic %s: was there and empty, and is compacted from now on", name);
+    for (int waited = 0; waited < VISIBLE_TIMEOUT_MS && read_settings(client, name, &s, &err) == 0 && !(is_compacted(&s) && lags_enough(&s)); waited += 50)
+        rd_kafka_poll(client, 50);
 }
 
 static int verify_settings(rd_kafka_t *client, const struct config *config, struct changelog_topic *topic, struct err *err)
 {
-    char policy[64], lag[64], bytes[64];
-    if (setting(client, topic->name, "cleanup.policy", policy, sizeof policy, err) || setting(client, topic->name, "min.compaction.lag.ms", lag, sizeof lag, err) ||
-        setting(client, topic->name, "max.message.bytes", bytes, sizeof bytes, err))
+    struct topic_settings s;
+    if (read_settings(client, topic->name, &s, err) < 0)
         return err_prefix(err, "the state's changelog");
-    topic->max_message_bytes = (size_t)strtoull(bytes, NULL, 10);
-    if (strcmp(policy, "compact") != 0)
+    topic->max_message_bytes = (size_t)strtoull(s.bytes, NULL, 10);
+    if (!is_compacted(&s))
         return err_set(err, "topic %s: cleanup.policy is %s, and must be compact, or state would be deleted; mend it with kafka-configs.sh --alter --topic %s --add-config cleanup.policy=compact",
-                       topic->name, policy, topic->name);
-    if (strtoll(lag, NULL, 10) < MIN_COMPACTION_LAG_MS)
+                       topic->name, s.policy, topic->name);
+    if (!lags_enough(&s))
         return err_set(err, "topic %s: min.compaction.lag.ms is %s, and must be %d or more, or what a recovery is reading could go; mend it with kafka-configs.sh --alter --topic %s --add-config min.compaction.lag.ms=%d",
-                       topic->name, lag, MIN_COMPACTION_LAG_MS, topic->name, MIN_COMPACTION_LAG_MS);
+                       topic->name, s.lag, MIN_COMPACTION_LAG_MS, topic->name, MIN_COMPACTION_LAG_MS);
     if (topic->max_message_bytes < (size_t)config->input.max_record_bytes + BESIDE_KEY_BYTES)
         log_warning("topic %s: max.message.bytes is %zu; an entity almost as long as input.max_record_bytes would end the worker; mend it with kafka-configs.sh --alter --topic %s --add-config max.message.bytes=%zu",
                     topic->name, topic->max_message_bytes, topic->name, message_bytes_needed(config));
