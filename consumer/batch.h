@@ -55,3 +55,9 @@ struct batch {
     /* emit */
     struct buffer prediction, shadow[SHADOWS_MAX];
 };
+
+/* Of the model that answered event e, columns + 1 of them; NULL: it was not explained. */
+static inline const float *batch_contributions(const struct batch *b, size_t e, size_t columns)
+{
+    return b->explained[e] < 0 ? NULL : b->contributions + (size_t)b->explained[e] * (columns + 1);
+}

@@ -92,8 +92,9 @@ static void explain(struct comparing *c, const struct deployed_model *shadow, si
     if (!c->cell || !served || !sketch_explained_rank(b->events[c->e].id.data, b->events[c->e].id.size, &rank) ||
         !take_rank(remembered_of(c, c->cell->window_start_ms, slot), rank))
         return;
-    if (model_contributions(served->model, row, 1, c->served, &err) == 0 && model_contributions(shadow->model, row, 1, c->own, &err) == 0)
-        sketch_add_explained(sketch_shape(c->sketch), c->cell, slot, rank, c->served, c->own);
+    const float *known = batch_contributions(b, c->e, c->columns);
+    if ((known || model_contributions(served->model, row, 1, c->served, &err) == 0) && model_contributions(shadow->model, row, 1, c->own, &err) == 0)
+        sketch_add_explained(sketch_shape(c->sketch), c->cell, slot, rank, known ? known : c->served, c->own);
 }
 
 /* ---- one event, one shadow ---- */
@@ -118,9 +119,4 @@ void comparing_add(struct comparing *c, size_t shadow, size_t slot)
     add_parts(c, slot, &pair);
     if (pair.own_decision != pair.served_decision)
         explain(c, model, slot);
-}
-
-void comparing_add_timing(struct sketch *sketch, struct sketch_cell *cell, size_t slot, const struct batch *batch, size_t whose)
-{
-    sketch_add_timing(sketch_shape(sketch), cell, slot, batch->scoring_ns[whose], batch->scored[whose]);
 }

@@ -16,5 +16,3 @@ void comparing_destroy(struct comparing *comparing);
 void comparing_begin(struct comparing *comparing, struct sketch *sketch, struct sketch_cell *cell, const struct batch *batch, size_t e);
 /* A shadow of its deployment that has scored it; slot: its in the sketch. */
 void comparing_add(struct comparing *comparing, size_t shadow, size_t slot);
-/* How long the models took for the last run of the batch; `slot` tells a model's. */
-void comparing_add_timing(struct sketch *sketch, struct sketch_cell *cell, size_t slot, const struct batch *batch, size_t whose);

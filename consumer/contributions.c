@@ -55,8 +55,9 @@ void contributions_add(struct contributions *c, struct sketch *sketch, struct sk
     const struct deployed_model *model = b->answered[e];
     if (!contributions_wants(c, b->events[e].id) || !is_baselines(sketch, model))
         return;
-    if (b->explained[e] >= 0) {
-        sketch_add_contributions(sketch, cell, b->contributions + (size_t)b->explained[e] * (c->columns + 1));
+    const float *known = batch_contributions(b, e, c->columns);
+    if (known) {
+        sketch_add_contributions(sketch, cell, known);
         return;
     }
     if (c->count == WAITING_MAX || (c->count && c->model != model))

@@ -39,8 +39,8 @@ static void put_segments(struct buffer *out, const struct config *config, const 
 static void put_reasons(struct buffer *out, const struct output_context *context, const struct batch *batch, size_t e)
 {
     const struct feature_spec *spec = context->config->spec;
-    if (batch->explained[e] >= 0) {
-        const float *c = batch->contributions + (size_t)batch->explained[e] * (spec->count + 1);
+    const float *c = batch_contributions(batch, e, spec->count);
+    if (c) {
         size_t top = (size_t)batch->deployments[e]->settings.reasons_top;
         size_t best[32];
         size_t n = 0;

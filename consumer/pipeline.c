@@ -351,10 +351,11 @@ static void observe_timing(struct pipeline *p, struct sketch_cell *cell, struct 
     const struct deployment *d = b->event_count ? b->deployments[b->event_count - 1] : NULL;
     if (!d || !cell)
         return;
-    comparing_add_timing(p->sketch, cell, slot_of_model(p, known, &d->champion, false), b, 0);
+    const struct sketch_shape *shape = sketch_shape(p->sketch);
+    sketch_add_timing(shape, cell, slot_of_model(p, known, &d->champion, false), b->scoring_ns[0], b->scored[0]);
     for (size_t s = 0; s < d->shadow_count; s++)
         if (b->scored[1 + s])
-            comparing_add_timing(p->sketch, cell, slot_of_model(p, known, &d->shadows[s], true), b, 1 + s);
+            sketch_add_timing(shape, cell, slot_of_model(p, known, &d->shadows[s], true), b->scoring_ns[1 + s], b->scored[1 + s]);
 }
 
 static int slot_of_field(const struct pipeline *p, const char *field)
