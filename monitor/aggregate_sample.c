@@ -6,10 +6,9 @@
 #include "monitor/window_rows.h"
 
 enum { FAR_NAMED = 10 };
-#define DAY_MS INT64_C(86400000)
 
-/* A window shorter than a day is of some hours, and what follows the clock contributes otherwise in other hours; the
- * baseline's means are of all. */
+/* The baseline's means are of all hours, and what follows the clock contributes otherwise in some: only a window of a day
+ * or more is comparable. */
 void contribution_row_write(struct rows *rows, size_t f)
 {
     const struct baseline_column *reference = &rows->options->baseline->features[f];
@@ -17,7 +16,7 @@ void contribution_row_write(struct rows *rows, size_t f)
     if (!now.count || !reference->contribution_count)
         return;
     struct statistic s = statistic_contribution(now.mean, now.std, now.count, reference->contribution, reference->contribution_std, reference->contribution_count, NULL);
-    if (!rows_can_judge(rows, rows->window->width_ms >= DAY_MS, rows_reach(rows)))
+    if (!rows_can_judge(rows, false, rows_reach(rows)))
         statistic_leave(&s, STATISTIC_CONTRIBUTION);
     struct report *report = row_add(rows, REPORT_DRIFT, rows->options->features[f], statistic_name(STATISTIC_CONTRIBUTION), s.value, s.count);
     report->model_id = rows->options->baseline->model_id;

@@ -29,6 +29,15 @@ static bool same_window(const struct report *a, const struct report *b)
     return a->window_start_ms == b->window_start_ms && a->window_end_ms == b->window_end_ms && a->revision == b->revision;
 }
 
+/* Behind the rows of the window that rows[from] is of. */
+static size_t window_end(const struct report *rows, size_t from, size_t count)
+{
+    size_t end = from + 1;
+    while (end < count && same_window(&rows[from], &rows[end]))
+        end++;
+    return end;
+}
+
 static struct evaluated_width *width_of(struct evaluation *e, int64_t width_ms)
 {
     for (size_t i = 0; i < e->width_count; i++)
@@ -66,8 +75,7 @@ void evaluation_feed(struct evaluation *e, struct report_list *rows, size_t from
 {
     struct report_list alerts = {0};
     for (size_t end; from < rows->count; from = end) {
-        for (end = from + 1; end < rows->count && same_window(&rows->rows[from], &rows->rows[end]); end++)
-            ;
+        end = window_end(rows->rows, from, rows->count);
         if (rows->rows[from].window_start_ms == rows->rows[from].window_end_ms)
             latest_rows_take(e->latest, NULL, rows->rows + from, end - from); /* of health */
         if (is_new(e, rows->rows + from, end - from))
@@ -94,8 +102,7 @@ static void labelled(void *context, const struct report *rows, size_t count, str
     struct evaluation *e = context;
     latest_rows_take(e->latest, NULL, rows, count);
     for (size_t from = 0, end; from < count; from = end) {
-        for (end = from + 1; end < count && same_window(&rows[from], &rows[end]); end++)
-            ;
+        end = window_end(rows, from, count);
         alerting_feed(e->alerting, rows + from, end - from, added);
     }
 }
@@ -166,15 +173,14 @@ static void closed(void *context, const struct sketch_shape *shape, const struct
         if (window.closed && window.width_ms == width_ms && (!newest || cell->window_start_ms > newest->window_start_ms))
             newest = cell;
     }
-    size_t first = 0, end;
+    size_t first = 0;
     while (newest && first < count && (rows[first].window_start_ms != newest->window_start_ms || rows[first].window_end_ms != newest->window_start_ms + width_ms))
         first++;
-    for (end = first; end < count && same_window(&rows[first], &rows[end]); end++)
-        ;
-    if (!newest || end == first)
+    if (!newest || first == count)
         return;
-    window_view_update(e->view, shape, newest, rows + first, end - first);
-    latest_rows_take(e->latest, shape, rows + first, end - first);
+    size_t of_window = window_end(rows, first, count) - first;
+    window_view_update(e->view, shape, newest, rows + first, of_window);
+    latest_rows_take(e->latest, shape, rows + first, of_window);
 }
 
 struct aggregator_listener evaluation_listener(struct evaluation *e)

@@ -240,12 +240,14 @@ static bool get_model(struct sketch_reader *r, const struct sketch_shape *shape,
     return get_sum(r, &into->sums[sketch_shape_of(shape)->feature_count + m]) && get_sparse(r, sketch_cell_model_counts(shape, into, m), counts);
 }
 
-static bool get_models(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
+/* An array, item by item. */
+static bool get_each(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into,
+                     bool (*get_one)(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into))
 {
     int64_t left = 0;
     int more;
     while ((more = next_items(r, &left, 1)) > 0)
-        if (!get_model(r, shape, into))
+        if (!get_one(r, shape, into))
             return false;
     return more == 0;
 }
@@ -304,16 +306,6 @@ static bool get_extra(struct sketch_reader *r, const struct sketch_shape *shape,
     return more == 0;
 }
 
-static bool get_extras(struct sketch_reader *r, const struct sketch_shape *shape, struct sketch_cell *into)
-{
-    int64_t left = 0;
-    int more;
-    while ((more = next_items(r, &left, 1)) > 0)
-        if (!get_extra(r, shape, into))
-            return false;
-    return more == 0;
-}
-
 static bool get_numbers(struct sketch_reader *r, struct sketch_cell *into)
 {
     int64_t n[4];
@@ -356,7 +348,7 @@ static bool get_cell(struct sketch_reader *r, int64_t start_ms, const struct ske
            get_sparse(r, into ? into->counts : NULL, o ? sketch_head_counts(shape) : SIZE_MAX) &&
            get_rows(r, shape, into) &&
            get_last_seen(r, start_ms, into ? into->last_seen_ms : NULL, o ? o->field_count : SIZE_MAX) &&
-           get_segments(r, into, o ? o->segment_count : SIZE_MAX - 1) && get_models(r, shape, into) && get_extras(r, shape, into);
+           get_segments(r, into, o ? o->segment_count : SIZE_MAX - 1) && get_each(r, shape, into, get_model) && get_each(r, shape, into, get_extra);
 }
 
 /* Cells of a part, each to where `place` says; the part's first block was opened by sketch_reader_part. */
