@@ -52,6 +52,32 @@ static inline struct sketch_shape *scene_shape(const struct baseline *baseline, 
     return shape;
 }
 
+/* A sketch that is empty, and what it counts by.  Takes the baseline. */
+struct sketch_scene {
+    struct baseline *baseline;
+    struct sketch_shape *shape;
+    struct sketch *sketch;
+};
+
+static inline struct sketch_scene *scene_create(struct baseline *baseline)
+{
+    struct sketch_scene *s = calloc(1, sizeof *s);
+    s->baseline = baseline;
+    s->shape = scene_shape(baseline, 20);
+    s->sketch = sketch_create(s->shape);
+    return s;
+}
+
+static inline int scene_tear_down(void **state)
+{
+    struct sketch_scene *s = *state;
+    sketch_destroy(s->sketch);
+    sketch_shape_destroy(s->shape);
+    baseline_destroy(s->baseline);
+    free(s);
+    return 0;
+}
+
 struct scene_event {
     int32_t partition;
     int64_t offset, time_ms, late_ms;

@@ -2,29 +2,9 @@
 
 #include <float.h>
 
-struct fixture {
-    struct baseline *baseline;
-    struct sketch_shape *shape;
-    struct sketch *sketch;
-};
-
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    f->baseline = scene_baseline();
-    f->shape = scene_shape(f->baseline, 20);
-    f->sketch = sketch_create(f->shape);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    sketch_destroy(f->sketch);
-    sketch_shape_destroy(f->shape);
-    baseline_destroy(f->baseline);
-    free(f);
+    *state = scene_create(scene_baseline());
     return 0;
 }
 
@@ -73,7 +53,7 @@ static void assert_same(struct sketch *a, struct sketch *b)
 /* Split over shards in any way and merged in any order, the parts are the whole, bit for bit. */
 static void merge_is_exact(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     enum { SHARDS = 5, EVENTS = 20000 };
     struct sketch *shard[SHARDS], *forward = sketch_create(f->shape), *backward = sketch_create(f->shape);
     for (int s = 0; s < SHARDS; s++)
@@ -117,7 +97,7 @@ static size_t bin_with(const struct sketch_feature_counts *counts, size_t bins)
 /* The baseline's amounts are 0..9999: edges 499, 999, 1499 ...; a value on an edge is below it. */
 static void a_value_goes_to_the_bin_of_the_first_edge_not_below_it(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     static const struct {
         float amount;
         size_t bin;
@@ -131,7 +111,7 @@ static void a_value_goes_to_the_bin_of_the_first_edge_not_below_it(void **state)
 
 static void the_240_bins_agree_with_the_20(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     struct sketch_shape *fine_shape = scene_shape(f->baseline, 240);
     struct sketch *fine = sketch_create(fine_shape);
     uint64_t seed = 9;
@@ -156,7 +136,7 @@ static void the_240_bins_agree_with_the_20(void **state)
 
 static void missing_is_counted_and_not_binned(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     scene_add(f->sketch, (struct scene_event){.amount = NAN, .flag = 1});
     scene_add(f->sketch, (struct scene_event){.amount = 3, .flag = 1});
     const struct sketch_feature_counts *amount = sketch_feature(f->shape, sketch_cell(f->sketch, 0), 0);
@@ -167,7 +147,7 @@ static void missing_is_counted_and_not_binned(void **state)
 
 static void values_outside_the_baseline_are_counted(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     scene_add(f->sketch, (struct scene_event){.amount = -1});
     scene_add(f->sketch, (struct scene_event){.amount = 0});
     scene_add(f->sketch, (struct scene_event){.amount = 9999});
@@ -199,7 +179,7 @@ static void an_infinity_is_where_the_baseline_has_it(void **state)
 
 static void means_are_exact_for_sums_that_floats_would_round(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     scene_add(f->sketch, (struct scene_event){.amount = 16777216}); /* 2^24: adding 1 to it in float32 changes nothing */
     for (int i = 0; i < 7; i++)
         scene_add(f->sketch, (struct scene_event){.amount = 1});
@@ -210,7 +190,7 @@ static void means_are_exact_for_sums_that_floats_would_round(void **state)
 
 static void scores_have_decisions_bins_and_a_mean(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     static const float scores[] = {0, 0.05f, 0.06f, 0.5f, 0.95f, 1};
     for (size_t i = 0; i < 6; i++)
         scene_add(f->sketch, (struct scene_event){.score = scores[i]});
@@ -241,7 +221,7 @@ static int compare_floats(const void *a, const void *b)
 
 static void quantiles_are_within_a_sixteenth(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     enum { N = 20000 };
     static float scores[N];
     uint64_t seed = 3;
@@ -261,7 +241,7 @@ static void quantiles_are_within_a_sixteenth(void **state)
 
 static void every_score_has_a_logarithmic_bin(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     static const float edges[] = {0, 1e-30f, 0x1p-21f, 0x1p-20f, 0x1.08p-20f, 0x1.1p-20f, 0.5f, 0x1.fffffep-1f, 1};
     static const size_t bins[] = {0, 0, 0, 1, 1, 2, 305, 320, 320};
     for (size_t i = 0; i < sizeof bins / sizeof *bins; i++) {
@@ -273,7 +253,7 @@ static void every_score_has_a_logarithmic_bin(void **state)
 
 static void cells_are_by_window_and_partition_in_order(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     scene_add(f->sketch, (struct scene_event){.partition = 2, .time_ms = 60000});
     scene_add(f->sketch, (struct scene_event){.partition = 0, .time_ms = 119999});
     scene_add(f->sketch, (struct scene_event){.partition = 1, .time_ms = 59999, .late_ms = 100});
@@ -295,7 +275,7 @@ static void cells_are_by_window_and_partition_in_order(void **state)
 
 static void positions_follow_events_and_the_lane(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     scene_add(f->sketch, (struct scene_event){.partition = 7, .offset = 10, .time_ms = 5000});
     scene_add(f->sketch, (struct scene_event){.partition = 7, .offset = 11, .time_ms = 4000, .late_ms = 1000});
     sketch_add_reject(f->sketch, 3, 99, 5000, REJECT_NOT_AVRO, -1);
@@ -312,7 +292,7 @@ static void positions_follow_events_and_the_lane(void **state)
 
 static void last_seen_is_the_largest_time_with_a_value(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     scene_add(f->sketch, (struct scene_event){.time_ms = 100, .device = true});
     scene_add(f->sketch, (struct scene_event){.time_ms = 50, .late_ms = 50, .device = true});
     scene_add(f->sketch, (struct scene_event){.time_ms = 200});
@@ -323,7 +303,7 @@ static void last_seen_is_the_largest_time_with_a_value(void **state)
 
 static void a_lost_partition_leaves_the_rest(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     struct sketch *rest = sketch_create(f->shape);
     uint64_t seed = 5;
     for (int64_t i = 0; i < 3000; i++) {
@@ -348,7 +328,7 @@ static void a_lost_partition_leaves_the_rest(void **state)
 
 static void a_full_sketch_counts_what_it_cannot_hold(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     size_t most = sketch_cells_max(f->shape);
     assert_true(sketch_has_room(f->sketch, most));
     for (size_t i = 0; i < most; i++)
@@ -369,7 +349,7 @@ static void a_full_sketch_counts_what_it_cannot_hold(void **state)
 
 static void hostile_times_of_rejects_are_held_to_the_calendar(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     sketch_add_reject(f->sketch, 0, 0, INT64_MIN, REJECT_NOT_AVRO, -1);
     sketch_add_reject(f->sketch, 0, 1, INT64_MAX, REJECT_NOT_AVRO, -1);
     assert_int_equal(sketch_cell(f->sketch, 0)->window_start_ms, 0);
@@ -391,7 +371,7 @@ static void without_a_baseline_there_are_counts_and_scores(void **state)
     sketch_shape_destroy(shape);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, scene_tear_down)
 
 int main(void)
 {

@@ -7,12 +7,6 @@
 enum { SHADOW = 1, DEVICE = 0 /* the segment */, EVENTS = 4000, SHARDS = 5 };
 static const struct thresholds halves = {0.5, 0.9};
 
-struct fixture {
-    struct baseline *baseline;
-    struct sketch_shape *shape;
-    struct sketch *sketch;
-};
-
 /* The baseline names `rare` and `usual`: the second came more often. */
 static void name_devices(struct baseline *baseline)
 {
@@ -32,22 +26,9 @@ static void name_devices(struct baseline *baseline)
 
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    f->baseline = scene_baseline();
-    name_devices(f->baseline);
-    f->shape = scene_shape(f->baseline, 20);
-    f->sketch = sketch_create(f->shape);
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    sketch_destroy(f->sketch);
-    sketch_shape_destroy(f->shape);
-    baseline_destroy(f->baseline);
-    free(f);
+    struct baseline *baseline = scene_baseline();
+    name_devices(baseline);
+    *state = scene_create(baseline);
     return 0;
 }
 
@@ -111,7 +92,7 @@ static void assert_same_extra(const struct sketch_shape *shape, const struct ske
 
 static void the_parts_add_up_to_the_whole_however_the_stream_is_split(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     struct sketch *shards[SHARDS];
     struct sketch_cell *whole = sketch_cell_create(f->shape, -1, 0), *forwards = sketch_cell_create(f->shape, -1, 0), *backwards = sketch_cell_create(f->shape, -1, 0);
     for (int i = 0; i < SHARDS; i++)
@@ -139,7 +120,7 @@ static void the_parts_add_up_to_the_whole_however_the_stream_is_split(void **sta
 
 static void a_part_that_is_kept_is_complete(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     traffic(&f->sketch, 1);
     const struct shadow_part_list *list = &sketch_extra(sketch_cell(f->sketch, 0), SHADOW)->parts[DEVICE];
     assert_memory_equal(list->of[0]->text, "usual", 5); /* the baseline's first, though its hash is not the smallest */
@@ -159,7 +140,7 @@ static void a_part_that_is_kept_is_complete(void **state)
 
 static void values_that_the_baseline_names_come_first_the_most_frequent_before_all(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     for (int i = 0; i < 100; i++) {
         char device[16];
         snprintf(device, sizeof device, "d%d", i);
@@ -176,7 +157,7 @@ static void values_that_the_baseline_names_come_first_the_most_frequent_before_a
 
 static void a_sketch_that_is_full_of_parts_says_so_and_counts(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     size_t windows = EXTRA_PARTS_IN_SKETCH_MAX / EXTRA_PARTS_MAX;
     assert_true(sketch_cells_max(f->shape) > windows);
     for (size_t w = 0; w <= windows; w++)
@@ -211,7 +192,7 @@ struct rows_of_window {
     struct report_list list;
 };
 
-static struct rows_of_window rows_of(struct fixture *f)
+static struct rows_of_window rows_of(struct sketch_scene *f)
 {
     struct rows_of_window r = {.aggregate = aggregate_create(&(struct aggregate_options){.shape = f->shape, .topic = "transactions", .scoring_budget_seconds = 5e-4}, 0)};
     aggregate_merge(r.aggregate, f->sketch, 0, &r.list);
@@ -235,7 +216,7 @@ static const struct report *row(const struct rows_of_window *r, enum report_kind
 
 static void rows_tell_each_segment_and_who_disagrees_most(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     for (int i = 0; i < 100; i++) {
         add(f->sketch, (struct compared){.offset = i, .device = "usual", .served = 0.25f, .own = i < 10 ? 0.75f : 0.25f});
         add(f->sketch, (struct compared){.offset = 100 + i, .device = "rare", .served = 0.25f, .own = i < 40 ? 0.5f : 0.375f});
@@ -260,7 +241,7 @@ static void rows_tell_each_segment_and_who_disagrees_most(void **state)
 
 static void many_long_segments_are_listed_as_far_as_there_is_room(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     for (int i = 0; i < 31; i++) {
         char device[200]; /* each byte of it is six in JSON */
         snprintf(device, sizeof device, "\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001\001%d", i);
@@ -275,7 +256,7 @@ static void many_long_segments_are_listed_as_far_as_there_is_room(void **state)
 
 static void rows_tell_which_features_make_the_difference(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     struct sketch_cell *cell = NULL;
     for (int i = 0; i < 10; i++)
         cell = add(f->sketch, (struct compared){.offset = i, .device = "usual", .served = 0.1f, .own = 0.95f});
@@ -292,7 +273,7 @@ static void rows_tell_which_features_make_the_difference(void **state)
 
 static void a_served_model_over_its_budget_is_a_warning_and_a_shadow_is_not(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     struct sketch_cell *cell = add(f->sketch, (struct compared){.offset = 0, .served = 0.1f, .own = 0.1f});
     sketch_add_timing(f->shape, cell, 0, 1000000, 1);
     sketch_add_timing(f->shape, cell, SHADOW, 1000000, 1);
@@ -313,7 +294,7 @@ static void a_served_model_over_its_budget_is_a_warning_and_a_shadow_is_not(void
 
 static void rows_tell_how_long_a_model_takes(void **state)
 {
-    struct fixture *f = *state;
+    struct sketch_scene *f = *state;
     struct sketch_cell *cell = add(f->sketch, (struct compared){.offset = 0, .served = 0.1f, .own = 0.1f});
     sketch_add_timing(f->shape, cell, 0, 98 * 1000, 98);     /* a microsecond each */
     sketch_add_timing(f->shape, cell, 0, 2 * 1000000, 2);    /* a millisecond each */
@@ -327,7 +308,7 @@ static void rows_tell_how_long_a_model_takes(void **state)
     finish_rows(&r);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, scene_tear_down)
 
 int main(void)
 {
