@@ -89,6 +89,7 @@ static int lane_turn(struct lane *l, struct err *err)
         return -1;
     if (l->backlog_count < BATCH_MAX || l->registry_retry_ns)
         lane_poll(l, l->backlog_count ? 0 : wait_ms(l));
+    lane_note_shut_out(l);
     if (l->fatal.msg[0]) {
         *err = l->fatal;
         return -1;

@@ -144,7 +144,7 @@ void lane_tell_digest(const struct lane_partition *partition);
 
 /* ---- member.c: the consumer handle ---- */
 int lane_open_member(struct lane *lane, struct err *err);
-void lane_note_shut_out(struct lane *lane, rd_kafka_resp_err_t code, const char *why);
+void lane_note_shut_out(struct lane *lane);
 /* After a shut-out: gives everything up and, after a back-off, joins under a new handle.  -1: it may not come back. */
 int lane_come_back(struct lane *lane, struct err *err);
 void lane_empty_backlog(struct lane *lane);

@@ -33,13 +33,15 @@ void lane_empty_backlog(struct lane *l)
     l->backlog_count = 0;
 }
 
-/* The same cause is heard of more than once: by the callback and as a message. */
-void lane_note_shut_out(struct lane *l, rd_kafka_resp_err_t code, const char *why)
+/* The library is asked: it tells of it by a message, which may lie behind others while a commit waits. */
+void lane_note_shut_out(struct lane *l)
 {
-    if (l->shut_out.code)
+    char why[sizeof l->shut_out.why];
+    rd_kafka_resp_err_t code = l->shut_out.code ? RD_KAFKA_RESP_ERR_NO_ERROR : rd_kafka_fatal_error(l->consumer, why, sizeof why);
+    if (!code)
         return;
-    l->shut_out.code = code ? code : RD_KAFKA_RESP_ERR__FATAL;
-    snprintf(l->shut_out.why, sizeof l->shut_out.why, "%s", why);
+    l->shut_out.code = code;
+    memcpy(l->shut_out.why, why, sizeof why);
     l->shut_out.at_ns[l->shut_out.count++ % SHUT_OUTS_MAX] = clock_monotonic_ns();
 }
 

@@ -47,14 +47,10 @@ void lane_on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t code, rd_kafka_topic_
 
 void lane_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 {
-    struct lane *l = opaque;
-    char why[512];
-    if (code != RD_KAFKA_RESP_ERR__FATAL) {
+    (void)rk;
+    (void)opaque;
+    if (code != RD_KAFKA_RESP_ERR__FATAL) /* the loop asks for those */
         kafka_log_error("consumer", code, reason);
-        return;
-    }
-    rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(rk, why, sizeof why);
-    lane_note_shut_out(l, fatal, why);
 }
 
 static void log_partitions(const struct lane *l, const char *verb, const rd_kafka_topic_partition_list_t *list)
@@ -186,6 +182,7 @@ enum membership lane_serve_membership(void *context)
         l->held = true;
     }
     lane_poll(l, 0);
+    lane_note_shut_out(l);
     if (l->shut_out.code || rd_kafka_assignment_lost(l->consumer) || (l->rebalance.pending && l->rebalance.lost)) {
         lane_drop_all(l);
         return MEMBER_LOST; /* the loop answers the rebalance */

@@ -36,13 +36,8 @@ static int message_error(struct lane *l, const rd_kafka_message_t *m, struct err
         return err_set(err, "partition %d of %s: the next offset is no longer in the log (%s); records were deleted before they were read", m->partition, l->o.config->input.topic, rd_kafka_message_errstr(m));
     if (m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || m->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
         return err_set(err, "input topic %s: %s", l->o.config->input.topic, rd_kafka_message_errstr(m));
-    if (m->err == RD_KAFKA_RESP_ERR__FATAL) {
-        char why[512];
-        rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(l->consumer, why, sizeof why);
-        lane_note_shut_out(l, fatal, why);
-        return 0;
-    }
-    log_warning("consumer: %s", rd_kafka_message_errstr(m));
+    if (m->err != RD_KAFKA_RESP_ERR__FATAL) /* the loop asks for those */
+        log_warning("consumer: %s", rd_kafka_message_errstr(m));
     return 0;
 }
 

@@ -18,6 +18,7 @@ PROVOKED_BY_GUEST = {"in_revoke", "after_revoke"}
 PROVOKED_BY_FREEZING = {"in_lost"}
 PROVOKED_BY_STOPPING = {"in_stop"}
 AT_START = {"in_assign", "in_restore_changelog", "in_restore_tail"}
+ONCE_A_CHECKPOINT = {"in_checkpoint_begin", "before_marker", "after_marker"}   # of which there is one every two seconds
 NOT_HERE = {"before_swap"}                                     # deployments come from files, they do not change
 FREEZE_SECONDS = 8                                             # past the session time-out
 
@@ -25,6 +26,13 @@ PROXY_EFFECTS = {                                              # what the proxy 
     "swallow": [f"swallowed {name}" for name in wire.NAMES.values()],
     "late_produce": ["kept a Produce back"],
 }
+
+
+def passes(name):
+    """How often a worker comes by this place within HIT_SECONDS_MAX, by what is done to it or by itself."""
+    if name in AT_START | PROVOKED_BY_GUEST | PROVOKED_BY_FREEZING | PROVOKED_BY_STOPPING | PROVOKED_BY_FAILPOINT.keys():
+        return 1
+    return 2 if name in ONCE_A_CHECKPOINT else 8
 
 
 def kill(run, action):

@@ -209,9 +209,7 @@ def failpoints(binary, times, seed):
             continue
         for i in range(times):
             act = "kill" if i == 0 else draw.choice(["kill", "pause=2500", "pause=11500", "error" if can_fail else "kill"])
-            hit = 1 if name in kinds.AT_START | kinds.PROVOKED_BY_GUEST | kinds.PROVOKED_BY_FREEZING | kinds.PROVOKED_BY_STOPPING or \
-                name in kinds.PROVOKED_BY_FAILPOINT else draw.randint(1, 8)
-            acts.append((name, f"{act}@{hit}"))
+            acts.append((name, f"{act}@{draw.randint(1, kinds.passes(name))}"))
     return acts
 
 

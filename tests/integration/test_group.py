@@ -55,6 +55,26 @@ def test_a_member_whose_name_was_taken_joins_anew(pipeline, small_traffic, small
     assert len(thieves) == 2
 
 
+def test_a_member_that_is_shut_out_while_it_commits_what_it_hands_over_joins_anew(pipeline, small_traffic, small_replayed, kafka, failpoints):
+    """Nobody will ever let it commit again: that is not waited for, and what it had done goes to whoever has the partitions."""
+    assert "in_revoke" in failpoints
+    half = len(small_traffic.records) // 2
+    first = pipeline.worker("w0", commit_interval_ms=60_000, failpoints=["in_revoke:pause=5000"]).start().wait_ready()
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+    first.wait_for(lambda: sum(p["position"] for p in partitions(first).values()) == half, "half is processed, and not committed")
+    second = pipeline.worker("w1").start()
+    first.wait_for(lambda: "failpoint in_revoke" in first.logged(), "it is asked for partitions")
+    thief = take_name(pipeline, "w0-0")
+    first.wait_for(lambda: count(first, "weir_members_renewed_total") == 1, "it has a new member", 15)
+    assert thief.memberid()                                    # it lived until then
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+    pipeline.wait_committed([first, second], small_traffic.ends, seconds=90)
+    for worker in (first, second):
+        worker.stop()
+    assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
 def test_two_living_processes_of_one_name_do_not_go_on(pipeline, small_traffic, small_replayed, kafka, tmp_path, monkeypatch):
     """As on two hosts: they shut each other out until one of them ends and names what they share."""
     workers = [pipeline.worker("w"), pipeline.worker("w")]
