@@ -59,7 +59,7 @@ def test_a_member_that_is_shut_out_while_it_commits_what_it_hands_over_joins_ane
     """Nobody will ever let it commit again: that is not waited for, and what it had done goes to whoever has the partitions."""
     assert "in_revoke" in failpoints
     half = len(small_traffic.records) // 2
-    first = pipeline.worker("w0", commit_interval_ms=60_000, failpoints=["in_revoke:pause=5000"]).start().wait_ready()
+    first = pipeline.worker("w0", commit_interval_ms=60_000, failpoints=["in_revoke:pause=4000"]).start().wait_ready()
     produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
     first.wait_for(lambda: sum(p["position"] for p in partitions(first).values()) == half, "half is processed, and not committed")
     second = pipeline.worker("w1").start()
@@ -71,6 +71,30 @@ def test_a_member_that_is_shut_out_while_it_commits_what_it_hands_over_joins_ane
     pipeline.wait_committed([first, second], small_traffic.ends, seconds=90)
     for worker in (first, second):
         worker.stop()
+    assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+def test_what_is_processed_is_committed_before_its_partition_is_handed_over(pipeline, small_traffic, small_replayed, kafka):
+    """Nobody else would have: neither worker ends a transaction by itself."""
+    half = len(small_traffic.records) // 2
+    ends = {r.partition: r.offset + 1 for r in small_traffic.records[:half]}
+    first, second = (pipeline.worker(name, commit_interval_ms=60_000) for name in ("w0", "w1"))
+    first.start().wait_ready()
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+    first.wait_for(lambda: sum(p["position"] for p in partitions(first).values()) == half, "half is processed, and not committed")
+    assert not any(pipeline.committed())
+    second.start()
+    handed_over = set(second.wait_for(lambda: partitions(second), "it has some of them"))
+    committed = pipeline.committed()
+    assert all(committed[p] == ends[p] for p in handed_over)
+    assert "processed and not committed" not in first.logged()
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+    for worker in (first, second):
+        worker.wait_for(lambda here=worker: all(p["position"] == small_traffic.ends[i] for i, p in partitions(here).items()), "all is processed")
+    for worker in (first, second):
+        worker.stop()
+    assert pipeline.committed() == small_traffic.ends
     assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 

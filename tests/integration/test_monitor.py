@@ -141,6 +141,26 @@ def test_deltas_are_of_the_hour_in_which_they_are_written(alone):
     assert deltas and all(m.timestamp_ms > (time.time() - 3600) * 1000 for m in deltas)
 
 
+def test_what_is_read_and_waits_to_be_merged_is_not_saved_as_merged(kafka, models, schemas, schema_ids, monitored, tmp_path):
+    """Late events come so that, whenever a closed window is told anew because nothing was merged for three seconds, the next
+    one's delta waits for its second to be over. Then the process dies."""
+    pipeline = Pipeline(kafka, models, tmp_path, "merge-waits", schemas, partitions=1, changes=monitored).create_topics()
+    pipeline.shorten_session()                                 # the dead aggregator's partition is free when that is over
+    traffic = stream(schema_ids, 1)
+    until = last_whole_window(traffic)
+    late = [r for r in traffic.records if until - WINDOW <= r.event["event_time"] < until][:5]
+    worker = pipeline.worker("a").start().wait_ready()
+    produce(kafka.brokers, pipeline.topic, [r for r in traffic.records if r not in late])
+    worker.wait_for(lambda: any(end.timestamp() * 1000 == until for _, end in told_events(last_words(published(pipeline), pipeline.topic, until))), "it is closed")
+    for record in late:
+        produce(kafka.brokers, pipeline.topic, [record])
+        time.sleep(3.5)
+    worker.kill()
+    worker.start()
+    wait_published(pipeline, traffic, until)
+    worker.stop()
+
+
 def test_a_replay_reports_what_the_worker_did(alone):
     pipeline, until, expected = alone
     directory = pipeline.replay(f"{pipeline.directory}/replayed")
