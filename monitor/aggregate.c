@@ -123,7 +123,7 @@ struct aggregate_position *aggregate_position_of(struct aggregate *a, int32_t id
         assert(a->partitions && "memory is short");
     }
     memmove(a->partitions + i + 1, a->partitions + i, (a->partition_count++ - i) * sizeof *a->partitions);
-    a->partitions[i] = (struct aggregate_position){.at = {.id = id, .to = -1, .stream_time_ms = TIME_UNKNOWN}};
+    a->partitions[i] = (struct aggregate_position){.at = {.id = id, .to = -1, .stream_time_ms = TIME_UNKNOWN}, .heard_ms = TIME_UNKNOWN};
     int size = asprintf(&a->partitions[i].subject, "%s-%d", a->topic, id);
     assert(size > 0 && "memory is short");
     return &a->partitions[i];
@@ -152,7 +152,8 @@ static bool join(struct aggregate *a, struct aggregate_partition *known, const s
 /* False: what the delta says of the partition is known already. */
 static bool take_position(struct aggregate *a, const struct sketch_position *position)
 {
-    struct aggregate_partition *known = &aggregate_position_of(a, position->partition)->at;
+    struct aggregate_position *place = aggregate_position_of(a, position->partition);
+    struct aggregate_partition *known = &place->at;
     if (!join(a, known, position))
         return false;
     if (a->largest_ms == TIME_UNKNOWN && position->from == 0 && position->to > 0)
@@ -164,6 +165,7 @@ static bool take_position(struct aggregate *a, const struct sketch_position *pos
         known->stream_time_ms = position->stream_time_ms;
     if (position->stream_time_ms > a->largest_ms)
         a->largest_ms = position->stream_time_ms;
+    aggregate_note_records(a, place, position->to - position->from);
     a->losses.beyond += position->beyond;
     a->counts.beyond += (uint64_t)position->beyond;
     return true;
@@ -267,8 +269,9 @@ static bool is_at(const struct window_list *list, size_t i, int64_t start_ms)
 /* Of the windows that stream time has passed since `from_ms`, whether something was in them. */
 static void tell_silence(struct aggregate *a, struct window_list *list, int64_t from_ms, int64_t over, struct report_list *reports)
 {
-    if (from_ms == INT64_MIN)
-        from_ms = a->first_ms == INT64_MAX ? over : a->first_ms;
+    if (a->first_ms == INT64_MAX)
+        return;
+    from_ms = from_ms < a->first_ms ? a->first_ms : from_ms; /* before the first record nothing was silent */
     int64_t heard_ms = from_ms;
     for (int told = 0; told < SILENT_WINDOWS_TOLD_MAX && from_ms + list->width_ms <= over; told++, from_ms += list->width_ms) {
         if (is_at(list, place_of(list, from_ms), from_ms))
@@ -393,6 +396,7 @@ void aggregate_merge(struct aggregate *a, struct sketch *delta, int64_t now_ms, 
         if (!take_position(a, sketch_position(delta, i)))
             sketch_drop(delta, partition);
     }
+    aggregate_hear_partitions(a, now_ms);
     for (size_t i = 0; i < sketch_cell_count(delta); i++) {
         const struct sketch_cell *cell = sketch_cell(delta, i);
         hear(a, cell, now_ms);

@@ -72,7 +72,8 @@ void aggregate_partition_health(struct aggregate *aggregate, const struct partit
 /* silence_seconds of the input topic: since a delta last had a record.  CRITICAL from a window on if the baseline expects
  * SILENCE_EVENTS_MIN events in that time (by chance none of them: e^-100; at a quarter of the usual traffic e^-25), without
  * a baseline WARNING from SILENCE_SECONDS_MAX on.  Unjudged where the baseline expects fewer, and before the first record.  With
- * stream_clock it is a row of each window that stream time passes. */
+ * stream_clock it is a row of each window that stream time passes.  Then, on the wall clock alone, of each of several
+ * partitions with data, subject <topic>-<partition>: CRITICAL where the others go on without it (aggregate_silence.c). */
 void aggregate_input_health(struct aggregate *aggregate, int64_t now_ms, struct report_list *reports);
 /* Per field wall_age_seconds: since a delta last had a value of it. */
 void aggregate_field_health(struct aggregate *aggregate, int64_t now_ms, struct report_list *reports);

@@ -106,7 +106,7 @@ struct sketch_cell *aggregate_put_window(struct aggregate *a, const struct aggre
 
 /* ---- health ---- */
 
-static struct report *health_row(const char *subject, const char *statistic, double value, int64_t now_ms, struct report_list *reports)
+struct report *aggregate_health_row(const char *subject, const char *statistic, double value, int64_t now_ms, struct report_list *reports)
 {
     struct report *report = report_add(reports);
     report->kind = REPORT_FRESHNESS;
@@ -126,34 +126,15 @@ void aggregate_partition_health(struct aggregate *a, const struct partition_heal
         double seconds = freshness_stream_lag_seconds(now_ms, p->stream_time_ms);
         int64_t records = freshness_consumer_lag(p->end_offset, p->position);
         if (!isnan(seconds))
-            health_row(subject, "stream_lag_seconds", seconds, now_ms, reports);
+            aggregate_health_row(subject, "stream_lag_seconds", seconds, now_ms, reports);
         if (records >= 0)
-            health_row(subject, "consumer_lag_records", (double)records, now_ms, reports)->count = records;
+            aggregate_health_row(subject, "consumer_lag_records", (double)records, now_ms, reports)->count = records;
     }
-}
-
-void aggregate_silence(const struct aggregate *a, int64_t since_ms, int64_t now_ms, bool heard, struct report_list *reports)
-{
-    const struct baseline *baseline = sketch_shape_of(a->shape)->baseline;
-    int64_t silent_ms = now_ms > since_ms ? now_ms - since_ms : 0;
-    double expected = baseline && silent_ms ? baseline_expected_events(baseline, since_ms, now_ms) : NAN;
-    bool window = silent_ms >= a->window_ms, enough = isnan(expected) ? silent_ms >= SILENCE_SECONDS_MAX * 1000 : expected >= SILENCE_EVENTS_MIN;
-    struct report *row = health_row(a->topic, "silence_seconds", (double)silent_ms / 1000, now_ms, reports);
-    row->judged = window ? isnan(expected) || enough : heard;
-    row->severity = !window || !enough ? SEVERITY_OK : isnan(expected) ? SEVERITY_WARNING : SEVERITY_CRITICAL;
-    row->threshold = (double)a->window_ms / 1000;
-    row->baseline = expected;
-}
-
-void aggregate_input_health(struct aggregate *a, int64_t now_ms, struct report_list *reports)
-{
-    bool heard = a->records_heard_ms != TIME_UNKNOWN;
-    aggregate_silence(a, heard ? a->records_heard_ms : a->started_ms, now_ms, heard, reports);
 }
 
 void aggregate_field_health(struct aggregate *a, int64_t now_ms, struct report_list *reports)
 {
     const struct sketch_shape_options *o = sketch_shape_of(a->shape);
     for (size_t i = 0; i < o->field_count; i++)
-        health_row(o->fields[i], "wall_age_seconds", freshness_age_seconds(now_ms, a->heard_ms[i], a->started_ms), now_ms, reports);
+        aggregate_health_row(o->fields[i], "wall_age_seconds", freshness_age_seconds(now_ms, a->heard_ms[i], a->started_ms), now_ms, reports);
 }

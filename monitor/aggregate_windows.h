@@ -58,6 +58,9 @@ struct aggregate {
     struct aggregate_position {
         struct aggregate_partition at;
         char *subject;             /* <topic>-<partition> */
+        int64_t heard_ms;          /* wall time at which its last record was merged; TIME_UNKNOWN: not yet */
+        int64_t records_beyond;    /* of other partitions, past its stream time, since its own last one */
+        bool spoke;                /* not yet merged */
     } *partitions;                 /* by id */
     int64_t *seen_ms;              /* room for one window's last_seen_ms */
     int64_t *heard_ms;             /* by field: wall time at which a delta last had a value of it */
@@ -70,4 +73,8 @@ struct aggregate {
 };
 /* What is known of the input at `now_ms`: no record since `since_ms`; heard: there was one before. */
 void aggregate_silence(const struct aggregate *aggregate, int64_t since_ms, int64_t now_ms, bool heard, struct report_list *reports);
+/* Records of the partition were taken; and what was taken is merged now. */
+void aggregate_note_records(struct aggregate *aggregate, struct aggregate_position *of, int64_t records);
+void aggregate_hear_partitions(struct aggregate *aggregate, int64_t now_ms);
+struct report *aggregate_health_row(const char *subject, const char *statistic, double value, int64_t now_ms, struct report_list *reports);
 struct aggregate_position *aggregate_position_of(struct aggregate *aggregate, int32_t id);

@@ -179,6 +179,13 @@ static void say_time(const struct alert *alert, const char *what, struct text_bu
     }
 }
 
+static void say_silence(const struct alert *alert, struct text_buffer *text)
+{
+    say_time(alert, alert->state == ALERT_RESOLVED ? "records come again, the last one before" : "no record for", text);
+    if (alert->state != ALERT_RESOLVED && !isnan(alert->baseline))
+        text_add(text, ", %.0f were to be expected", alert->baseline);
+}
+
 static void say_rate(const struct alert *alert, struct text_buffer *text)
 {
     text_add(text, "%s: %" PRId64 " events in the window", alert->subject, alert->count);
@@ -245,7 +252,7 @@ static void say_what(const struct alert *alert, const struct report *rows, size_
     else if (!strcmp(statistic, "age_seconds"))
         say_time(alert, "no value for", text);
     else if (!strcmp(statistic, "silence_seconds"))
-        say_time(alert, alert->state == ALERT_RESOLVED ? "records come again, the last one before" : "no record for", text);
+        say_silence(alert, text);
     else
         say_plainly(alert, text);
 }

@@ -11,7 +11,7 @@ import pytest
 from deployment import Pipeline
 from outputs import REPORT, decode, read_topic, split_header
 from test_http import Scraped, pipeline_with_baseline
-from traffic import MINUTE, Traffic
+from traffic import MINUTE, Traffic, produce
 
 
 class Receiver(http.server.ThreadingHTTPServer):
@@ -113,3 +113,24 @@ def test_the_page_shows_windows_as_they_close(kafka, models, schemas, schema_ids
     page = dump_page(worker.address())
     assert page.count("<svg") == len(binned) and '<span id="stale" role="alert"></span>' in page
     worker.stop()
+
+
+def test_one_silent_partition_of_several_is_told_of(kafka, models, schemas, schema_ids, tmp_path):
+    """Its siblings go on without it; it is over when it speaks again. One that never had anything is none."""
+    traffic = Traffic(schema_ids, 3000, partitions=3, cards=100, seed=12, garbage=0, late=0, step_ms=100)
+    pipeline = Pipeline(kafka, models, tmp_path, "silent", schemas, partitions=4, changes={"monitor": {"window": "5s"}}).create_topics()
+    worker = pipeline.worker("w").start().wait_ready()
+    before, after = traffic.records[:1500], traffic.records[1500:]
+    produce(kafka.brokers, pipeline.topic, before)
+    pipeline.wait_committed([worker], [1500])
+    produce(kafka.brokers, pipeline.topic, [r for r in after if r.partition != 1])
+    worker.wait_for(lambda: alerts_on(kafka, pipeline), "the silence is told of", 60)
+    row, detail = alerts_on(kafka, pipeline)[0]
+    assert (row["subject"], row["statistic"], row["kind"], row["severity"]) == (f"{pipeline.topic}-1", "silence_seconds", "ALERT", "CRITICAL")
+    assert row["value"] >= 5 and detail["baseline"] >= 100 and detail["rule"] == "silence" and detail["playbook"] == "input"
+    line = next(line for line in worker.logged().splitlines() if " alert: " in line)
+    assert f"{pipeline.topic}-1: no record for " in line and " were to be expected" in line
+    produce(kafka.brokers, pipeline.topic, [r for r in after if r.partition == 1])
+    worker.wait_for(lambda: len(alerts_on(kafka, pipeline)) > 1, "it is over", 30)
+    worker.stop()
+    assert [(r["subject"], detail["state"]) for r, detail in alerts_on(kafka, pipeline)] == [(f"{pipeline.topic}-1", "firing"), (f"{pipeline.topic}-1", "resolved")]

@@ -531,6 +531,27 @@ static void a_replay_tells_of_silence_by_stream_time(void **state)
     f->aggregate = of_clock;
 }
 
+/* 10,000 events an hour in every hour of the week: 167 of them in the minute before the first. */
+static void a_replay_was_not_silent_before_its_first_record(void **state)
+{
+    struct fixture *f = *state;
+    f->baseline->events = f->baseline->records = 10000 * BASELINE_HOURS;
+    for (int h = 0; h < BASELINE_HOURS; h++) {
+        f->baseline->hour_events[h] = 10000;
+        f->baseline->hour_covered_ms[h] = 3600 * S;
+    }
+    struct aggregate *of_clock = f->aggregate;
+    f->aggregate = aggregate_create(&(struct aggregate_options){.shape = f->shape, .topic = "transactions", .stream_clock = true}, 0);
+    for (int64_t t = 605; t < 800; t += 5) {
+        commit_event(f, 0, t);
+        for (size_t i = 0; i < f->reports.count; i++)
+            if (!strcmp(f->reports.rows[i].statistic, "silence_seconds"))
+                assert_int_equal(f->reports.rows[i].severity, SEVERITY_OK);
+    }
+    aggregate_destroy(f->aggregate);
+    f->aggregate = of_clock;
+}
+
 static void health_is_on_the_wall_clock(void **state)
 {
     struct fixture *f = *state;
@@ -866,6 +887,7 @@ int main(void)
         TEST(field_age_is_from_the_last_value_to_the_windows_end), TEST(field_age_reaches_back_to_forgotten_windows),
         TEST(a_revision_of_an_old_window_is_not_the_newest_drift), TEST(a_field_never_seen_counts_from_the_first_window),
         TEST(a_silent_input_is_known_by_the_clock), TEST(a_baseline_says_when_a_silence_is_one), TEST(a_replay_tells_of_silence_by_stream_time),
+        TEST(a_silent_input_is_known_by_the_clock), TEST(a_baseline_says_when_a_silence_is_one), TEST(a_replay_was_not_silent_before_its_first_record),
         TEST(health_is_on_the_wall_clock), TEST(offsets_that_do_not_join_are_counted),
         TEST(the_last_revision_does_not_depend_on_the_commits), TEST(nothing_is_reported_of_nothing), TEST(what_is_repeated_is_dropped), TEST(gathered_deltas_are_reported_as_single_ones_are), TEST(gathered_deltas_are_due_when_a_window_can_close), TEST(a_new_topic_of_that_name_is_taken),
         TEST(what_has_another_shape_is_counted), TEST(latencies_have_quantiles_and_open_no_window), TEST(a_contribution_of_the_other_sign_is_a_warning_in_a_window_of_a_day), TEST(far_values_are_named_by_their_offsets), TEST(entities_have_ages), TEST(schema_ids_are_named),
