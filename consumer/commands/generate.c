@@ -10,6 +10,7 @@
 #include "consumer/clock.h"
 #include "consumer/commands/arguments.h"
 #include "consumer/commands/command.h"
+#include "consumer/generate/label_stream.h"
 #include "consumer/generate/topic_sink.h"
 #include "consumer/generate/traffic.h"
 #include "consumer/process.h"
@@ -28,22 +29,24 @@ struct options {
     const char *output, *labels, *codec;
     const char *topic, *labels_topic, *brokers, *registry_url, *schema_dir, *config_path;
     struct config *config; /* of --config, or NULL */
-    int64_t events, cards, seed, start_ms, span_ms;
+    int64_t events, cards, seed, start_ms, span_ms, label_delay_ms;
     double fraud_rate, rate;
-    const char *drift_at, *drift, *rhythm;
+    const char *drift_at, *drift_until, *drift, *rhythm;
     bool json;
 };
 
-/* Where the records go: files, or topics through one producer.  Labels have no place if none was asked for. */
+/* Where the records go: files, or topics through one producer.  Labels have no place if none was asked for.  On a topic
+ * they come as they are reported, on a file with their events. */
 struct outputs {
     struct container_writer *events, *labels;
     struct topic_sink *sink;
     int32_t event_schema, label_schema;
+    struct label_stream *reported; /* of a topic */
     struct buffer body;
 };
 
 struct summary {
-    uint64_t events, fraud;
+    uint64_t events, fraud, labels;
     int64_t first_ms, last_ms;
     double seconds;
 };
@@ -60,7 +63,7 @@ static enum arguments_outcome take_options(int argc, char **argv, struct options
         {"labels", ARGUMENT_TEXT, &o->labels, 0, 0, "FILE.avro", "their labels"},
         {"codec", ARGUMENT_TEXT, &o->codec, 0, 0, "NAME", "of the files: deflate (default: every Avro reader has it), zstandard (faster), null"},
         {"topic", ARGUMENT_TEXT, &o->topic, 0, 0, "TOPIC", "the events, onto a Kafka topic keyed by card_token"},
-        {"labels-topic", ARGUMENT_TEXT, &o->labels_topic, 0, 0, "TOPIC", "their labels"},
+        {"labels-topic", ARGUMENT_TEXT, &o->labels_topic, 0, 0, "TOPIC", "their labels, at the times at which they are reported; what is not due yet is left out"},
         {"config", ARGUMENT_TEXT, &o->config_path, 0, 0, "FILE", "brokers and schemas as a configuration has them"},
         {"brokers", ARGUMENT_TEXT, &o->brokers, 0, 0, "HOST:PORT,...", "of the topics"},
         {"schema-registry", ARGUMENT_TEXT, &o->registry_url, 0, 0, "URL", "where the schemas are registered"},
@@ -70,18 +73,20 @@ static enum arguments_outcome take_options(int argc, char **argv, struct options
         {"seed", ARGUMENT_COUNT, &o->seed, 0, 0x1p53, "N", "another seed, other traffic (default 1)"},
         {"fraud-rate", ARGUMENT_REAL, &o->fraud_rate, 0, 0.5, "SHARE", "of events that are fraud, on average (default 0.005)"},
         {"drift-at", ARGUMENT_TEXT, &o->drift_at, 0, 0, "X", "the world changes at this event, or share: 0.6, 60%"},
+        {"drift-until", ARGUMENT_TEXT, &o->drift_until, 0, 0, "X", "and is again what it was"},
         {"drift", ARGUMENT_TEXT, &o->drift, 0, 0, "KIND", "how: world (default), amount, category, null, labels, silence"},
         {"rhythm", ARGUMENT_TEXT, &o->rhythm, 0, 0, "NAME", "day (default), week, or flat (default with --rate)"},
         {"start", ARGUMENT_TIME, &o->start_ms, 0, 0, "TIME", "event time of the start (default 2026-01-01; with --topic and --rate: now)"},
         {"span", ARGUMENT_DURATION, &o->span_ms, 0, 0, "DURATION", "event time from start to end (default 30d)"},
         {"rate", ARGUMENT_REAL, &o->rate, 1e-3, 1e7, "R", "events a second on average, instead of --span; topics are written at that pace"},
+        {"label-delay", ARGUMENT_DURATION, &o->label_delay_ms, 0, 0, "DURATION", "until an event counts as honest (default 30d); fraud is reported before, in proportion"},
         {"json", ARGUMENT_FLAG, &o->json, 0, 0, NULL, "the summary as JSON"},
     };
     return arguments_take(argc, argv, about, table, sizeof table / sizeof *table, err);
 }
 
 /* "0.6" and "60%" are shares of the events, "60000" is an event's index. */
-static int take_drift(const char *text, uint64_t events, uint64_t *index, struct err *err)
+static int take_drift(const char *option, const char *text, uint64_t events, uint64_t *index, struct err *err)
 {
     *index = UINT64_MAX;
     if (!text)
@@ -90,7 +95,7 @@ static int take_drift(const char *text, uint64_t events, uint64_t *index, struct
     double v = strtod(text, &rest);
     bool percent = !strcmp(rest, "%"), share = percent || strchr(text, '.');
     if (rest == text || (*rest && !percent) || !(v >= 0) || (share && v > (percent ? 100 : 1)) || (!share && v != floor(v)) || v >= 0x1p53)
-        return err_set(err, "--drift-at '%s': takes the number of an event, or a share: 0.6, 60%%", text);
+        return err_set(err, "%s '%s': takes the number of an event, or a share: 0.6, 60%%", option, text);
     *index = share ? (uint64_t)(v / (percent ? 100 : 1) * (double)events) : (uint64_t)v;
     return 0;
 }
@@ -181,15 +186,34 @@ static int write_event(const struct options *o, struct outputs *out, const struc
     return topic_sink_send(out->sink, o->topic, out->event_schema, t->card_token, out->body.data, out->body.size, t->event_time_ms, err);
 }
 
-static int write_label(const struct options *o, struct outputs *out, const struct transaction *t, struct err *err)
+static int write_label(const struct options *o, struct outputs *out, const struct transaction *t, struct summary *sum, struct err *err)
 {
-    if (!out->labels && !o->labels_topic)
-        return 0;
     out->body.size = 0;
+    sum->labels++;
     put_label(&out->body, t);
     if (out->labels)
         return container_writer_append(out->labels, out->body.data, out->body.size, err);
-    return topic_sink_send(out->sink, o->labels_topic, out->label_schema, t->card_token, out->body.data, out->body.size, t->event_time_ms, err);
+    return topic_sink_send(out->sink, o->labels_topic, out->label_schema, t->card_token, out->body.data, out->body.size, t->reported_ms, err);
+}
+
+static int write_reported(const struct options *o, struct outputs *out, int64_t until_ms, struct summary *sum, struct err *err)
+{
+    struct transaction t;
+    while (!stopped && label_stream_next(out->reported, until_ms, &t))
+        if (write_label(o, out, &t, sum, err) < 0)
+            return -1;
+    return 0;
+}
+
+/* What is known once the event has come. */
+static int write_labels(const struct options *o, struct outputs *out, const struct transaction *t, struct summary *sum, struct err *err)
+{
+    if (out->labels)
+        return write_label(o, out, t, sum, err);
+    if (!out->reported)
+        return 0;
+    label_stream_note(out->reported, t);
+    return write_reported(o, out, t->event_time_ms, sum, err);
 }
 
 /* Event i goes out i / rate seconds after the first. */
@@ -211,7 +235,7 @@ static int write_all(const struct options *o, struct traffic *traffic, struct ou
     progress_start(&progress, "generate", o->events);
     while (status == 0 && !stopped && traffic_next(traffic, &t)) {
         keep_pace(o, out, sum->events, started_ns);
-        status = write_event(o, out, &t, err) < 0 || write_label(o, out, &t, err) < 0 ? -1 : 0;
+        status = write_event(o, out, &t, err) < 0 || write_labels(o, out, &t, sum, err) < 0 ? -1 : 0;
         sum->first_ms = sum->events ? sum->first_ms : t.event_time_ms;
         sum->last_ms = t.event_time_ms;
         sum->events++;
@@ -219,6 +243,8 @@ static int write_all(const struct options *o, struct traffic *traffic, struct ou
         if (sum->events % 1024 == 0 || (out->sink && o->rate > 0))
             progress_update(&progress, (int64_t)sum->events);
     }
+    if (status == 0 && out->reported)
+        status = write_reported(o, out, clock_wall_ms(), sum, err);
     progress_end(&progress);
     sum->seconds = (double)(clock_monotonic_ns() - started_ns) / 1e9;
     return status;
@@ -249,6 +275,7 @@ static void close_outputs(struct outputs *out)
     if (out->labels)
         container_writer_abandon(out->labels);
     topic_sink_destroy(out->sink);
+    label_stream_destroy(out->reported);
     buffer_finish(&out->body);
 }
 
@@ -256,40 +283,43 @@ static void print_summary(const struct options *o, const struct summary *s)
 {
     double share = s->events ? (double)s->fraud / (double)s->events : 0;
     if (o->json)
-        printf("{\"events\": %" PRIu64 ", \"fraud\": %" PRIu64 ", \"cards\": %" PRId64 ", \"seed\": %" PRId64 ", \"first_ms\": %" PRId64
+        printf("{\"events\": %" PRIu64 ", \"fraud\": %" PRIu64 ", \"labels\": %" PRIu64 ", \"cards\": %" PRId64 ", \"seed\": %" PRId64 ", \"first_ms\": %" PRId64
                ", \"last_ms\": %" PRId64 ", \"seconds\": %.3f}\n",
-               s->events, s->fraud, o->cards, o->seed, s->first_ms, s->last_ms, s->seconds);
+               s->events, s->fraud, s->labels, o->cards, o->seed, s->first_ms, s->last_ms, s->seconds);
     else
         printf("%" PRIu64 " events of %" PRId64 " cards to %s, %" PRIu64 " of them fraud (%.2f %%), in %.1f s\n", s->events, o->cards,
                o->output ? o->output : o->topic, s->fraud, 100 * share, s->seconds);
+    if (!o->json && o->labels_topic)
+        printf("%" PRIu64 " labels to %s%s\n", s->labels, o->labels_topic, s->labels < s->events ? "; the others are reported later than now (--label-delay 1h: sooner)" : "");
 }
 
 int command_generate(int argc, char **argv)
 {
     struct options o = {.events = 100000, .cards = 2000, .seed = 1, .fraud_rate = 0.005, .start_ms = -1};
     struct err err;
-    uint64_t drift_at;
+    uint64_t drift_at, drift_until;
     enum traffic_drift drift = DRIFT_WORLD;
     enum rhythm rhythm = RHYTHM_DAY;
     enum arguments_outcome outcome = take_options(argc, argv, &o, &err);
     if (outcome == ARGUMENTS_HELP)
         return 0;
-    if (outcome == ARGUMENTS_WRONG || check_outputs(&o, &err) < 0 || take_drift(o.drift_at, (uint64_t)o.events, &drift_at, &err) < 0 ||
+    if (outcome == ARGUMENTS_WRONG || check_outputs(&o, &err) < 0 || take_drift("--drift-at", o.drift_at, (uint64_t)o.events, &drift_at, &err) < 0 ||
+        take_drift("--drift-until", o.drift_until, (uint64_t)o.events, &drift_until, &err) < 0 ||
         take_drift_kind(&o, &drift, &err) < 0 || take_rhythm(&o, &rhythm, &err) < 0 ||
         (o.topic && o.config_path && config_load(o.config_path, CONFIG_NEED_INPUT | CONFIG_NEED_KAFKA, &o.config, &err) < 0)) {
         fprintf(stderr, "weir generate: %s\n", err.msg);
         return 2;
     }
     struct traffic_options options = {.seed = (uint64_t)o.seed, .events = (uint64_t)o.events, .cards = (uint64_t)o.cards,
-                                      .fraud_rate = o.fraud_rate, .drift_at = drift_at, .start_ms = start_of(&o), .span_ms = span_of(&o),
+                                      .fraud_rate = o.fraud_rate, .drift_at = drift_at, .drift_until = drift_until, .label_delay_ms = o.label_delay_ms, .start_ms = start_of(&o), .span_ms = span_of(&o),
                                       .rhythm = rhythm, .drift = drift};
     struct outputs out = {0};
     struct summary sum = {0};
     struct traffic *traffic = NULL;
     signal(SIGINT, stop);
     signal(SIGTERM, stop);
-    int status = traffic_create(&options, &traffic, &err) < 0 ? 2 : 1;
-    if (traffic && (o.output ? open_files : open_topics)(&o, &out, &err) == 0 && write_all(&o, traffic, &out, &sum, &err) == 0 &&
+    int status = traffic_create(&options, &traffic, &err) < 0 || (o.labels_topic && label_stream_create(&options, &out.reported, &err) < 0) ? 2 : 1;
+    if (status == 1 && (o.output ? open_files : open_topics)(&o, &out, &err) == 0 && write_all(&o, traffic, &out, &sum, &err) == 0 &&
         complete(&out, sum.events, &err) == 0)
         status = 0;
     close_outputs(&out);

@@ -73,7 +73,7 @@ static int64_t slot_time(struct traffic *t)
 /* Whether that has begun by now. */
 static bool drifted(const struct traffic *t, enum traffic_drift drift)
 {
-    return t->emitted >= t->options.drift_at && t->options.drift == drift;
+    return t->emitted >= t->options.drift_at && t->emitted < t->options.drift_until && t->options.drift == drift;
 }
 
 /* Nothing comes within the silence, also nothing that was planned before; the events of that time are left out. */
@@ -443,7 +443,7 @@ static void write_label(struct traffic *t, const struct plan *p, struct transact
     out->fraud_type = unseen ? "unseen" : fraud_names[p->fraud];
     double u = random_unit(&t->random);
     int64_t delay = out->label ? 2 * HOUR_MS + (int64_t)(u * u * (20 * 24 - 2)) * HOUR_MS : 30 * (int64_t)DAY_MS;
-    out->reported_ms = p->time_ms + delay;
+    out->reported_ms = p->time_ms + (int64_t)((__int128)delay * t->options.label_delay_ms / TRAFFIC_LABEL_DELAY_MS);
 }
 
 static void write_event(struct traffic *t, const struct plan *p, struct transaction *out)
@@ -515,6 +515,8 @@ static int check(const struct traffic_options *o, struct err *err)
         return err_set(err, "cards: 1 to %d", TRAFFIC_CARDS_MAX);
     if (!(o->fraud_rate >= 0 && o->fraud_rate <= 0.5))
         return err_set(err, "fraud rate: 0 to 0.5");
+    if (o->label_delay_ms < 0 || o->label_delay_ms > 366 * (int64_t)DAY_MS)
+        return err_set(err, "label delay: at most a year");
     if (o->start_ms < 0 || o->span_ms < 1 || o->span_ms > 100 * 366 * (int64_t)DAY_MS || o->start_ms > 253370764800000 - o->span_ms)
         return err_set(err, "times: from 1970 to 9998, over 1 ms to 100 years");
     return 0;
@@ -530,6 +532,8 @@ int traffic_create(const struct traffic_options *options, struct traffic **out, 
         return err_set(err, "memory is short for %llu cards", (unsigned long long)options->cards);
     }
     t->options = *options;
+    t->options.label_delay_ms = options->label_delay_ms ? options->label_delay_ms : TRAFFIC_LABEL_DELAY_MS;
+    t->options.drift_until = options->drift_until ? options->drift_until : UINT64_MAX;
     t->random.state = mix64(options->seed);
     uint64_t sum = 0;
     for (uint64_t i = 0; i < options->cards; i++) {

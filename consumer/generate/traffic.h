@@ -14,7 +14,7 @@
  *     night_spree    3 to 8 payments for electronics and jewellery in the card's small hours, minutes apart
  *     takeover       2 to 5 moderate online payments from a device and an address never seen before
  *   so that on average `fraud_rate` of all events are fraud.
- * - From event `drift_at` on something is otherwise:
+ * - From event `drift_at` on, and up to `drift_until`, something is otherwise:
  *     world      amounts half as large again, quasi-cash (mcc 6051), until then unknown, takes an eighth of online
  *                payments, and more of them go to merchants in a new country (AE)
  *     amount     amounts x 1.62: their mean moves by half of their standard deviation
@@ -23,7 +23,7 @@
  *     labels     one honest-looking payment in ten is reported as fraud of a kind unseen: scores are calibrated no more
  *     silence    nothing comes for two hours (of the events asked for, those are left out)
  * - Labels: fraud is reported 2 hours to 20 days after the event, mostly early; honest events count as such after
- *   30 days.
+ *   30 days; where `label_delay_ms` says otherwise than 30 days, all of it in proportion.
  *
  * Times never go back.  Cost: about a microsecond an event; 56 bytes a card. */
 #pragma once
@@ -33,6 +33,7 @@
 #include "scoring/err.h"
 
 enum { TRAFFIC_CARDS_MAX = 10000000, TRAFFIC_SILENCE_MS = 2 * 3600000 };
+#define TRAFFIC_LABEL_DELAY_MS (30 * INT64_C(86400000))
 #define TRAFFIC_AMOUNT_DRIFT 1.62
 #define TRAFFIC_EVENTS_MAX ((uint64_t)1 << 40)
 
@@ -45,6 +46,8 @@ struct traffic_options {
     uint64_t cards;     /* 1..TRAFFIC_CARDS_MAX */
     double fraud_rate;  /* 0..0.5 */
     uint64_t drift_at;  /* index of the first event after the change; UINT64_MAX: never */
+    uint64_t drift_until; /* of the first one when it is over; 0: never */
+    int64_t label_delay_ms; /* from an honest event to its label; 0: TRAFFIC_LABEL_DELAY_MS */
     int64_t start_ms;   /* since the epoch, not before it */
     int64_t span_ms;    /* over which the events are spread; at least 1 */
     enum rhythm rhythm;

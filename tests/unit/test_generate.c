@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "consumer/avro/encode.h"
+#include "consumer/generate/label_stream.h"
 #include "consumer/generate/traffic.h"
 #include "consumer/hash.h"
 
@@ -150,6 +151,39 @@ static void fraud_comes_at_the_rate_and_in_all_kinds(void **state)
     assert_in_range(fraud, 1600, 2400);
     for (size_t k = 0; k < 4; k++)
         assert_true(of[k] > fraud / 20);
+    traffic_destroy(t);
+}
+
+static void labels_come_in_the_order_in_which_they_are_reported(void **state)
+{
+    (void)state;
+    struct traffic_options o = usual;
+    o.label_delay_ms = 3 * (int64_t)DAY;
+    struct traffic *t = create(o);
+    struct label_stream *labels;
+    struct transaction event, label;
+    struct err err;
+    size_t events = 0, frauds = 0, told = 0, told_frauds = 0;
+    int64_t before_ms = 0;
+    assert_int_equal(label_stream_create(&o, &labels, &err), 0);
+    for (bool more = true; more;) {
+        more = traffic_next(t, &event);
+        if (more) {
+            assert_true(event.reported_ms > event.event_time_ms && event.reported_ms <= event.event_time_ms + o.label_delay_ms);
+            label_stream_note(labels, &event);
+            events++;
+            frauds += (size_t)event.label;
+        }
+        while (label_stream_next(labels, more ? event.event_time_ms : INT64_MAX, &label)) {
+            assert_true(label.reported_ms >= before_ms && (!more || label.reported_ms <= event.event_time_ms));
+            before_ms = label.reported_ms;
+            told++;
+            told_frauds += (size_t)label.label;
+        }
+    }
+    assert_int_equal(told, events);
+    assert_int_equal(told_frauds, frauds);
+    label_stream_destroy(labels);
     traffic_destroy(t);
 }
 
@@ -322,6 +356,7 @@ int main(void)
         cmocka_unit_test(times_never_go_back_and_fill_the_span),
         cmocka_unit_test(nights_are_quieter_than_days),
         cmocka_unit_test(fraud_comes_at_the_rate_and_in_all_kinds),
+        cmocka_unit_test(labels_come_in_the_order_in_which_they_are_reported),
         cmocka_unit_test(no_fraud_without_a_rate),
         cmocka_unit_test(drift_begins_at_its_event),
         cmocka_unit_test(a_drift_of_the_amounts_is_half_a_deviation),
