@@ -319,7 +319,7 @@ const struct alert_rule *alert_rules_default(size_t *count)
         {"contribution", REPORT_DRIFT, NULL, "contribution*", 0, NAN, NAN, false, 2, 0, 0.01, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
         {"prediction_shift", REPORT_PREDICTION, NULL, NULL, 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_PREDICTION_SHIFT},
         {"input_quality", REPORT_QUALITY, NULL, NULL, 0, NAN, NAN, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
-        {"calibration", REPORT_CALIBRATION, NULL, NULL, 0, NAN, NAN, false, 1, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_ACCURACY},
+        {"calibration", REPORT_CALIBRATION, NULL, "ece", 0, NAN, NAN, false, 1, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_ACCURACY},
         {"field_age", REPORT_FRESHNESS, NULL, "age_seconds", 0, 900, 600, false, 1, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
         {"silence", REPORT_FRESHNESS, NULL, "silence_seconds", 0, NAN, NAN, false, 1, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_INPUT},
         {"latency", REPORT_LATENCY, NULL, "p99_seconds", 0, 10, 5, false, 2, 0, 0, SEVERITY_WARNING, DAY, PLAYBOOK_LATENCY},

@@ -140,6 +140,8 @@ struct writing {
     struct label_quality *quality;
     const struct group *group;
     int64_t start_ms, end_ms;
+    bool settled;
+    enum severity whole; /* of the calibration of all events of the group's model */
     struct report_list *rows;
 };
 
@@ -200,6 +202,9 @@ static void add_calibration(struct writing *w, const char *name, const struct ca
     struct report *row = add(w, REPORT_CALIBRATION, name, s.value);
     if (!row)
         return;
+    bool told = *w->group->segment && w->whole > SEVERITY_OK;
+    if (told || !w->settled)
+        statistic_leave(&s, STATISTIC_ECE);
     row->threshold = s.threshold;
     row->severity = s.severity;
     row->judged = s.judged;
@@ -219,15 +224,17 @@ static void add_group(struct writing *w)
     add(w, REPORT_QUALITY, "average_precision", ranking.ranking.average_precision);
     for (int t = 0; t < THRESHOLDS; t++)
         add_threshold(w, t);
+    if (!*g->segment)
+        w->whole = statistic_ece(g->calibration.equal, NULL).severity;
     add_calibration(w, "ece", g->calibration.equal);
     if (w->quality->deciles)
         add_calibration(w, "ece_decile", g->calibration.decile);
     add(w, REPORT_CALIBRATION, "brier", calibration_brier(&g->calibration));
 }
 
-void label_quality_rows(struct label_quality *q, int64_t start_ms, int64_t end_ms, struct report_list *rows)
+void label_quality_rows(struct label_quality *q, int64_t start_ms, int64_t end_ms, bool settled, struct report_list *rows)
 {
-    struct writing w = {.quality = q, .start_ms = start_ms, .end_ms = end_ms, .rows = rows};
+    struct writing w = {.quality = q, .start_ms = start_ms, .end_ms = end_ms, .settled = settled, .rows = rows};
     for (size_t i = 0; i < q->count; i++) {
         w.group = q->groups[i];
         add_group(&w);

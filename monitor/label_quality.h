@@ -37,6 +37,8 @@ void label_quality_destroy(struct label_quality *quality);
 void label_quality_add(struct label_quality *quality, enum label_who who, size_t model, const char *segment, const struct labelled *event);
 size_t label_quality_groups(const struct label_quality *quality);
 uint64_t label_quality_beyond(const struct label_quality *quality);
-/* Appends the rows, groups in the order of who, model, segment.  Texts live as long as the quality does, until cleared. */
-void label_quality_rows(struct label_quality *quality, int64_t start_ms, int64_t end_ms, struct report_list *rows);
+/* Appends the rows, groups in the order of who, model, segment.  Texts live as long as the quality does, until cleared.
+ * settled: the labels hold fraud and honest events as they are mixed; else nothing is said of calibration.  A segment's is
+ * judged where that of all events is not broken already: one alert, not one a segment. */
+void label_quality_rows(struct label_quality *quality, int64_t start_ms, int64_t end_ms, bool settled, struct report_list *rows);
 void label_quality_clear(struct label_quality *quality);

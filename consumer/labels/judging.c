@@ -108,6 +108,8 @@ static int put_label(struct label_monitor *l, const struct merged *m, struct err
         outcome = LABEL_LATE; /* the join keeps predictions for longer: what a label finds does not hang on when it is read */
         judged = false;
     }
+    if (judged && !r->label)
+        label_windows_note_honest(&w->windows, r->time_ms);
     if (window_of(l, r->time_ms, &window, err) < 0)
         return -1;
     if (!window) {
@@ -157,7 +159,7 @@ static void write_rows(struct label_monitor *l, const struct label_window *windo
     struct label_join_counts counts = label_join_count(w->join);
     int64_t labels = 0;
     w->rows.count = 0;
-    label_quality_rows(window->quality, window->start_ms, window->end_ms, &w->rows);
+    label_quality_rows(window->quality, window->start_ms, window->end_ms, label_window_settled(&w->windows, window), &w->rows);
     for (int fate = 0; fate < LABEL_OUTCOME_COUNT; fate++)
         labels += (int64_t)window->fates[fate];
     for (int fate = 0; fate < LABEL_FATE_COUNT; fate++)

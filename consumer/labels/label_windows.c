@@ -15,7 +15,18 @@ const char *label_fate_name(enum label_fate fate)
 
 void label_windows_init(struct label_windows *w, int64_t length_ms, int64_t lateness_ms, int64_t closed_until_ms, size_t partitions)
 {
-    *w = (struct label_windows){.length_ms = length_ms, .lateness_ms = lateness_ms, .closed_until_ms = closed_until_ms, .partitions = partitions};
+    *w = (struct label_windows){.length_ms = length_ms, .lateness_ms = lateness_ms, .closed_until_ms = closed_until_ms, .honest_since_ms = INT64_MAX, .partitions = partitions};
+}
+
+void label_windows_note_honest(struct label_windows *w, int64_t reported_ms)
+{
+    if (reported_ms < w->honest_since_ms)
+        w->honest_since_ms = reported_ms;
+}
+
+bool label_window_settled(const struct label_windows *w, const struct label_window *window)
+{
+    return w->honest_since_ms < window->start_ms;
 }
 
 static void free_window(struct label_window *window)

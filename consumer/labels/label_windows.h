@@ -7,6 +7,9 @@
  * no statistic (later ones of the same event are still told from them), but are counted in the next window published; so
  * are labels that cannot be read.
  *
+ * Fraud is known before honesty is: where labels begin, a window has all of the first and little of the second, and says
+ * nothing of calibration.  It is judged in windows that begin after an honest event was first reported.
+ *
  * At most LABEL_WINDOWS_OPEN are open: one more closes the oldest.  Each holds up to 34 MiB (label_quality.h). */
 #pragma once
 #include "consumer/labels/segments.h"
@@ -32,6 +35,7 @@ struct label_window {
 struct label_windows {
     int64_t length_ms, lateness_ms;
     int64_t closed_until_ms; /* INT64_MIN: nothing was published */
+    int64_t honest_since_ms; /* when an honest event was first reported; INT64_MAX: none was */
     size_t partitions;       /* of the label topic */
     size_t count;
     struct label_window open[LABEL_WINDOWS_OPEN]; /* by time */
@@ -46,6 +50,9 @@ void label_windows_init(struct label_windows *windows, int64_t length_ms, int64_
 void label_windows_finish(struct label_windows *windows);
 /* The window of that time, opened if need be; NULL: it is closed, or the oldest one is to be published first (*full). */
 struct label_window *label_windows_at(struct label_windows *windows, int64_t reported_ms, bool *full);
+/* An honest event was reported, whatever window that belongs to. */
+void label_windows_note_honest(struct label_windows *windows, int64_t reported_ms);
+bool label_window_settled(const struct label_windows *windows, const struct label_window *window); /* both kinds were known before it */
 /* What a label says of its prediction, in the window's statistics. */
 void label_window_judge(struct label_window *window, const struct segments *segments, const struct waiting_prediction *prediction, size_t shadows, int label);
 

@@ -54,7 +54,7 @@ static void a_group_is_counted(void **state)
     add(q, WHO_SERVED, 0, "", 0.10f, 1, 7);
     add(q, WHO_SERVED, 0, "", 0.05f, 0, 5000);
     add(q, WHO_SERVED, 0, "", 0.02f, 0, INT64_MIN);
-    label_quality_rows(q, 1000, 2000, &rows);
+    label_quality_rows(q, 1000, 2000, true, &rows);
     assert_near(value_of(&rows, "champion", "labels", "labels"), 6, 0);
     assert_near(value_of(&rows, "champion", "labels", "positives"), 3, 0);
     assert_near(value_of(&rows, "champion", "labels", "auc"), 8.0 / 9, 1e-12);
@@ -87,7 +87,7 @@ static void models_segments_and_counterparts_stand_apart_in_order(void **state)
     add(q, WHO_SERVED, 0, "mcc=5411", 0.3f, 1, 1);
     add(q, WHO_SERVED, 0, "", 0.3f, 1, 1);
     assert_int_equal(label_quality_groups(q), 5);
-    label_quality_rows(q, 0, 1, &rows);
+    label_quality_rows(q, 0, 1, true, &rows);
     static const char *const order[][3] = {{"champion", "labels", "labels"}, {"champion", "mcc=5411", "labels"}, {"canary", "labels", "labels"}, {"shadow", "labels", "labels"}, {NULL, "labels", "labels_against_shadow"}};
     size_t at = 0;
     for (size_t i = 0; i < rows.count; i++)
@@ -114,13 +114,44 @@ static void a_model_out_of_calibration_is_told(void **state)
         add(q, WHO_SERVED, 0, "", score, i / 100 % 40 < (int)(40 * score), 1); /* as often as it says */
         add(q, WHO_SERVED, 1, "", score, i / 100 % 40 < (int)(20 * score), 1); /* half as often */
     }
-    label_quality_rows(q, 0, 1, &rows);
+    label_quality_rows(q, 0, 1, true, &rows);
     assert_int_equal(row_of(&rows, "champion", "labels", "ece")->severity, SEVERITY_OK);
     assert_int_equal(row_of(&rows, "canary", "labels", "ece")->severity, SEVERITY_CRITICAL);
     assert_int_equal(row_of(&rows, "canary", "labels", "ece_decile")->severity, SEVERITY_CRITICAL);
     assert_near(value_of(&rows, "canary", "labels", "ece"), 0.25, 0.02);
     report_list_finish(&rows);
     label_quality_destroy(q);
+}
+
+/* 2,000 events scored 0.05 of which a tenth were fraud, all of one shop; 8,000 of another of which 5 % or 15 % were. */
+static void judge_a_shop(bool settled, int others_per_mille, bool *all, bool *shop)
+{
+    struct label_quality *q = new_quality();
+    struct report_list rows = {0};
+    for (int i = 0; i < 10000; i++) {
+        int label = i < 2000 ? i % 9 == 0 : i % 1000 < others_per_mille;
+        add(q, WHO_SERVED, 0, "", 0.05f, label, 100);
+        add(q, WHO_SERVED, 0, i < 2000 ? "shop=a" : "shop=b", 0.05f, label, 100);
+    }
+    label_quality_rows(q, 0, 1, settled, &rows);
+    const struct report *of_all = row_of(&rows, "champion", "labels", "ece"), *of_shop = row_of(&rows, "champion", "shop=a", "ece");
+    *all = of_all->judged && of_all->severity > SEVERITY_OK;
+    *shop = of_shop->judged && of_shop->severity > SEVERITY_OK;
+    assert_true(of_shop->judged == !strstr(of_shop->detail, "\"judged\": false") && of_shop->value > 0.05);
+    report_list_finish(&rows);
+    label_quality_destroy(q);
+}
+
+static void a_segment_is_told_of_where_all_events_are_not(void **state)
+{
+    (void)state;
+    bool all, shop;
+    judge_a_shop(true, 50, &all, &shop);
+    assert_true(!all && shop);
+    judge_a_shop(true, 150, &all, &shop);
+    assert_true(all && !shop);
+    judge_a_shop(false, 150, &all, &shop); /* honest events are not known yet */
+    assert_true(!all && !shop);
 }
 
 static void groups_are_bounded(void **state)
@@ -144,7 +175,7 @@ static size_t tell_of_window(struct alerts *alerts, int window, int per_mille, s
     struct report_list rows = {0};
     for (int i = 0; i < 6000; i++)
         add(q, WHO_SERVED, 0, "", 0.05f, i % 1000 < per_mille, 100);
-    label_quality_rows(q, window * 86400000LL, (window + 1) * 86400000LL, &rows);
+    label_quality_rows(q, window * 86400000LL, (window + 1) * 86400000LL, true, &rows);
     told->count = 0;
     alerts_feed(alerts, rows.rows, rows.count, told);
     size_t of_calibration = 0;
@@ -180,6 +211,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(a_group_is_counted), cmocka_unit_test(models_segments_and_counterparts_stand_apart_in_order),
         cmocka_unit_test(a_model_out_of_calibration_is_told),
+        cmocka_unit_test(a_segment_is_told_of_where_all_events_are_not),
         cmocka_unit_test(scores_that_are_calibrated_no_more_are_told_in_the_first_window), cmocka_unit_test(groups_are_bounded)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -140,6 +140,20 @@ static void windows_are_tumbling_and_open_in_order(void **state)
     label_windows_finish(&w);
 }
 
+static void calibration_waits_for_a_window_after_the_first_honest_event(void **state)
+{
+    (void)state;
+    struct label_windows w = new_windows(NEVER, 1);
+    bool full;
+    struct label_window *first = label_windows_at(&w, 0, &full);
+    assert_false(label_window_settled(&w, first));
+    label_windows_note_honest(&w, 5 * HOUR);
+    label_windows_note_honest(&w, 8 * HOUR);
+    assert_false(label_window_settled(&w, label_windows_at(&w, 0, &full)));
+    assert_true(label_window_settled(&w, label_windows_at(&w, 6 * HOUR, &full)));
+    label_windows_finish(&w);
+}
+
 static void more_windows_than_can_be_open_ask_for_the_oldest_to_close(void **state)
 {
     (void)state;
@@ -221,6 +235,7 @@ int main(void)
         cmocka_unit_test(combinations_beyond_the_limit_are_other),
         cmocka_unit_test(broken_maps_end_where_they_break),
         cmocka_unit_test(windows_are_tumbling_and_open_in_order),
+        cmocka_unit_test(calibration_waits_for_a_window_after_the_first_honest_event),
         cmocka_unit_test(more_windows_than_can_be_open_ask_for_the_oldest_to_close),
         cmocka_unit_test(a_window_closes_when_every_partition_is_past_it),
         cmocka_unit_test(a_label_is_judged_with_its_shadows),
