@@ -10,6 +10,9 @@
  * All but missing_rate, mean and distinct need a baseline that has the column.  p-values of ks are corrected for the
  * number of features; a feature that the model hardly uses counts one severity less.
  *
+ * A window that is as its hour is a little earlier or later is not drifted (baseline.h): values are those against its own
+ * hour, severities the least of the three.
+ *
  * Published and not judged is
  *   - what of a window shorter than a day could only be compared with the whole baseline (baseline.h);
  *   - what looks back further than the log reaches (features of windows, times since, speed, and with them the scores):
@@ -60,12 +63,20 @@ bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms)
     return (comparable || w->width_ms >= DAY_MS) && !began && !incomplete;
 }
 
-static void compare(const struct rows *rows, size_t column, const struct baseline_column *reference, const int64_t *observed, struct compared *c)
+void statistic_allow(struct statistic *s, const struct statistic *trend)
+{
+    if (!trend->judged || trend->severity >= s->severity)
+        return;
+    s->severity = trend->severity;
+    s->threshold = trend->threshold;
+}
+
+static void compare(const struct rows *rows, const struct baseline_hour_set *hours, size_t column, const struct baseline_column *reference, const int64_t *observed, struct compared *c)
 {
     const uint8_t *coarse_of;
     *c = (struct compared){.observed = observed, .bins = sketch_shape_bins(rows->window->shape, column, NULL),
         .coarse = sketch_shape_coarse(rows->window->shape, column, &coarse_of)};
-    c->comparable = baseline_expected(reference, rows->hours, rows->options->bins, c->expected);
+    c->comparable = baseline_expected(reference, hours, rows->options->bins, c->expected);
     for (size_t i = 0; i < c->bins; i++) {
         c->coarse_observed[coarse_of[i]] += observed[i];
         c->coarse_expected[coarse_of[i]] += c->expected[i];
@@ -81,13 +92,13 @@ static void set_drift(struct rows *rows, size_t i, double psi)
 /* ---- features ---- */
 
 /* Of a feature that has values. */
-static void compare_values(const struct rows *rows, size_t f, struct statistic s[FEATURE_STATISTICS])
+static void compare_values(const struct rows *rows, const struct baseline_hour_set *hours, size_t f, struct statistic s[FEATURE_STATISTICS])
 {
     const struct sketch_shape *shape = rows->window->shape;
     const struct sketch_feature_counts *counts = sketch_feature(shape, rows->window->cell, f);
     const struct baseline_column *reference = &rows->options->baseline->features[f];
     struct compared c;
-    compare(rows, f, reference, counts->bins, &c);
+    compare(rows, hours, f, reference, counts->bins, &c);
     s[AT_PSI] = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL);
     s[AT_KL] = statistic_kl(c.coarse_observed, c.coarse_expected, c.coarse);
     s[AT_JS] = statistic_js(c.coarse_observed, c.coarse_expected, c.coarse);
@@ -95,19 +106,49 @@ static void compare_values(const struct rows *rows, size_t f, struct statistic s
     s[AT_MEAN_SHIFT] = statistic_mean_shift(sketch_feature_mean(shape, rows->window->cell, f), rows->window->cell->events - counts->missing, reference->mean, reference->std, reference->count, NULL);
 }
 
-static void evaluate_feature(const struct rows *rows, size_t f, struct statistic s[FEATURE_STATISTICS])
+static void hold_against(const struct rows *rows, const struct baseline_hour_set *hours, size_t f, struct statistic s[FEATURE_STATISTICS])
 {
     const struct sketch_shape *shape = rows->window->shape;
     const struct sketch_cell *cell = rows->window->cell;
     const struct sketch_feature_counts *counts = sketch_feature(shape, cell, f);
     const struct baseline_column *reference = &rows->options->baseline->features[f];
     int64_t there = cell->events - counts->missing, missing, expected_there;
-    bool judged = rows_can_judge(rows, baseline_expected_missing(reference, rows->hours, &missing, &expected_there), reach_of(rows, f));
+    bool judged = rows_can_judge(rows, baseline_expected_missing(reference, hours, &missing, &expected_there), reach_of(rows, f));
     s[AT_MISSING] = statistic_missing_change(counts->missing, cell->events, missing, missing + expected_there, NULL);
     if (there > 0)
-        compare_values(rows, f, s);
+        compare_values(rows, hours, f, s);
     for (size_t i = 0; i < FEATURE_STATISTICS && !judged; i++)
         statistic_leave(&s[i], kinds[i]);
+}
+
+static void clear(struct statistic s[FEATURE_STATISTICS])
+{
+    for (size_t i = 0; i < FEATURE_STATISTICS; i++)
+        s[i] = (struct statistic){.value = NAN, .p_value = NAN, .effect = NAN};
+}
+
+static bool any_severe(const struct statistic s[FEATURE_STATISTICS])
+{
+    for (size_t i = 0; i < FEATURE_STATISTICS; i++)
+        if (s[i].severity > SEVERITY_OK)
+            return true;
+    return false;
+}
+
+/* Returns the PSI against what it is most like. */
+static double evaluate_feature(const struct rows *rows, size_t f, struct statistic s[FEATURE_STATISTICS])
+{
+    hold_against(rows, rows->hours, f, s);
+    double least = s[AT_PSI].value;
+    for (size_t i = 0; i < rows->trend_count && any_severe(s); i++) {
+        struct statistic trend[FEATURE_STATISTICS];
+        clear(trend);
+        hold_against(rows, &rows->trends[i], f, trend);
+        for (size_t k = 0; k < FEATURE_STATISTICS; k++)
+            statistic_allow(&s[k], &trend[k]);
+        least = fmin(least, trend[AT_PSI].value);
+    }
+    return least;
 }
 
 static void statistic_row(struct rows *rows, size_t f, enum statistic_kind kind, const struct statistic *s)
@@ -157,19 +198,24 @@ static void correct_ks(struct statistic (*all)[FEATURE_STATISTICS], size_t n)
     free(ks);
 }
 
-static void all_features_rows(struct rows *rows, struct statistic (*all)[FEATURE_STATISTICS], size_t n)
+/* least: by feature, the PSI against what it is most like. */
+static void all_features_rows(struct rows *rows, struct statistic (*all)[FEATURE_STATISTICS], double *least, size_t n)
 {
     double *psi = calloc(n + 1, sizeof *psi), *gain = calloc(n + 1, sizeof *gain);
     assert(psi && gain && "memory is short");
     bool known = true, any = false;
     for (size_t f = 0; f < n; f++) {
         psi[f] = all[f][AT_PSI].judged ? all[f][AT_PSI].value : NAN;
+        least[f] = isnan(psi[f]) ? NAN : least[f];
         gain[f] = rows->options->baseline->features[f].gain;
         known = known && !isnan(gain[f]);
         any = any || !isnan(psi[f]);
     }
     if (any) {
         struct statistic share = statistic_drifted_share(psi, n, DRIFT_PSI_WARNING, NULL), weighted = statistic_weighted_psi(psi, known ? gain : NULL, n, NULL);
+        struct statistic least_share = statistic_drifted_share(least, n, DRIFT_PSI_WARNING, NULL), least_weighted = statistic_weighted_psi(least, known ? gain : NULL, n, NULL);
+        statistic_allow(&share, &least_share);
+        statistic_allow(&weighted, &least_weighted);
         row_judge(row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_DRIFTED_SHARE), share.value, share.count), &share);
         row_judge(row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_WEIGHTED_PSI), weighted.value, weighted.count), &weighted);
     }
@@ -181,12 +227,13 @@ static void feature_rows(struct rows *rows)
 {
     size_t n = rows->options->feature_count;
     struct statistic (*all)[FEATURE_STATISTICS] = calloc(n + 1, sizeof *all);
-    assert(all && "memory is short");
+    double *least = calloc(n + 1, sizeof *least);
+    assert(all && least && "memory is short");
     for (size_t f = 0; f < n; f++) {
-        for (size_t i = 0; i < FEATURE_STATISTICS; i++)
-            all[f][i] = (struct statistic){.value = NAN, .p_value = NAN, .effect = NAN};
+        clear(all[f]);
+        least[f] = NAN;
         if (rows->options->baseline && rows->window->cell->events > 0)
-            evaluate_feature(rows, f, all[f]);
+            least[f] = evaluate_feature(rows, f, all[f]);
     }
     correct_ks(all, n);
     for (size_t f = 0; f < n; f++) {
@@ -198,8 +245,9 @@ static void feature_rows(struct rows *rows)
             contribution_row_write(rows, f);
     }
     if (rows->options->baseline)
-        all_features_rows(rows, all, n);
+        all_features_rows(rows, all, least, n);
     free(all);
+    free(least);
 }
 
 /* ---- segments ---- */
@@ -221,39 +269,64 @@ static void name_new_values(struct report *report, const struct sketch_values *v
     }
 }
 
+/* The mix of the named values against that of the hours; false: it cannot be judged. */
+static bool compare_mix(const struct rows *rows, const struct baseline_hour_set *hours, const struct baseline_segment *reference, const int64_t *observed, size_t categories,
+                        int64_t *expected, struct statistic *chi)
+{
+    bool judged = rows_can_judge(rows, baseline_expected_categories(&reference->categories, hours, expected), 0);
+    *chi = statistic_chi_square(observed, expected, categories > 2 ? categories - 1 : categories, NULL);
+    if (!judged)
+        statistic_leave(chi, STATISTIC_CHI_SQUARE); /* a new category is one at any hour */
+    return judged;
+}
+
+static struct statistic compare_nulls(const struct rows *rows, const struct baseline_hour_set *hours, const struct baseline_segment *reference, int64_t nulls, int64_t there, double *before)
+{
+    int64_t missing, was_there;
+    bool judged = rows_can_judge(rows, baseline_expected_segment_missing(reference, hours, &missing, &was_there), 0);
+    struct statistic change = statistic_missing_change(nulls, nulls + there, missing, missing + was_there, NULL);
+    if (!judged)
+        statistic_leave(&change, STATISTIC_MISSING_CHANGE);
+    *before = (double)missing / (double)(missing + was_there);
+    return change;
+}
+
 static void category_rows(struct rows *rows, size_t s, const struct baseline_segment *reference)
 {
     const struct sketch_shape *shape = rows->window->shape;
     const struct sketch_segment_counts *counts = sketch_segment_of(shape, rows->window->cell, s);
     const char *field = rows->options->fields[rows->options->segments[s].slot];
     size_t categories = sketch_segment_categories(shape, s);
-    int64_t expected[BASELINE_CATEGORIES_MAX + 1], there = 0, missing = 0, was_there = 0;
+    int64_t expected[BASELINE_CATEGORIES_MAX + 1], moved[BASELINE_CATEGORIES_MAX + 1], there = 0, was_there = 0;
+    struct statistic chi, trend;
+    double before, unused;
     assert(categories == reference->categories.count + 1 && categories <= BASELINE_CATEGORIES_MAX + 1);
-    bool judged = rows_can_judge(rows, baseline_expected_categories(&reference->categories, rows->hours, expected), 0);
+    compare_mix(rows, rows->hours, reference, counts->categories, categories, expected, &chi);
+    for (size_t i = 0; i < rows->trend_count && chi.severity > SEVERITY_OK; i++)
+        if (compare_mix(rows, &rows->trends[i], reference, counts->categories, categories, moved, &trend))
+            statistic_allow(&chi, &trend);
     for (size_t i = 0; i < categories; i++) {
         there += counts->categories[i];
         was_there += expected[i];
     }
     if (there > 0 && was_there > 0) {
-        struct statistic chi = statistic_chi_square(counts->categories, expected, categories > 2 ? categories - 1 : categories, NULL);
         struct statistic fresh = statistic_new_category(counts->categories, expected, categories, NULL);
-        if (!judged)
-            statistic_leave(&chi, STATISTIC_CHI_SQUARE); /* a new category is one at any hour */
         if (!isnan(chi.value))
             row_judge(row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_CHI_SQUARE), chi.value, chi.count), &chi);
         struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_NEW_CATEGORY), fresh.value, fresh.count);
         row_judge(report, &fresh);
         name_new_values(report, &rows->window->cell->values[s]);
     }
-    judged = rows_can_judge(rows, baseline_expected_segment_missing(reference, rows->hours, &missing, &was_there), 0);
-    struct statistic change = statistic_missing_change(counts->nulls, counts->nulls + there, missing, missing + was_there, NULL);
-    if (!judged)
-        statistic_leave(&change, STATISTIC_MISSING_CHANGE);
+    struct statistic change = compare_nulls(rows, rows->hours, reference, counts->nulls, there, &before);
     if (isnan(change.value))
         return;
+    for (size_t i = 0; i < rows->trend_count && change.severity > SEVERITY_OK; i++) {
+        trend = compare_nulls(rows, &rows->trends[i], reference, counts->nulls, there, &unused);
+        statistic_allow(&change, &trend);
+    }
     struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count);
     row_judge(report, &change);
-    row_baseline(report, (double)missing / (double)(missing + was_there));
+    row_baseline(report, before);
 }
 
 static const struct baseline_distinct *expected_distinct(const struct rows *rows, const char *field)
@@ -301,17 +374,29 @@ static void segment_rows(struct rows *rows)
 
 /* ---- scores ---- */
 
+static void compare_scores(const struct rows *rows, const struct baseline_hour_set *hours, size_t m, struct statistic *psi, struct statistic *ks)
+{
+    struct compared c;
+    compare(rows, hours, rows->options->feature_count, &rows->options->baseline->score, sketch_model(rows->window->shape, rows->window->cell, m)->bins, &c);
+    *psi = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL);
+    *ks = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
+    if (rows_can_judge(rows, c.comparable, rows_reach(rows)))
+        return;
+    statistic_leave(psi, STATISTIC_PSI);
+    statistic_leave(ks, STATISTIC_KS);
+}
+
 static void score_rows(struct rows *rows, size_t m)
 {
     const struct sketch_shape *shape = rows->window->shape;
     const struct baseline *baseline = rows->options->baseline;
-    struct compared c;
-    compare(rows, rows->options->feature_count, &baseline->score, sketch_model(shape, rows->window->cell, m)->bins, &c);
-    struct statistic psi = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL), ks = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
+    struct statistic psi, ks, psi_trend, ks_trend;
+    compare_scores(rows, rows->hours, m, &psi, &ks);
     set_drift(rows, rows->options->feature_count + m, psi.value);
-    if (!rows_can_judge(rows, c.comparable, rows_reach(rows))) {
-        statistic_leave(&psi, STATISTIC_PSI);
-        statistic_leave(&ks, STATISTIC_KS);
+    for (size_t i = 0; i < rows->trend_count && (psi.severity > SEVERITY_OK || ks.severity > SEVERITY_OK); i++) {
+        compare_scores(rows, &rows->trends[i], m, &psi_trend, &ks_trend);
+        statistic_allow(&psi, &psi_trend);
+        statistic_allow(&ks, &ks_trend);
     }
     struct report *report = row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_PSI), psi.value, psi.count);
     if (baseline->model_id && !strcmp(baseline->model_id, sketch_model_of(shape, m).id)) {

@@ -123,22 +123,35 @@ static void distribution_rows(struct rows *rows, size_t m, int64_t scores)
     row_add_model(rows, REPORT_PREDICTION, m, "p99", sketch_score_quantile(shape, cell, m, 0.99), scores);
 }
 
+/* positives of n against those of the hours; all: how many events those have. */
+static struct statistic positive_share(const struct rows *rows, const struct baseline_hour_set *hours, int64_t positives, int64_t n, int64_t *expected_positives, int64_t *all)
+{
+    int64_t expected[DECISION_COUNT];
+    bool judged = rows_can_judge(rows, baseline_expected_decisions(&rows->options->baseline->outcome, hours, expected), rows_reach(rows));
+    *all = 0;
+    for (size_t d = 0; d < DECISION_COUNT; d++)
+        *all += expected[d];
+    *expected_positives = *all - expected[DECISION_APPROVE];
+    struct statistic share = statistic_positive_share(positives, n, *expected_positives, *all, NULL);
+    if (!judged)
+        statistic_leave(&share, STATISTIC_POSITIVE_SHARE);
+    return share;
+}
+
 static void positive_row(struct rows *rows, size_t m, const int64_t *decisions, int64_t n)
 {
-    int64_t positives = n - decisions[DECISION_APPROVE];
+    int64_t positives = n - decisions[DECISION_APPROVE], expected, all, unused, unused_all;
     struct report *report = row_add_model(rows, REPORT_PREDICTION, m, "positive_share", (double)positives / (double)n, n);
     if (!is_baselines(rows, m))
         return;
-    int64_t expected[DECISION_COUNT], all = 0;
-    bool judged = rows_can_judge(rows, baseline_expected_decisions(&rows->options->baseline->outcome, rows->hours, expected), rows_reach(rows));
-    for (size_t d = 0; d < DECISION_COUNT; d++)
-        all += expected[d];
+    struct statistic share = positive_share(rows, rows->hours, positives, n, &expected, &all);
     if (!all)
         return;
-    struct statistic share = statistic_positive_share(positives, n, all - expected[DECISION_APPROVE], all, NULL);
-    if (!judged)
-        statistic_leave(&share, STATISTIC_POSITIVE_SHARE);
-    row_baseline(report, (double)(all - expected[DECISION_APPROVE]) / (double)all);
+    for (size_t i = 0; i < rows->trend_count && share.severity > SEVERITY_OK; i++) {
+        struct statistic trend = positive_share(rows, &rows->trends[i], positives, n, &unused, &unused_all);
+        statistic_allow(&share, &trend);
+    }
+    row_baseline(report, (double)expected / (double)all);
     row_judge(report, &share);
 }
 
@@ -301,6 +314,7 @@ void window_rows_write(const struct window_rows *window, struct report_list *rep
     struct rows rows = {.window = window, .options = sketch_shape_of(window->shape), .reports = reports};
     if (baseline_hours_of(window->cell->window_start_ms, window->cell->window_start_ms + window->width_ms, &rows.hour_set))
         rows.hours = &rows.hour_set;
+    rows.trend_count = baseline_hours_trends(window->cell->window_start_ms, window->cell->window_start_ms + window->width_ms, rows.trends);
     drift_rows_write(&rows);
     prediction_rows(&rows);
     shadow_rows_write(&rows);

@@ -156,14 +156,29 @@ void baseline_deciles(const struct baseline_column *score, float edges[9])
 
 /* ---- what a window is compared with ---- */
 
+static void add_hour(const struct baseline_hours *hours, size_t h, int64_t *out)
+{
+    for (size_t i = 0; i < hours->bins; i++)
+        out[i] += hours->counts[h * hours->bins + i];
+}
+
 /* The sum over the hours of the set, for each bin. */
 static void sum_hours(const struct baseline_hours *hours, const struct baseline_hour_set *set, int64_t *out)
 {
     for (size_t i = 0; i < hours->bins; i++)
         out[i] = 0;
     for (size_t h = 0; h < BASELINE_HOURS; h++)
-        for (size_t i = 0; set->hours[h] && i < hours->bins; i++)
-            out[i] += hours->counts[h * hours->bins + i];
+        if (set->hours[h])
+            add_hour(hours, h, out);
+}
+
+/* Moves counts by so many of 24 parts to where the other's shares are. */
+static void move(int64_t *counts, int64_t all, const int64_t *other, int64_t other_all, size_t bins, int parts)
+{
+    for (size_t i = 0; i < bins; i++) {
+        double to = (double)other[i] * (double)all / (double)other_all;
+        counts[i] = llrint(fmax(0, (double)counts[i] + (to - (double)counts[i]) * parts / 24));
+    }
 }
 
 static int64_t total(const int64_t *counts, size_t bins)
@@ -184,26 +199,48 @@ static struct baseline_hour_set of_all_days(const struct baseline_hour_set *set)
     return all;
 }
 
+static struct baseline_hour_set beside_of(const struct baseline_hour_set *set, bool all_days)
+{
+    struct baseline_hour_set beside = {0};
+    beside.hours[set->beside] = true;
+    return all_days ? of_all_days(&beside) : beside;
+}
+
 /* Where the counts come from. */
 enum of { OF_HOURS, OF_WHOLE, OF_NOTHING_ELSE };
 
-/* `out`: the hours' counts, unspecified if they are not taken.  Missing values count as events too. */
+/* Missing values count as events too.  False: too few of them. */
+static bool take_hours(const struct baseline_hours *hours, const struct baseline_hours *missing, const struct baseline_hour_set *set, int64_t *out, int64_t *absent)
+{
+    sum_hours(hours, set, out);
+    *absent = 0;
+    if (missing)
+        sum_hours(missing, set, absent);
+    return total(out, hours->bins) + *absent >= BASELINE_HOUR_EVENTS_MIN;
+}
+
+/* `out`: the hours' counts, unspecified if they are not taken. */
 static enum of choose(const struct baseline_hours *hours, const struct baseline_hours *missing, const struct baseline_hour_set *set, int64_t *out, int64_t *out_missing)
 {
+    int64_t absent, other[BASELINE_FINE], other_absent;
     if (!set || !hours->counts)
         return OF_WHOLE;
-    struct baseline_hour_set wanted = *set;
-    for (int attempt = 0; attempt < 2; attempt++, wanted = of_all_days(set)) {
-        int64_t absent = 0;
-        sum_hours(hours, &wanted, out);
-        if (missing)
-            sum_hours(missing, &wanted, &absent);
-        if (out_missing)
-            *out_missing = absent;
-        if (total(out, hours->bins) + absent >= BASELINE_HOUR_EVENTS_MIN)
-            return OF_HOURS;
+    bool all_days = false;
+    if (!take_hours(hours, missing, set, out, &absent)) {
+        struct baseline_hour_set wanted = of_all_days(set);
+        all_days = true;
+        if (!take_hours(hours, missing, &wanted, out, &absent))
+            return OF_NOTHING_ELSE;
     }
-    return OF_NOTHING_ELSE;
+    struct baseline_hour_set beside = beside_of(set, all_days);
+    if (set->parts && take_hours(hours, missing, &beside, other, &other_absent)) {
+        int64_t all = total(out, hours->bins) + absent, other_all = total(other, hours->bins) + other_absent;
+        move(out, all, other, other_all, hours->bins, set->parts);
+        move(&absent, all, &other_absent, other_all, 1, set->parts);
+    }
+    if (out_missing)
+        *out_missing = absent;
+    return OF_HOURS;
 }
 
 static enum of choose_column(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t counts[BASELINE_FINE], int64_t *missing)

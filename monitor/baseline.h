@@ -16,6 +16,8 @@
  * time (UTC, 0 = Monday 00:00..01:00, BASELINE_HOURS of them).  The bins are those of the whole.  A window shorter than
  * a week is compared with its own hours where those hold at least BASELINE_HOUR_EVENTS_MIN events, else with these hours
  * of all days where those do, else with the whole: baseline_hours_of says which, baseline_expected gives the counts.
+ * Within an hour traffic moves on.  Where a window shorter than an hour differs from its own hour, it is no drift if it lies
+ * on the line to the middle of the nearer hour, or on that from the farther hour on (baseline_hours_trends).
  * Of a window shorter than a day the last of these says nothing: a feature that follows the clock differs from the whole
  * at every hour (an hour of the day by a PSI of 7), so what comes of it is published and not judged. */
 #pragma once
@@ -179,10 +181,15 @@ void baseline_deciles(const struct baseline_column *score, float edges[9]);
 /* Hours of the week. */
 struct baseline_hour_set {
     bool hours[BASELINE_HOURS];
+    int beside, parts; /* of 24 parts so many are that hour's shares; below 0: it moves away from it; 0: none */
 };
+enum { BASELINE_TRENDS = 2 };
 int baseline_hour_of_week(int64_t time_ms); /* 0..167, Monday 00:00 UTC first */
 /* Those that [from, to) touches.  False: it is a week or longer, and the whole is what it is compared with. */
 bool baseline_hours_of(int64_t from_ms, int64_t to_ms, struct baseline_hour_set *set);
+/* Its hour with what it may have moved by since, or until, the middle.  Returns how many: 0 where it is no part of one hour, or
+ * its middle is the hour's. */
+size_t baseline_hours_trends(int64_t from_ms, int64_t to_ms, struct baseline_hour_set sets[BASELINE_TRENDS]);
 
 /* What to compare a window with: the column's counts (there and missing) of these hours, else of these hours of all days, if
  * they hold at least BASELINE_HOUR_EVENTS_MIN events, else of the whole (set NULL: the whole).  Returns whether the window

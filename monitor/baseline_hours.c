@@ -35,6 +35,20 @@ bool baseline_hours_of(int64_t from_ms, int64_t to_ms, struct baseline_hour_set 
     return true;
 }
 
+size_t baseline_hours_trends(int64_t from_ms, int64_t to_ms, struct baseline_hour_set sets[BASELINE_TRENDS])
+{
+    int64_t hour = hour_number(from_ms), middle_ms = from_ms + (to_ms - from_ms) / 2 - hour * hour_ms, away_ms = middle_ms - hour_ms / 2;
+    int nearer = away_ms < 0 ? -1 : 1, parts = (int)((24 * nearer * away_ms + hour_ms / 2) / hour_ms);
+    if (to_ms - from_ms >= hour_ms || hour != hour_number(to_ms - 1) || !parts)
+        return 0;
+    for (int i = 0; i < BASELINE_TRENDS; i++) {
+        baseline_hours_of(from_ms, to_ms, &sets[i]);
+        sets[i].beside = of_week(i ? hour - nearer : hour + nearer);
+        sets[i].parts = i ? -parts : parts;
+    }
+    return BASELINE_TRENDS;
+}
+
 void baseline_cover(int64_t from_ms, int64_t to_ms, int64_t covered_ms[BASELINE_HOURS])
 {
     memset(covered_ms, 0, BASELINE_HOURS * sizeof *covered_ms);

@@ -8,6 +8,8 @@ struct rows {
     const struct sketch_shape_options *options;
     const struct baseline_hour_set *hours; /* that the window is compared with; NULL: the whole baseline */
     struct baseline_hour_set hour_set;
+    size_t trend_count; /* of what the hour may be a little earlier or later: what is like that is no drift */
+    struct baseline_hour_set trends[BASELINE_TRENDS];
     struct report_list *reports;
 };
 
@@ -19,6 +21,8 @@ void row_detail(struct report *report, const char *format, ...) __attribute__((f
 void row_detail_text(struct report *report, const char *name, const char *text, size_t size);
 /* What the value is in the baseline. */
 void row_baseline(struct report *report, double value);
+/* What is no more than the clock explains is as severe as that: `trend` is the same against one of rows->trends. */
+void statistic_allow(struct statistic *statistic, const struct statistic *trend);
 /* Value, p-value, threshold, severity; what was not judged says so. */
 void row_judge(struct report *report, const struct statistic *statistic);
 

@@ -44,8 +44,8 @@ CONFIG = {"app_id": "detection", "kafka": {"bootstrap.servers": "127.0.0.1:9"}, 
 class Scene:
     """A directory with a configuration, a model and a baseline."""
 
-    def __init__(self, weir, directory, rate, hours, cards):
-        self.weir, self.directory, self.rate, self.cards = weir, directory, rate, cards
+    def __init__(self, weir, directory, rate, hours, cards, fraud=0.005):
+        self.weir, self.directory, self.rate, self.cards, self.fraud = weir, directory, rate, cards, fraud
         (directory / "ids").mkdir()
         (directory / "features.yaml").write_text(FEATURES)
         (directory / "weir.yaml").write_text(json.dumps(CONFIG))
@@ -60,10 +60,10 @@ class Scene:
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout, done.stderr
 
-    def generate(self, name, seed, start, hours, labels=None, drift=None, at=None, fraud=0.005):
+    def generate(self, name, seed, start, hours, labels=None, drift=None, at=None, fraud=None):
         options = ["--labels", labels] if labels else []
         options += ["--drift", drift, "--drift-at", str(at)] if drift else []
-        self.run("generate", "--events", str(int(hours * 3600 * self.rate)), "--rate", str(self.rate), "--rhythm", "week", "--cards", str(self.cards), "--fraud-rate", str(fraud),
+        self.run("generate", "--events", str(int(hours * 3600 * self.rate)), "--rate", str(self.rate), "--rhythm", "week", "--cards", str(self.cards), "--fraud-rate", str(fraud or self.fraud),
                  "--seed", str(seed), "--start", start, "--codec", "zstandard", "--output", f"{name}.avro", *options)
 
     def replay(self, name):
@@ -155,4 +155,14 @@ def test_a_day_at_a_hundred_events_a_second_tells_nothing(weir, tmp_path):
     scene = Scene(weir, tmp_path, 100, hours=24, cards=1000000)
     judged, alerts = quiet_of(scene, 2, "2026-02-10T08:40:00Z", 24)
     assert len([a for a in alerts if a["detail"]["state"] == "firing"]) <= 1, alerts
+    assert len(judged) > 280 * 10
+
+
+@pytest.mark.heavy
+@pytest.mark.timeout(600)
+def test_a_day_with_much_fraud_tells_nothing(weir, tmp_path):
+    """One event in twenty: most of what comes at three in the morning, and at four something else."""
+    scene = Scene(weir, tmp_path, 20, hours=24, cards=100000, fraud=0.05)
+    judged, alerts = quiet_of(scene, 2, "2026-02-10T08:40:00Z", 24)
+    assert not alerts, alerts
     assert len(judged) > 280 * 10

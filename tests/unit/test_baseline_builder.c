@@ -143,6 +143,45 @@ static void a_window_is_compared_with_its_own_hours_if_they_hold_enough(void **s
     baseline_destroy(b);
 }
 
+static void a_part_of_an_hour_has_a_nearer_and_a_farther_neighbour(void **state)
+{
+    (void)state;
+    struct baseline_hour_set sets[BASELINE_TRENDS];
+    const int64_t minute = 60000, five = full_start_ms + 5 * hour_ms;
+    assert_int_equal(baseline_hours_trends(five, five + 5 * minute, sets), 2);
+    assert_true(sets[0].hours[5] && sets[0].beside == 4 && sets[0].parts == 11); /* 27.5 minutes from the middle */
+    assert_true(sets[1].hours[5] && sets[1].beside == 6 && sets[1].parts == -11);
+    assert_int_equal(baseline_hours_trends(full_start_ms + 45 * minute, full_start_ms + 60 * minute, sets), 2);
+    assert_true(sets[0].beside == 1 && sets[0].parts == 9 && sets[1].beside == 167);
+    assert_int_equal(baseline_hours_trends(five + 28 * minute, five + 32 * minute, sets), 0);
+    assert_int_equal(baseline_hours_trends(five - minute, five + minute, sets), 0);
+    assert_int_equal(baseline_hours_trends(five, five + hour_ms, sets), 0);
+}
+
+/* It is night up to six. */
+static void a_trend_moves_the_shares_and_keeps_the_number(void **state)
+{
+    (void)state;
+    struct baseline *b = full_baseline();
+    const struct baseline_column *night = &b->features[2];
+    struct baseline_hour_set own, sets[BASELINE_TRENDS];
+    const int64_t from_ms = full_start_ms + 5 * hour_ms + 50 * 60000, to_ms = from_ms + 300000; /* 22.5 minutes: 9 parts of 24 */
+    int64_t counts[BASELINE_COARSE] = {0}, plain[BASELINE_COARSE] = {0}, all = 0, of_hour = 0;
+    baseline_hours_of(from_ms, to_ms, &own);
+    assert_int_equal(baseline_hours_trends(from_ms, to_ms, sets), 2);
+    assert_true(baseline_expected(night, &own, BASELINE_COARSE, plain));
+    assert_true(baseline_expected(night, &sets[0], BASELINE_COARSE, counts));
+    for (size_t i = 0; i < BASELINE_COARSE; i++) {
+        all += counts[i];
+        of_hour += plain[i];
+    }
+    assert_true(plain[0] == 0 && plain[1] == of_hour && all == of_hour);
+    assert_in_range(counts[0], of_hour * 9 / 24 - 1, of_hour * 9 / 24 + 1);
+    assert_true(baseline_expected(night, &sets[1], BASELINE_COARSE, counts)); /* the hour before is as this one */
+    assert_memory_equal(counts, plain, sizeof plain);
+    baseline_destroy(b);
+}
+
 static void equal_width_bins(void **state)
 {
     (void)state;
@@ -495,6 +534,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(hours_of_the_week_begin_on_monday), cmocka_unit_test(a_window_touches_its_hours), cmocka_unit_test(counts_are_held_by_hour),
         cmocka_unit_test(hours_add_up_to_the_whole), cmocka_unit_test(a_window_is_compared_with_its_own_hours_if_they_hold_enough),
+        cmocka_unit_test(a_part_of_an_hour_has_a_nearer_and_a_farther_neighbour),
+        cmocka_unit_test(a_trend_moves_the_shares_and_keeps_the_number),
         cmocka_unit_test(equal_width_bins), cmocka_unit_test(quartiles_and_moments), cmocka_unit_test(codes_are_categories),
         cmocka_unit_test(the_rarest_of_many_codes_have_no_name), cmocka_unit_test(segments_have_categories),
         cmocka_unit_test(a_part_is_the_baseline_of_one_value), cmocka_unit_test(scores_decisions_and_labels),
