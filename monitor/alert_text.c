@@ -267,8 +267,10 @@ void alert_line(const struct alert *alert, const struct report *rows, size_t cou
         text_add(text, ", model %s", alert->model_id);
     text_add(text, "; since ");
     add_time(text, alert->since_ms);
-    if (alert->window_end_ms > alert->window_start_ms)
-        text_add(text, ", %" PRId64 " window%s", alert->windows, alert->windows == 1 ? "" : "s");
+    if (alert->window_end_ms > alert->window_start_ms) {
+        text_add(text, ", %" PRId64 " window%s of ", alert->windows, alert->windows == 1 ? "" : "s");
+        add_duration(text, (double)(alert->window_end_ms - alert->window_start_ms) / 1000);
+    }
     if (alert->state == ALERT_RESOLVED)
         return;
     for (size_t i = 0; i < n; i++)
@@ -312,7 +314,8 @@ void alert_json(const struct alert *alert, const struct report *rows, size_t cou
     add_time(text, alert->since_ms);
     text_add(text, "\", \"window_end\": \"");
     add_time(text, alert->window_end_ms);
-    text_add(text, "\", \"windows\": %" PRId64 ", \"silenced\": %s, \"features\": [", alert->windows, alert->silenced ? "true" : "false");
+    text_add(text, "\", \"window_seconds\": %.12g", (double)(alert->window_end_ms - alert->window_start_ms) / 1000);
+    text_add(text, ", \"windows\": %" PRId64 ", \"silenced\": %s, \"features\": [", alert->windows, alert->silenced ? "true" : "false");
     for (size_t i = 0; i < n; i++) {
         text_add(text, "%s{\"feature\": ", i ? ", " : "");
         text_add_json_string(text, features[i]->subject);

@@ -12,7 +12,7 @@ struct followed { /* one (rule, model, subject, statistic, width) that is not qu
     char model_id[ALERT_SUBJECT_MAX + 1], subject[ALERT_SUBJECT_MAX + 1], statistic[ALERT_NAME_MAX + 1]; /* model "": none */
     bool firing;
     int64_t broken, clear; /* windows running */
-    int64_t windows, since_ms, told_ms;
+    int64_t windows, since_ms, told_ms; /* told_ms 0 while it fires: another width told of it */
     int64_t window_start_ms, window_end_ms;
     enum severity severity;
     double value, threshold, worst, effect, baseline;
@@ -190,6 +190,18 @@ static void room_to_tell(struct alerts *a, size_t most)
 
 /* ---- the fold ---- */
 
+/* A drift is in the windows of five minutes, of an hour and of a day: who sees it first tells of it. */
+static bool told_at_another_width(const struct alerts *a, const struct followed *f)
+{
+    for (size_t i = 0; i < a->count; i++) {
+        const struct followed *other = &a->followed[i];
+        if (other != f && other->firing && other->told_ms && other->rule == f->rule && !strcmp(other->subject, f->subject) && !strcmp(other->statistic, f->statistic) &&
+            !strcmp(other->model_id, f->model_id))
+            return true;
+    }
+    return false;
+}
+
 static void breaks(struct alerts *a, struct followed *f, const struct report *row, struct alert_list *out)
 {
     const struct alert_rule *rule = &a->rules[f->rule];
@@ -202,9 +214,11 @@ static void breaks(struct alerts *a, struct followed *f, const struct report *ro
         f->worst = row->value;
     if (!f->firing && f->broken >= rule->windows) {
         f->firing = true;
+        if (told_at_another_width(a, f))
+            return;
         f->told_ms = row->window_end_ms;
         tell(a, f, ALERT_FIRING, out);
-    } else if (f->firing && rule->repeat_ms && row->window_end_ms - f->told_ms >= rule->repeat_ms) {
+    } else if (f->firing && f->told_ms && rule->repeat_ms && row->window_end_ms - f->told_ms >= rule->repeat_ms) {
         f->told_ms = row->window_end_ms;
         tell(a, f, ALERT_GOES_ON, out);
     }
@@ -223,7 +237,8 @@ static bool clears(struct alerts *a, struct followed *f, const struct report *ro
     }
     if (++f->clear < rule->windows)
         return false;
-    tell(a, f, ALERT_RESOLVED, out);
+    if (f->told_ms)
+        tell(a, f, ALERT_RESOLVED, out);
     return true;
 }
 
@@ -255,7 +270,7 @@ void alerts_feed(struct alerts *a, const struct report *rows, size_t count, stru
 void alerts_firing(const struct alerts *a, struct alert_list *out)
 {
     for (size_t i = 0; i < a->count; i++)
-        if (a->followed[i].firing)
+        if (a->followed[i].firing && a->followed[i].told_ms)
             list_add(out, message_of(a, &a->followed[i], ALERT_GOES_ON));
 }
 

@@ -7,7 +7,8 @@
  *   quiet --- broken in `windows` windows running ---> firing --- `windows` running at or past `clear` ---> quiet
  *
  * Between `clear` and `threshold` nothing changes (hysteresis), so a value that swings about one limit is one alert.
- * A firing alert is told once, again each `repeat_ms` of window time, and once more when it is over.  A row that could
+ * A firing alert is told once, again each `repeat_ms` of window time, and once more when it is over; where windows of another
+ * width have told of it and still do, not at all.  A row that could
  * not be judged (too few values) says nothing either way.  Rows of a window that was told already (a revision) must not
  * be fed; the very row of the window before is known, and left out.
  *

@@ -128,8 +128,12 @@ static struct message *keep(struct alerting *a, const struct alert *alert, const
     struct text_buffer line_text, json_text;
     text_init(&line_text, line, sizeof line);
     alert_line(alert, rows, count, &line_text);
-    text_init(&json_text, json, sizeof json);
-    alert_json(alert, rows, count, &json_text);
+    for (size_t named = count;; named = 0) { /* without the features that matter where the row has no room for them */
+        text_init(&json_text, json, sizeof json);
+        alert_json(alert, rows, named, &json_text);
+        if (!named || (!json_text.full && json_text.size < REPORT_DETAIL_MAX))
+            break;
+    }
     if (json_text.full)
         text_cut(&json_text, 0);
     if (a->message_count == a->message_capacity) {

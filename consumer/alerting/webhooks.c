@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "consumer/clock.h"
+#include "consumer/hash.h"
 #include "consumer/log.h"
 
 struct receiver {
@@ -46,7 +47,7 @@ static char *slack_body(const struct alert *alert, const char *line)
     return dumped;
 }
 
-enum { SUMMARY_MAX = 1024 }; /* of PagerDuty */
+enum { SUMMARY_MAX = 1024, DEDUP_KEY_MAX = 255 }; /* of PagerDuty */
 
 /* So many bytes of the text that no character is cut. */
 static size_t cut_at(const char *text, size_t most)
@@ -59,11 +60,25 @@ static size_t cut_at(const char *text, size_t most)
     return most;
 }
 
-/* Events API v2: one incident for each rule, model, subject and statistic. */
+/* One incident for each rule, model, subject and statistic.  What is too long is known by its hash. */
+static json_t *dedup_key(const char *app_id, const struct alert *alert)
+{
+    json_t *key = json_sprintf("weir/%s/%s/%s/%s/%s", app_id, alert->rule->name, alert->model_id ? alert->model_id : "", alert->subject, alert->statistic);
+    if (!key || json_string_length(key) <= DEDUP_KEY_MAX)
+        return key;
+    uint8_t digest[32];
+    char hex[65];
+    sha256(json_string_value(key), json_string_length(key), digest);
+    sha256_hex(digest, hex);
+    json_decref(key);
+    return json_sprintf("weir/%s", hex);
+}
+
+/* Events API v2. */
 static char *pagerduty_body(const struct webhook_entry *receiver, const char *app_id, const struct alert *alert, const char *line, const char *json)
 {
     json_t *details = json_loads(json, 0, NULL);
-    json_t *key = json_sprintf("weir/%s/%s/%s/%s/%s", app_id, alert->rule->name, alert->model_id ? alert->model_id : "", alert->subject, alert->statistic);
+    json_t *key = dedup_key(app_id, alert);
     json_t *body = json_pack("{s:s, s:s, s:o, s:{s:s%, s:s, s:s, s:o*}}", "routing_key", receiver->routing_key, "event_action", alert->state == ALERT_RESOLVED ? "resolve" : "trigger",
         "dedup_key", key, "payload", "summary", line, cut_at(line, SUMMARY_MAX), "source", app_id,
         "severity", alert->severity == SEVERITY_CRITICAL ? "critical" : "warning", "custom_details", details);

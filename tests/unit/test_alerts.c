@@ -149,7 +149,7 @@ static void below_is_the_other_way_round(void **state)
     alerts_destroy(alerts);
 }
 
-static void models_and_widths_are_told_apart(void **state)
+static void models_are_told_apart_and_each_width_counts_its_own_windows(void **state)
 {
     (void)state;
     struct alert_rule rule = {.name = "any", .kind = -1, .threshold = 0.2, .clear = NAN, .windows = 2, .severity = SEVERITY_WARNING};
@@ -165,7 +165,39 @@ static void models_and_widths_are_told_apart(void **state)
         rows[i].window_end_ms += 10 * MINUTE;
     }
     alerts_feed(alerts, rows, 3, &list);
-    assert_int_equal(list.count, 3);
+    assert_int_equal(list.count, 2); /* of the other width it is known already */
+    alert_list_finish(&list);
+    alerts_destroy(alerts);
+}
+
+/* Rows of five minutes and, each fourth time, of twenty; what is told of either. */
+static size_t feed_two_widths(struct alerts *alerts, int window, double value, struct alert_list *list)
+{
+    struct report rows[] = {row(window, "amount", value, 0.3), row(window, "amount", value, 0.3)};
+    rows[1].window_start_ms -= 15 * MINUTE;
+    list->count = 0;
+    alerts_feed(alerts, rows, window % 4 == 3 ? 2 : 1, list);
+    return list->count;
+}
+
+static void what_one_width_has_told_of_another_does_not_repeat(void **state)
+{
+    (void)state;
+    struct alert_rule rule = {.name = "any", .kind = -1, .threshold = 0.2, .clear = NAN, .windows = 2, .severity = SEVERITY_WARNING};
+    struct alerts *alerts = alerts_create(&rule, 1, NULL, 0);
+    struct alert_list list = {0};
+    int told = 0;
+    for (int window = 4; window < 24; window++) /* longer than the long ones take */
+        told += (int)feed_two_widths(alerts, window, 0.3, &list);
+    assert_int_equal(told, 1);
+    list.count = 0;
+    alerts_firing(alerts, &list);
+    assert_int_equal(list.count, 1);
+    assert_int_equal(feed_two_widths(alerts, 24, 0.1, &list), 0);
+    assert_int_equal(feed_two_widths(alerts, 25, 0.1, &list), 1);
+    assert_int_equal(list.alerts[0].state, ALERT_RESOLVED);
+    for (int window = 26; window < 36; window++)
+        assert_int_equal(feed_two_widths(alerts, window, 0.1, &list), 0);
     alert_list_finish(&list);
     alerts_destroy(alerts);
 }
@@ -232,7 +264,7 @@ static void what_is_said(void **state)
     text_init(&text, line, sizeof line);
     alert_line(&list.alerts[0], rows, 4, &text);
     assert_string_equal(line, "WARNING firing: amount: distribution is not the baseline's, PSI 0.25 (limit 0.2), 50 % of the model's gain; since "
-                              "2026-03-03T00:00:00Z, 2 windows; features that matter: merchants_1h (PSI 0.4), hour (PSI 0.9); rule drift; playbook prediction-shift: "
+                              "2026-03-03T00:00:00Z, 2 windows of 5 min; features that matter: merchants_1h (PSI 0.4), hour (PSI 0.9); rule drift; playbook prediction-shift: "
                               "did a sender, a schema or the mix of customers change at that time? look at what is named here first");
     text_init(&text, json, sizeof json);
     alert_json(&list.alerts[0], rows, 4, &text);
@@ -260,7 +292,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_told), cmocka_unit_test(the_same_window_counts_once), cmocka_unit_test(rows_over_too_few_values_say_nothing), cmocka_unit_test(a_silence_is_followed_and_ends), cmocka_unit_test(unimportant_features_page_nobody),
-        cmocka_unit_test(a_rule_without_threshold_takes_the_rows_word), cmocka_unit_test(below_is_the_other_way_round), cmocka_unit_test(models_and_widths_are_told_apart),
+        cmocka_unit_test(a_rule_without_threshold_takes_the_rows_word), cmocka_unit_test(below_is_the_other_way_round), cmocka_unit_test(models_are_told_apart_and_each_width_counts_its_own_windows),
+        cmocka_unit_test(what_one_width_has_told_of_another_does_not_repeat),
         cmocka_unit_test(more_than_can_be_followed_is_counted), cmocka_unit_test(an_imported_state_goes_on), cmocka_unit_test(what_is_said), cmocka_unit_test(the_defaults_are_whole)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -67,6 +67,26 @@ static void pagerduty_gets_an_event_that_can_be_resolved(void **state)
     json_decref(over);
 }
 
+static void a_key_is_never_longer_than_pagerduty_takes(void **state)
+{
+    (void)state;
+    char subject[250], other[250];
+    memset(subject, 's', sizeof subject);
+    subject[sizeof subject - 1] = 0;
+    memcpy(other, subject, sizeof other);
+    other[240] = 't';
+    struct alert a = alert_of(SEVERITY_WARNING, ALERT_FIRING), b = a;
+    a.subject = subject;
+    b.subject = other;
+    json_t *of_a = body_of(WEBHOOK_PAGERDUTY, &a, "line"), *again = body_of(WEBHOOK_PAGERDUTY, &a, "other line"), *of_b = body_of(WEBHOOK_PAGERDUTY, &b, "line");
+    assert_true(json_string_length(json_object_get(of_a, "dedup_key")) <= 255);
+    assert_true(json_equal(json_object_get(of_a, "dedup_key"), json_object_get(again, "dedup_key")));
+    assert_false(json_equal(json_object_get(of_a, "dedup_key"), json_object_get(of_b, "dedup_key")));
+    json_decref(of_a);
+    json_decref(again);
+    json_decref(of_b);
+}
+
 static void a_long_line_is_cut_between_characters(void **state)
 {
     (void)state;
@@ -268,7 +288,8 @@ static void without_receivers_nothing_happens(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(slack_gets_text), cmocka_unit_test(pagerduty_gets_an_event_that_can_be_resolved), cmocka_unit_test(a_long_line_is_cut_between_characters),
+        cmocka_unit_test(slack_gets_text), cmocka_unit_test(pagerduty_gets_an_event_that_can_be_resolved), cmocka_unit_test(a_key_is_never_longer_than_pagerduty_takes),
+        cmocka_unit_test(a_long_line_is_cut_between_characters),
         cmocka_unit_test(what_fails_is_delivered_later_and_in_order), cmocka_unit_test(what_is_refused_for_good_is_given_up), cmocka_unit_test(a_receiver_that_hangs_holds_up_nobody),
         cmocka_unit_test(severity_routes_and_silence_is_kept), cmocka_unit_test(without_receivers_nothing_happens)};
     return cmocka_run_group_tests(tests, NULL, NULL);
