@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "consumer/clock.h"
+#include "consumer/log.h"
 
 static int64_t count_open_files(void)
 {
@@ -81,6 +82,14 @@ void process_stop_on_signals(atomic_bool *stop)
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
+}
+
+bool process_was_stopped(const atomic_bool *stop, const struct err *cause)
+{
+    if (!atomic_load(stop))
+        return false;
+    log_info("stopped before it had started: %s", cause->msg);
+    return true;
 }
 
 static atomic_bool *asked_flag;

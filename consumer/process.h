@@ -9,6 +9,8 @@ struct process_metrics process_metrics_read(void);
 
 /* SIGTERM and SIGINT set *stop; the second one ends the process at once (exit 1).  SIGPIPE is ignored. */
 void process_stop_on_signals(atomic_bool *stop);
+/* A signal while it starts is no failure: whatever was waited for was broken off.  Logs what that was. */
+bool process_was_stopped(const atomic_bool *stop, const struct err *cause);
 
 /* SIGHUP sets *asked. */
 void process_ask_on_hangup(atomic_bool *asked);

@@ -251,7 +251,7 @@ static void arm_failpoints(const struct config *config)
 
 static int look_up(struct worker *w, rd_kafka_t *client, struct err *err)
 {
-    if (topics_describe(client, w->config, &w->topics, err) < 0)
+    if (topics_describe((struct cluster){client, w->stop, WORKER_PATIENCE_MS}, w->config, &w->topics, err) < 0)
         return -1;
     return topics_resolve_schemas(w->registry, w->config, &w->topics, err);
 }
@@ -299,12 +299,14 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
 {
     struct worker *w = calloc(1, sizeof *w);
     assert(w);
+    *out = w;
     w->config = config;
     w->stop = stop;
     w->instance.lock_fd = -1;
     w->started_ms = clock_wall_ms();
     arm_failpoints(config);
     struct registry_options registry = registry_options_of(config);
+    registry.stop = stop;
     struct http_handlers handlers = {.context = w, .ready = http_ready, .metrics = http_metrics, .status = http_status, .overview = http_overview};
     struct aggregator_listener listener = evaluation_listener(&w->evaluation);
     if (instance_acquire(config, &w->instance, err) < 0 || registry_create(&registry, &w->registry, err) < 0 ||
@@ -312,13 +314,10 @@ int worker_create(const struct config *config, atomic_bool *stop, struct worker 
         reporter_start(config, &w->topics, w->observer, w->lanes, w->lane_count, &w->reporter, err) < 0 ||
         (w->topics.sketches.name[0] && aggregator_start(config, &w->topics, w->observer, w->instance.name, w->stop, &listener, &w->aggregator, err) < 0) ||
         (config->monitor.label_topic && labels_start(config, w->instance.name, &w->topics, w->registry, w->stop, &w->labels, err) < 0) ||
-        (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0)) {
-        worker_destroy(w);
+        (config->http && http_server_start(config->http, &handlers, &w->http, err) < 0))
         return -1;
-    }
     if (w->http)
         log_info("http: listening on %s", http_server_address(w->http));
-    *out = w;
     return 0;
 }
 
@@ -330,7 +329,7 @@ bool worker_destroy(struct worker *w)
         http_server_stop(w->http);
     watch_stop(atomic_load(&w->watch));
     bool all_end = labels_stop(w->labels);
-    if (!aggregator_stop(w->aggregator, w->ran ? AGGREGATOR_END_MS : AGGREGATOR_START_MS))
+    if (!aggregator_stop(w->aggregator, w->ran || atomic_load(w->stop) ? AGGREGATOR_END_MS : AGGREGATOR_START_MS))
         return false; /* it still uses what follows */
     evaluation_finish(&w->evaluation);
     reporter_stop(w->reporter);

@@ -4,7 +4,8 @@
 #include "consumer/lane/lane.h"
 
 struct worker;
-/* Looks everything up (topics, schemas, start offsets) and makes the lanes; nothing runs yet. */
+/* Looks everything up (topics, schemas, start offsets) and makes the lanes; nothing runs yet.  A broker that does not
+ * answer is waited for (kafka/cluster.h).  *out is to be destroyed whatever comes back: a call may not return. */
 int worker_create(const struct config *config, atomic_bool *stop, struct worker **out, struct err *err);
 /* false: a call to the broker does not return; what the worker uses (the config too) must stay until the process ends. */
 bool worker_destroy(struct worker *worker);

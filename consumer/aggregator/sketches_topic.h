@@ -1,7 +1,6 @@
 /* The topic `<app_id>-sketches`: one partition, made at start where it is missing, checked where it is there. */
 #pragma once
-#include <librdkafka/rdkafka.h>
-#include "consumer/config/config.h"
+#include "consumer/kafka/cluster.h"
 
 enum { SKETCHES_NAME_MAX = 250, SKETCHES_BYTES_LEAST = 1 << 20 };
 
@@ -13,4 +12,4 @@ struct sketches_topic {
 
 void sketches_name(const struct config *config, char name[SKETCHES_NAME_MAX]);
 /* Errors name the setting and the command that mends it. */
-int sketches_describe(rd_kafka_t *client, const struct config *config, struct sketches_topic *topic, struct err *err);
+int sketches_describe(struct cluster cluster, const struct config *config, struct sketches_topic *topic, struct err *err);

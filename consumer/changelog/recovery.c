@@ -11,11 +11,11 @@
 #include "consumer/changelog/reader.h"
 #include "consumer/clock.h"
 #include "consumer/failpoint.h"
-#include "consumer/kafka/client.h"
+#include "consumer/kafka/cluster.h"
 #include "consumer/log.h"
 #include "consumer/serving.h"
 
-enum { AT_ONCE = 256, SETTLED_AT_ONCE = 64, FRAME_BYTES = 5, GARBAGE_BYTES_MAX = 16 << 20, LIST_TIMEOUT_MS = 5000, READ_AT_A_TIME = 2 };
+enum { AT_ONCE = 256, SETTLED_AT_ONCE = 64, FRAME_BYTES = 5, GARBAGE_BYTES_MAX = 16 << 20, READ_AT_A_TIME = 2 };
 
 struct version { /* of an entity that has been imported */
     int64_t epoch;       /* 0: it has none that counts */
@@ -450,33 +450,35 @@ static void take_ends(struct recovery_reader *reader, const rd_kafka_ListOffsets
     }
 }
 
+static void ask_ends(rd_kafka_t *client, const void *of, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+{
+    const struct recovery_reader *reader = of;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(reader->end_count);
+    for (int32_t i = 0; i < reader->end_count; i++)
+        rd_kafka_topic_partition_list_add(list, reader->topic->name, i)->offset = RD_KAFKA_OFFSET_SPEC_LATEST;
+    rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(options, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED));
+    rd_kafka_ListOffsets(client, list, options, queue);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Where the partitions' logs really end, open transactions and all: of all in one request, for each takes its time. */
 static int look_for_ends(struct recovery_reader *reader, struct err *err)
 {
+    struct cluster cluster = {reader->consumer, reader->stop, LOOKUP_GIVE_UP_MS};
+    struct attempts a = attempts_within(cluster.stop, cluster.patience_ms);
     rd_kafka_resp_err_t code;
-    struct attempts a = attempts_begin(reader->stop);
     reader->end_count = reader->topic->partitions;
     reader->ends = realloc(reader->ends, (size_t)reader->end_count * sizeof *reader->ends);
     assert(reader->ends);
     do {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(reader->end_count);
-        for (int32_t i = 0; i < reader->end_count; i++)
-            rd_kafka_topic_partition_list_add(list, reader->topic->name, i)->offset = RD_KAFKA_OFFSET_SPEC_LATEST;
-        rd_kafka_queue_t *queue = rd_kafka_queue_new(reader->consumer);
-        rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(reader->consumer, RD_KAFKA_ADMIN_OP_LISTOFFSETS);
-        rd_kafka_error_destroy(rd_kafka_AdminOptions_set_isolation_level(options, RD_KAFKA_ISOLATION_LEVEL_READ_UNCOMMITTED));
-        rd_kafka_AdminOptions_set_request_timeout(options, LIST_TIMEOUT_MS, NULL, 0);
-        rd_kafka_ListOffsets(reader->consumer, list, options, queue);
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, LIST_TIMEOUT_MS + 1000);
-        code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+        rd_kafka_event_t *event = cluster_request(cluster, RD_KAFKA_ADMIN_OP_LISTOFFSETS, ask_ends, reader, "cannot read where the changelog ends", err);
+        if (!event)
+            return -1;
         size_t count = 0;
-        const rd_kafka_ListOffsetsResultInfo_t **found = event && !code ? rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count) : NULL;
+        const rd_kafka_ListOffsetsResultInfo_t **found = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
+        code = RD_KAFKA_RESP_ERR_NO_ERROR;
         take_ends(reader, found, count, &code);
-        if (event)
-            rd_kafka_event_destroy(event);
-        rd_kafka_AdminOptions_destroy(options);
-        rd_kafka_queue_destroy(queue);
-        rd_kafka_topic_partition_list_destroy(list);
+        rd_kafka_event_destroy(event);
     } while (attempts_again(&a, code, "changelog's end"));
     reader->ends_known = !code;
     return code ? kafka_err(err, code, "cannot read where the changelog ends") : 0;

@@ -1,7 +1,6 @@
 /* The topic `<app_id>-windows-changelog`: made at start where it is missing, checked where it is there. */
 #pragma once
-#include <librdkafka/rdkafka.h>
-#include "consumer/config/config.h"
+#include "consumer/kafka/cluster.h"
 
 enum { TOPIC_NAME_MAX = 250, MIN_COMPACTION_LAG_MS = 600000 };
 
@@ -15,4 +14,4 @@ struct changelog_topic {
 
 void changelog_name(const struct config *config, char name[TOPIC_NAME_MAX]);
 /* `create`: it is made if it is missing.  Errors name the setting and the command that mends it. */
-int changelog_describe(rd_kafka_t *client, const struct config *config, int32_t input_partitions, bool create, struct changelog_topic *topic, struct err *err);
+int changelog_describe(struct cluster cluster, const struct config *config, int32_t input_partitions, bool create, struct changelog_topic *topic, struct err *err);

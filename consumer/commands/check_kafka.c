@@ -113,7 +113,7 @@ static bool setting_number(rd_kafka_t *client, const char *topic, const char *na
 {
     char text[64], *end;
     struct err err;
-    if (topic_setting(client, topic, name, text, sizeof text, &err) < 0)
+    if (topic_setting(cluster_of_command(client), topic, name, text, sizeof text, &err) < 0)
         return false;
     *value = strtoll(text, &end, 10);
     return end != text && !*end;
@@ -126,7 +126,7 @@ static void check_retention(rd_kafka_t *client, const struct config *config, str
     int64_t needed = config->spec->longest_window_ms + config->spec->lateness_ms, retention, bytes;
     char policy[64];
     struct err err;
-    if (topic_setting(client, topic, "cleanup.policy", policy, sizeof policy, &err) == 0 && strstr(policy, "compact"))
+    if (topic_setting(cluster_of_command(client), topic, "cleanup.policy", policy, sizeof policy, &err) == 0 && strstr(policy, "compact"))
         check_say(report, CHECK_FAILED, step, "topic %s: cleanup.policy is %s: compaction removes events that windows need; set it to delete", topic, policy);
     if (!setting_number(client, topic, "retention.ms", &retention))
         check_say(report, CHECK_WARNING, step, "topic %s: the broker does not say retention.ms; it must be at least %" PRId64, topic, needed);
@@ -146,7 +146,7 @@ static void check_clock(rd_kafka_t *client, const struct config *config, struct 
     char type[64];
     struct err err;
     int64_t ahead;
-    if (topic_setting(client, topic, "message.timestamp.type", type, sizeof type, &err) == 0 && !strcmp(type, "LogAppendTime"))
+    if (topic_setting(cluster_of_command(client), topic, "message.timestamp.type", type, sizeof type, &err) == 0 && !strcmp(type, "LogAppendTime"))
         return;
     if (!setting_number(client, topic, "message.timestamp.after.max.ms", &ahead))
         check_say(report, CHECK_WARNING, "input.topic", "topic %s: the broker does not say message.timestamp.after.max.ms; timestamps of the far future may be accepted", topic);
@@ -164,7 +164,7 @@ static void check_output(rd_kafka_t *client, const char *setting, const char *to
     int32_t partitions;
     struct err err;
     snprintf(step, sizeof step, "outputs.%s", setting);
-    if (topic_partitions(client, topic, &partitions, &err) < 0) {
+    if (topic_partitions(cluster_of_command(client), topic, &partitions, &err) < 0) {
         check_say(report, CHECK_FAILED, step, "%s", err.msg);
         return;
     }
@@ -183,12 +183,12 @@ static void check_changelog(rd_kafka_t *client, const struct config *config, int
     char name[TOPIC_NAME_MAX];
     int32_t partitions;
     changelog_name(config, name);
-    if (topic_partitions(client, name, &partitions, &err) < 0) {
+    if (topic_partitions(cluster_of_command(client), name, &partitions, &err) < 0) {
         check_say(report, CHECK_OK, "state", "topic %s: not there yet; `run` creates it, or do so with %d partitions, cleanup.policy=compact and min.compaction.lag.ms=%d", name, inputs,
                   MIN_COMPACTION_LAG_MS);
         return;
     }
-    if (changelog_describe(client, config, inputs, false, &topic, &err) < 0)
+    if (changelog_describe(cluster_of_command(client), config, inputs, false, &topic, &err) < 0)
         check_say(report, CHECK_FAILED, "state", "%s", err.msg);
     else
         check_say(report, CHECK_OK, "state", "topic %s, partitions: %d, compacted", name, topic.partitions);
@@ -203,7 +203,7 @@ static void check_labels(rd_kafka_t *client, const struct config *config, struct
     int64_t needed = config->monitor.label_horizon_ms + config->monitor.label_window_ms, retention;
     int32_t partitions;
     struct err err;
-    if (topic_partitions(client, topic, &partitions, &err) < 0) {
+    if (topic_partitions(cluster_of_command(client), topic, &partitions, &err) < 0) {
         check_say(report, CHECK_FAILED, step, "%s", err.msg);
         return;
     }
@@ -218,7 +218,7 @@ static void check_topics(rd_kafka_t *client, const struct config *config, struct
 {
     int32_t inputs;
     struct err err;
-    if (topic_partitions(client, config->input.topic, &inputs, &err) < 0) {
+    if (topic_partitions(cluster_of_command(client), config->input.topic, &inputs, &err) < 0) {
         check_say(report, CHECK_FAILED, "input.topic", "%s", err.msg);
         inputs = 0;
     } else {

@@ -19,12 +19,12 @@ static const char about[] =
 
 enum { TURN_US = 100000, AGGREGATOR_END_MS = 3000 };
 
-static int look_up(const struct config *config, struct registry *registry, struct topics *topics, struct err *err)
+static int look_up(const struct config *config, const atomic_bool *stop, struct registry *registry, struct topics *topics, struct err *err)
 {
     rd_kafka_t *client = NULL;
     if (kafka_plain_consumer(config, &client, err) < 0)
         return -1;
-    int result = topics_describe(client, config, topics, err);
+    int result = topics_describe((struct cluster){client, stop, WORKER_PATIENCE_MS}, config, topics, err);
     if (result == 0 && !topics->sketches.name[0])
         result = err_set(err, "this broker keeps no sketches topic");
     if (result == 0)
@@ -49,8 +49,9 @@ static int monitor(const struct config *config)
     process_stop_on_signals(&stop);
     snprintf(instance, sizeof instance, "%s-%d", config->instance ? config->instance : "alone", (int)getpid());
     struct registry_options options = registry_options_of(config);
+    options.stop = &stop;
     int result = -1;
-    if (registry_create(&options, &registry, &err) < 0 || observer_create(config, clock_wall_ms(), &observer, &err) < 0 || look_up(config, registry, &topics, &err) < 0 ||
+    if (registry_create(&options, &registry, &err) < 0 || observer_create(config, clock_wall_ms(), &observer, &err) < 0 || look_up(config, &stop, registry, &topics, &err) < 0 ||
         evaluation_init(&evaluation, config, true, &err) < 0)
         goto done;
     observer_share(observer);
@@ -62,18 +63,19 @@ static int monitor(const struct config *config)
         usleep(TURN_US);
     result = 0;
 done:;
+    int status = result < 0 && !process_was_stopped(&stop, &err);
     bool ended = labels_stop(labels);
     ended = aggregator_stop(aggregator, AGGREGATOR_END_MS) && ended;
     if (!ended)
-        _exit(result < 0 ? 1 : 0); /* a thread still uses what follows; the broker does not answer */
+        _exit(status); /* a thread still uses what follows; the broker does not answer */
     evaluation_finish(&evaluation);
     observer_destroy(observer);
     registry_destroy(registry);
-    if (result < 0)
+    if (status)
         log_error("%s", err.msg);
     else
         log_info("stopped");
-    return result < 0 ? 1 : 0;
+    return status;
 }
 
 int command_monitor(int argc, char **argv)

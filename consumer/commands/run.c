@@ -27,16 +27,18 @@ static int run(const struct config *config)
     int result = worker_create(config, &stop, &worker, &err);
     if (result == 0)
         result = worker_watch(worker, &reload, &err);
+    bool broken_off = result < 0 && process_was_stopped(&stop, &err);
     if (result == 0)
         result = worker_run(worker, &err);
+    int status = result < 0 && !broken_off;
     bool ended = worker_destroy(worker);
-    if (result < 0)
+    if (status)
         log_error("%s", err.msg);
     else
         log_info("stopped%s", ended ? "" : "; the broker does not answer, and is not waited for");
     if (!ended)
-        _exit(result < 0 ? 1 : 0); /* a thread still uses what exit would take away */
-    return result < 0 ? 1 : 0;
+        _exit(status); /* a thread still uses what exit would take away */
+    return status;
 }
 
 /* One a line, for tests: name, what it can do, where it stands. */

@@ -195,7 +195,7 @@ void carrier_look_up(struct carrier *c, const char *topic)
 {
     int32_t partitions;
     struct err err;
-    if (topic_partitions(c->producer, topic, &partitions, &err) < 0)
+    if (topic_partitions((struct cluster){c->producer, c->patience->stop, LOOKUP_TIMEOUT_MS}, topic, &partitions, &err) < 0)
         log_warning("%s", err.msg);
 }
 

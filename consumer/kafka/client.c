@@ -1,5 +1,6 @@
 #include "consumer/kafka/client.h"
 
+#include <inttypes.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -120,12 +121,17 @@ void kafka_log_error(const char *who, int code, const char *reason)
     log_warning("kafka %s: %s (%s)", who, reason, rd_kafka_err2name((rd_kafka_resp_err_t)code));
 }
 
-struct attempts attempts_begin(const atomic_bool *stop)
+struct attempts attempts_within(const atomic_bool *stop, int most_ms)
 {
-    return (struct attempts){.stop = stop, .began_ns = clock_monotonic_ns(), .pause_ms = 50};
+    return (struct attempts){.stop = stop, .began_ns = clock_monotonic_ns(), .pause_ms = 50, .most_ms = most_ms};
 }
 
-static bool passes(rd_kafka_resp_err_t code)
+struct attempts attempts_begin(const atomic_bool *stop)
+{
+    return attempts_within(stop, LOOKUP_GIVE_UP_MS);
+}
+
+bool kafka_error_passes(rd_kafka_resp_err_t code)
 {
     switch (code) {
     case RD_KAFKA_RESP_ERR__TIMED_OUT:
@@ -136,6 +142,7 @@ static bool passes(rd_kafka_resp_err_t code)
     case RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS:
     case RD_KAFKA_RESP_ERR_NOT_COORDINATOR:
+    case RD_KAFKA_RESP_ERR_NOT_CONTROLLER:
     case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
     case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
     case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
@@ -154,9 +161,12 @@ static bool passes(rd_kafka_resp_err_t code)
 
 bool attempts_again(struct attempts *a, rd_kafka_resp_err_t code, const char *what)
 {
-    if (!passes(code) || (a->stop && atomic_load(a->stop)) || clock_monotonic_ns() - a->began_ns > (int64_t)LOOKUP_GIVE_UP_MS * 1000000)
+    int64_t left_ms = a->most_ms - (clock_monotonic_ns() - a->began_ns) / 1000000;
+    if (!kafka_error_passes(code) || (a->stop && atomic_load(a->stop)) || left_ms <= 0)
         return false;
-    kafka_log_error(what, (int)code, rd_kafka_err2str(code));
+    char reason[256];
+    snprintf(reason, sizeof reason, "%s; asked again for %" PRId64 " s more", rd_kafka_err2str(code), (left_ms + 999) / 1000);
+    kafka_log_error(what, (int)code, reason);
     usleep((useconds_t)a->pause_ms * 1000);
     a->pause_ms = a->pause_ms < 1000 ? a->pause_ms * 2 : 1000;
     return true;

@@ -19,6 +19,9 @@ enum kafka_remedy kafka_remedy(rd_kafka_resp_err_t code, bool retriable, bool ab
  * client. */
 bool kafka_member_may_return(rd_kafka_resp_err_t fatal);
 
+/* Whether it says that a broker is away or busy just now: the same again may go well. */
+bool kafka_error_passes(rd_kafka_resp_err_t code);
+
 /* Takes the error (destroys it), fills *err with `what`, and says what to do. */
 enum kafka_remedy kafka_take_error(rd_kafka_error_t *error, const char *what, struct err *err);
 int kafka_err(struct err *err, rd_kafka_resp_err_t code, const char *what);
@@ -58,18 +61,19 @@ int kafka_producer_within(const struct config *config, struct kafka_sizes sizes,
 int kafka_producer(const struct config *config, const char *transactional_id, void (*on_error)(rd_kafka_t *, int, const char *, void *), void *opaque, rd_kafka_t **out, struct err *err);
 
 /* Look-ups that a broker's failover makes fail for a while: tries again with a growing pause until `*stop` (may be
- * NULL) is set or LOOKUP_GIVE_UP_MS have passed.
+ * NULL) is set or most_ms have passed; the log says so, and how much longer.
  *     struct attempts a = attempts_begin(stop);
  *     do code = call(); while (attempts_again(&a, code, "what"));
  */
 struct attempts {
     const atomic_bool *stop;
     int64_t began_ns;
-    int pause_ms;
+    int pause_ms, most_ms;
 };
-struct attempts attempts_begin(const atomic_bool *stop);
+struct attempts attempts_begin(const atomic_bool *stop); /* for LOOKUP_GIVE_UP_MS */
+struct attempts attempts_within(const atomic_bool *stop, int most_ms);
 bool attempts_again(struct attempts *attempts, rd_kafka_resp_err_t code, const char *what);
-enum { LOOKUP_GIVE_UP_MS = 120000, LOOKUP_TIMEOUT_MS = 5000 };
+enum { LOOKUP_GIVE_UP_MS = 120000, LOOKUP_TIMEOUT_MS = 2000 /* of one call: a stop is to be quick */ };
 enum { TRANSACTION_TIMEOUT_MS = 10000 }; /* after which the broker aborts what a dead worker left open */
 
 /* Error callback text into the log, the same code at most once in ten seconds: a broker that is down says so often. */

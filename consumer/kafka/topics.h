@@ -3,7 +3,7 @@
 #include <librdkafka/rdkafka.h>
 #include "consumer/aggregator/sketches_topic.h"
 #include "consumer/changelog/topic.h"
-#include "consumer/kafka/client.h"
+#include "consumer/kafka/cluster.h"
 #include "consumer/pipeline.h"
 
 struct topics {
@@ -20,20 +20,17 @@ struct topics {
     struct sketches_topic sketches;
 };
 
-/* `client` is any handle.  Missing topics and topics without partitions are errors that name topic and setting. */
-int topics_describe(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err);
+/* Missing topics and topics without partitions are errors that name topic and setting. */
+int topics_describe(struct cluster cluster, const struct config *config, struct topics *topics, struct err *err);
 /* Counts partitions again.  An error if the changelog has not grown with the input. */
-int topics_count_again(rd_kafka_t *client, const struct config *config, struct topics *topics, struct err *err);
+int topics_count_again(struct cluster cluster, const struct config *config, struct topics *topics, struct err *err);
 /* What of max.message.bytes is left for key and value. */
 size_t topics_room(size_t max_message_bytes);
 /* The same of one topic, asked of the broker; SIZE_MAX if it has no such topic. */
-size_t topic_room(rd_kafka_t *client, const char *topic);
+size_t topic_room(struct cluster cluster, const char *topic);
 /* Of the outputs that a lane writes to. */
 struct kafka_sizes topics_sizes(const struct topics *topics);
 /* Registers or looks up the output schemas. */
 int topics_resolve_schemas(struct registry *registry, const struct config *config, struct topics *topics, struct err *err);
-/* One setting of a topic as text; 0 or -1. */
-int topic_setting(rd_kafka_t *client, const char *topic, const char *name, char *text, size_t size, struct err *err);
-int topic_partitions(rd_kafka_t *client, const char *topic, int32_t *partitions, struct err *err);
 
 enum { RECORD_OVERHEAD_BYTES = 256 }; /* batch header, record header, output headers: kept free below max.message.bytes */

@@ -547,7 +547,7 @@ int writer_create(const struct config *config, struct kafka_sizes sizes, const c
     assert(w);
     w->config = config;
     w->owner = owner;
-    w->patience = (struct patience){.stop = owner->stop, .stop_ms = WRITER_STOP_MS};
+    w->patience = (struct patience){.stop = owner->stop}; /* nothing is under way: a stop is one at once */
     w->backoff_ms = BACKOFF_FIRST_MS;
     int carriers = transactional(w) ? 2 : 1, result = 0;
     for (int i = 0; i < 2; i++)
@@ -565,6 +565,7 @@ int writer_create(const struct config *config, struct kafka_sizes sizes, const c
             snprintf(c->id, sizeof c->id, "%s-%s-%d-%c", config->app_id, instance, lane, "ab"[i]);
         result = carrier_open(c, err);
     }
+    w->patience.stop_ms = WRITER_STOP_MS;
     if (result < 0)
         writer_destroy(w);
     else

@@ -229,7 +229,7 @@ static int count_partitions(struct label_monitor *l, size_t counts[JUDGED_KIND_C
     const char *const names[JUDGED_KIND_COUNT] = {l->config->outputs.predictions, l->config->models.shadow_count ? l->config->outputs.shadows : NULL, l->config->monitor.label_topic};
     for (int kind = 0; kind < JUDGED_KIND_COUNT; kind++) {
         int32_t count = 0;
-        if (names[kind] && topic_partitions(l->member, names[kind], &count, err) < 0)
+        if (names[kind] && topic_partitions((struct cluster){l->member, l->told, WORKER_PATIENCE_MS}, names[kind], &count, err) < 0)
             return -1;
         counts[kind] = (size_t)count;
     }

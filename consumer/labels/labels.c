@@ -63,7 +63,7 @@ static int join_group(struct label_monitor *l, const char *instance, struct err 
     if (kafka_group_consumer(l->config, (struct kafka_identity){.instance = instance, .group = group}, &callbacks, &l->member, err) < 0)
         return -1;
     l->queue = rd_kafka_queue_get_consumer(l->member);
-    if (topic_partitions(l->member, l->config->monitor.label_topic, &partitions, err) < 0)
+    if (topic_partitions((struct cluster){l->member, l->told, WORKER_PATIENCE_MS}, l->config->monitor.label_topic, &partitions, err) < 0)
         return err_prefix(err, "monitor.label_topic");
     rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
     rd_kafka_topic_partition_list_add(topics, l->config->monitor.label_topic, RD_KAFKA_PARTITION_UA);

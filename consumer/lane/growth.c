@@ -34,9 +34,10 @@ int lane_look_for_growth(struct lane *l, struct err *err)
     int32_t count, before = l->topics.input_partitions;
     struct topics now = l->topics;
     struct err why = {0};
-    if (topic_partitions(l->consumer, l->o.config->input.topic, &count, &why) < 0 || count <= before)
+    struct cluster hurried = {l->consumer, l->o.stop, LOOKUP_TIMEOUT_MS}, patient = {l->consumer, l->o.stop, WORKER_PATIENCE_MS};
+    if (topic_partitions(hurried, l->o.config->input.topic, &count, &why) < 0 || count <= before)
         return 0; /* what the broker does not say now it says next time */
-    if (topics_count_again(l->consumer, l->o.config, &now, err) < 0)
+    if (topics_count_again(patient, l->o.config, &now, err) < 0)
         return err_prefix(err, "the input has grown from %" PRId32 " to %" PRId32 " partitions", before, count);
     if (check_outputs(&l->topics, &now, err) < 0)
         return -1;

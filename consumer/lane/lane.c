@@ -118,13 +118,23 @@ static int lane_turn(struct lane *l, struct err *err)
 static void stop(struct lane *l)
 {
     struct err err = {0};
+    int64_t began = clock_monotonic_ns();
     FAILPOINT(in_stop);
     l->answering = true; /* a revoke that comes now is answered by leaving */
     int result = lane_commit(l, WRITER_STOP_MS, &err);
     if (result)
         log_warning("lane %d: stopped with records processed and not committed; they will be processed again%s%s", l->o.index, *err.msg ? ": " : "", err.msg);
-    else if (lane_final_checkpoint(l, clock_monotonic_ns() + FINAL_CHECKPOINT_NS, &err))
+    else if (lane_final_checkpoint(l, began + FINAL_CHECKPOINT_NS, &err))
         log_warning("lane %d: stopped without a last checkpoint%s%s", l->o.index, *err.msg ? ": " : "", err.msg);
+}
+
+/* A stop ends what waits for a broker that does not answer: look-ups for partitions that had just come. */
+static bool was_broken_off(const struct lane *l, const struct err *err)
+{
+    if (!atomic_load(l->o.stop) || !kafka_error_passes((rd_kafka_resp_err_t)err->code))
+        return false;
+    log_warning("lane %d: stopped while it waited: %s", l->o.index, err->msg);
+    return true;
 }
 
 int lane_run(struct lane *l, struct err *err)
@@ -132,8 +142,10 @@ int lane_run(struct lane *l, struct err *err)
     int result = lane_join(l, err);
     while (result == 0 && !atomic_load(l->o.stop))
         result = lane_turn(l, err);
-    if (result == 0)
+    if (result == 0 || was_broken_off(l, err)) {
+        result = 0;
         stop(l);
+    }
     lane_publish_face(l);
     lane_leave(l);
     pthread_mutex_lock(&l->lock);

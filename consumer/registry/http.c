@@ -19,6 +19,7 @@ struct http_source {
     char *user, *password, *ca_file, *cert_file, *key_file;
     long timeout_ms;
     bool register_schemas;
+    const atomic_bool *stop;
 };
 
 /* An answer: status and JSON (NULL if the body is none). */
@@ -41,6 +42,14 @@ static size_t take_body(char *data, size_t size, size_t count, void *to)
         return 0; /* curl ends the transfer */
     put_bytes_raw(body, data, size * count);
     return size * count;
+}
+
+/* Called about once a second while nothing comes. */
+static int must_end(void *of, curl_off_t down_all, curl_off_t down, curl_off_t up_all, curl_off_t up)
+{
+    const struct http_source *h = of;
+    (void)down_all, (void)down, (void)up_all, (void)up;
+    return h->stop && atomic_load(h->stop);
 }
 
 static void set_security(const struct http_source *h, CURL *curl)
@@ -104,6 +113,9 @@ static int request(const struct http_source *h, const char *path, const char *po
         curl_easy_setopt(curl, CURLOPT_USERAGENT, "weir/" WEIR_VERSION);
         curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, h->timeout_ms);
         curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, h->timeout_ms);
+        curl_easy_setopt(curl, CURLOPT_NOPROGRESS, 0L);
+        curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, must_end);
+        curl_easy_setopt(curl, CURLOPT_XFERINFODATA, h);
         if (post)
             curl_easy_setopt(curl, CURLOPT_POSTFIELDS, post);
         result = perform(h, curl, path, answer, err);
@@ -358,6 +370,7 @@ int http_source_create(const struct registry_options *options, struct schema_sou
     h->ca_file = copy(options->ca_file);
     h->cert_file = copy(options->cert_file);
     h->key_file = copy(options->key_file);
+    h->stop = options->stop;
     h->timeout_ms = options->timeout_ms > 0 ? options->timeout_ms : 5000;
     h->register_schemas = options->register_schemas;
     *out = &h->source;

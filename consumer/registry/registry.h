@@ -3,6 +3,7 @@
  * Answers are cached for ever (an id never changes its schema); "no such id" for REGISTRY_UNKNOWN_S seconds, so that
  * garbage on the topic costs one request an id and not one a record.  Safe to use from several threads. */
 #pragma once
+#include <stdatomic.h>
 #include "consumer/avro/schema.h"
 
 enum { REGISTRY_UNKNOWN_S = 10, REGISTRY_RESPONSE_MAX = 4 << 20, REGISTRY_REFERENCES_MAX = 256 };
@@ -13,6 +14,7 @@ struct registry_options {
     const char *ca_file, *cert_file, *key_file; /* TLS, or NULL */
     int timeout_ms;                             /* of a request */
     bool register_schemas;                      /* false: output schemas are only looked up */
+    const atomic_bool *stop;                    /* set: a request that is under way ends; NULL: nobody stops it */
 };
 
 struct registry;

@@ -17,9 +17,9 @@ static int describe(rd_kafka_t *client, const struct config *config, size_t part
 {
     char name[TOPIC_NAME_MAX], text[64];
     changelog_name(config, name);
-    if (topic_setting(client, name, "cleanup.policy", text, sizeof text, err) < 0)
+    if (topic_setting(cluster_of_command(client), name, "cleanup.policy", text, sizeof text, err) < 0)
         return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ? 0 : -1;
-    return changelog_describe(client, config, (int32_t)partitions, false, topic, err) < 0 ? -1 : 1;
+    return changelog_describe(cluster_of_command(client), config, (int32_t)partitions, false, topic, err) < 0 ? -1 : 1;
 }
 
 static int take(const struct record *record, const struct generation *generation, struct partition_state *state, size_t *found, struct err *err)

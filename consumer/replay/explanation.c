@@ -347,7 +347,7 @@ static int set_up_topic(struct explanation *x, struct err *err)
     struct registry_options registry = registry_options_of(o->config);
     int64_t first, end;
     if (registry_create(&registry, &x->registry, err) < 0 || kafka_plain_consumer(o->config, &x->client, err) < 0 ||
-        topic_partitions(x->client, o->config->input.topic, &x->partitions, err) < 0)
+        topic_partitions(cluster_of_command(x->client), o->config->input.topic, &x->partitions, err) < 0)
         return -1;
     if (x->partition < 0 && x->partitions > 1)
         return err_set(err, "%s has %d partitions: which one? PARTITION:OFFSET", o->config->input.topic, x->partitions);

@@ -229,8 +229,8 @@ static void limit_outputs(const struct replay *r, struct sink *sink)
     rd_kafka_t *client = source_client(r->source);
     if (!client || !r->deployment)
         return;
-    sink->max_bytes[OUTPUT_PREDICTION] = topic_room(client, r->o->config->outputs.predictions);
-    sink->max_bytes[OUTPUT_SHADOW] = topic_room(client, r->o->config->outputs.shadows);
+    sink->max_bytes[OUTPUT_PREDICTION] = topic_room(cluster_of_command(client), r->o->config->outputs.predictions);
+    sink->max_bytes[OUTPUT_SHADOW] = topic_room(cluster_of_command(client), r->o->config->outputs.shadows);
 }
 
 static int pass(struct replay *r, struct err *err)

@@ -115,7 +115,7 @@ int source_open_topic(const struct config *config, const char *topic, int64_t sl
     assert(s->topic);
     s->slice_ms = slice_ms;
     s->current = -1;
-    if (kafka_plain_consumer(config, &s->consumer, err) < 0 || topic_partitions(s->consumer, topic, &s->partition_count, err) < 0)
+    if (kafka_plain_consumer(config, &s->consumer, err) < 0 || topic_partitions(cluster_of_command(s->consumer), topic, &s->partition_count, err) < 0)
         goto fail;
     s->partitions = calloc((size_t)s->partition_count, sizeof *s->partitions);
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(s->partition_count);

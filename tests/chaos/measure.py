@@ -4,8 +4,10 @@
         kill -9 and start again at a given size of state: seconds from the start to the first prediction that a
         read_committed reader sees, to readiness, and how fast state came back; the same for SIGTERM; then whether a state
         from a checkpoint is that of a rebuild from the input, and how fast that is
-    measure.py cost [--events 2000000 --repeat 3]
-        CPU an event: exactly once, at least once, and with checkpoints all the time; the changelog's bytes
+    measure.py cost [--events 2000000 --repeat 3] [--rate 5000 --seconds 60]
+        CPU an event: exactly once, at least once, and exactly once with checkpoints every --interval, all on the same events at
+        the same time; of a backlog (start included), or at a rate, slice by slice, with the standard error of the quotients;
+        the changelog's bytes
     measure.py monitoring [--seconds 60 --rate 5000] [--rate 0 --events 1000000 --repeat 3]
         CPU of a worker beside that of one whose lanes count nothing for monitoring (WEIR_WITHOUT names that binary, compiled
         with -DWEIR_WITHOUT_SKETCHES), on the same events, at the same time at a rate, in turn on a backlog (rate 0); bytes of
@@ -45,6 +47,7 @@ from worker import Worker, run_weir                                      # noqa:
 PARTITIONS = 12
 OUTPUTS = {"predictions": "predictions", "shadows": "shadows", "dead_letters": "dead-letters", "monitoring": "monitoring"}
 WAIT_SECONDS_MAX = 3600
+SLICE_SECONDS = 10
 SEGMENTS = ["mcc", "merchant_country", "channel"]
 
 
@@ -209,12 +212,32 @@ def digests(worker):
 # -- cost --
 
 
+def kinds_of_cost(given):
+    never = {"state": {"checkpoint_interval": "7d"}}
+    return {"exactly once": never, "at least once": never | {"delivery": "at_least_once"},
+            f"exactly once, checkpoints every {given.interval}": {"state": {"checkpoint_interval": given.interval}}}
+
+
+def tell_quotients(used, base):
+    """Of each kind by that one, slice by slice: what else the machine did in a slice hit both."""
+    for name, values in used.items():
+        quotients = [value / other for value, other in zip(values, used[base], strict=True)]
+        error = statistics.stdev(quotients) / len(quotients) ** 0.5 if len(quotients) > 1 else float("nan")
+        print(f"{name}: {statistics.mean(values):.2f} us, {statistics.mean(quotients):.3f} +- {error:.3f} of {base} ({len(quotients)} slices)")
+
+
 def cost(bench, given):
     """A worker of each kind on the same events at the same time, so that what else the machine does hits all alike."""
-    topic = bench.kafka.create("cost-in", PARTITIONS)
+    topic, kinds = bench.kafka.create("cost-in", PARTITIONS), kinds_of_cost(given)
+    used = (cost_at_rate if given.rate else cost_of_backlog)(bench, given, topic, kinds)
+    for base in list(kinds)[:2]:
+        tell_quotients(used, base)
+    logs = bench.topic_bytes("cost-0-2-windows-changelog")
+    print(f"changelog {logs} bytes, input {bench.topic_bytes(topic)} bytes: {logs / bench.topic_bytes(topic):.2f} bytes a byte")
+
+
+def cost_of_backlog(bench, given, topic, kinds):
     bench.generate(topic, given.events, given.events // 10, "--span", "6d")
-    kinds = {"exactly once": {"state": {"checkpoint_interval": "7d"}}, "at least once": {"delivery": "at_least_once", "state": {"checkpoint_interval": "7d"}},
-             f"exactly once, checkpoints every {given.interval}": {"state": {"checkpoint_interval": given.interval}}}
     used = {name: [] for name in kinds}
     for round_number in range(given.repeat):
         workers = {name: bench.worker(f"cost-{round_number}-{number}", topic, **changes) for number, (name, changes) in enumerate(kinds.items())}
@@ -230,12 +253,36 @@ def cost(bench, given):
             worker.stop()
             used[name].append(done[name] / given.events * 1e6)
             print(f"{name}: {used[name][-1]:.2f} us of CPU an event, start included", flush=True)
-    medians = {name: statistics.median(values) for name, values in used.items()}
-    first = medians["exactly once"]
-    for name, value in medians.items():
-        print(f"{name}: {value:.2f} us, {value / first:.2f} of exactly once without checkpoints")
-    logs = bench.topic_bytes(f"cost-{given.repeat - 1}-2-windows-changelog")
-    print(f"changelog {logs} bytes, input {bench.topic_bytes(topic)} bytes: {logs / bench.topic_bytes(topic):.2f} bytes a byte")
+    return used
+
+
+def cost_at_rate(bench, given, topic, kinds):
+    workers = {name: bench.worker(f"cost-0-{number}", topic, **changes) for number, (name, changes) in enumerate(kinds.items())}
+    for worker in workers.values():
+        worker.start().wait_ready()
+    feeding = threading.Thread(target=bench.generate, args=(topic, int(given.rate * (given.seconds + 2 * SLICE_SECONDS)), given.cards, "--rate", given.rate))
+    feeding.start()
+    time.sleep(SLICE_SECONDS)
+    used = slices(bench, workers, round(given.seconds / SLICE_SECONDS), [f"cost-0-{number}-predictions" for number in range(len(kinds))])
+    feeding.join()
+    for worker in workers.values():
+        worker.stop()
+    return used
+
+
+def slices(bench, workers, count, outputs):
+    """{name: [us of CPU an event, slice by slice]}"""
+    def marks():
+        return [(worker.cpu_seconds(), bench.visible(output)) for worker, output in zip(workers.values(), outputs, strict=True)]
+
+    used, before = {name: [] for name in workers}, marks()
+    for _ in range(count):
+        time.sleep(SLICE_SECONDS)
+        now = marks()
+        for name, (cpu, seen), (cpu_before, seen_before) in zip(workers, now, before, strict=True):
+            used[name].append((cpu - cpu_before) / (seen - seen_before) * 1e6)
+        before = now
+    return used
 
 
 # -- monitoring --
@@ -385,10 +432,11 @@ def main():
     arguments.add_argument("--interval", default="10s", help="of checkpoints, for cost")
     arguments.add_argument("--repeat", type=int, default=3)
     arguments.add_argument("--seconds", type=float, help="that the broker is away (30), or that events come (60)")
-    arguments.add_argument("--rate", type=int, default=5000, help="events a second, for latency and monitoring")
+    arguments.add_argument("--rate", type=int, help="events a second, for latency and monitoring (5000) and cost (0: a backlog)")
     given = arguments.parse_args()
     given.events = given.events or {"recovery": 10_000_000, "cost": 2_000_000, "outage": 1_000_000, "latency": 0, "monitoring": 1_000_000}[given.what]
-    given.seconds = given.seconds or (60 if given.what == "monitoring" else 30)
+    given.rate = given.rate if given.rate is not None else 0 if given.what == "cost" else 5000
+    given.seconds = given.seconds or (30 if given.what == "outage" else 60)
     binary = os.environ.get("WEIR_BINARY") or f"{ROOT}/build/weir"
     directory = tempfile.mkdtemp(prefix="weir-measure-")
     with Kafka(f"{directory}/kafka") as kafka:

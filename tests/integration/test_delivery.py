@@ -207,46 +207,6 @@ def test_an_input_that_grows_is_followed(kafka, models, schemas, schema_ids, tmp
     assert not any(whole[:1]) and len(whole) > 1000, "an entity may have come from another partition"
 
 
-STOP_SECONDS_MAX = 5
-
-
-def test_a_worker_stops_in_time_and_its_work_goes_on_elsewhere(pipeline, small_traffic, small_replayed, kafka):
-    """In full work: what is done is committed. A static member's partitions wait for it as long as its session lasts."""
-    workers = pipeline.workers(2)
-    for worker in workers:
-        worker.start().wait_ready()
-    small_traffic.produce(kafka.brokers, pipeline.topic)
-    pipeline.wait_committed(workers, small_traffic.ends, 0.1)
-    began = time.monotonic()
-    workers[0].stop(4 * STOP_SECONDS_MAX)
-    assert time.monotonic() - began < STOP_SECONDS_MAX + 3
-    pipeline.wait_committed(workers[1:], small_traffic.ends)
-    workers[1].stop()
-    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
-
-
-def test_a_worker_stops_in_time_though_the_broker_answers_nothing(models, schemas, small_traffic, tmp_path):
-    with Kafka(tmp_path / "kafka") as kafka:
-        pipeline = Pipeline(kafka, models, tmp_path, "broker-frozen", schemas).create_topics()
-        worker = pipeline.worker("w").start().wait_ready()
-        small_traffic.produce(kafka.brokers, pipeline.topic)
-        pipeline.wait_committed([worker], small_traffic.ends, 0.1)
-        os.kill(kafka.process.pid, signal.SIGSTOP)
-        time.sleep(0.5)
-        began = time.monotonic()
-        worker.stop(4 * STOP_SECONDS_MAX)
-        assert time.monotonic() - began < STOP_SECONDS_MAX + 4, worker.process.tail() # a sanitizer's build, where others work too
-        kafka.kill()
-
-
-def test_a_second_signal_ends_it_at_once(pipeline, small_traffic, kafka, failpoints):
-    worker = pipeline.worker("w", failpoints=["in_stop:pause=60000"]).start().wait_ready()
-    worker.process.child.send_signal(signal.SIGTERM)
-    worker.wait_for(lambda: "failpoint in_stop" in worker.logged(), "it stops, and takes its time")
-    worker.process.child.send_signal(signal.SIGTERM)
-    assert worker.ends(1) == 1
-
-
 @pytest.mark.parametrize("delivery", ["exactly_once", "at_least_once"])
 def test_outputs_that_a_topic_refuses_are_not_lost(pipeline, small_traffic, small_replayed, kafka, delivery):
     """The predictions topic takes less than it did when the worker started: no input offset may be committed past a

@@ -1,0 +1,29 @@
+/* Questions about topics to a cluster that may be away for a while: where no broker answers, they are asked again after a
+ * growing pause, the log says so and for how much longer, and a stop ends it.  What a broker answers is final. */
+#pragma once
+#include "consumer/kafka/client.h"
+
+struct cluster {
+    rd_kafka_t *client;      /* any handle */
+    const atomic_bool *stop; /* set: nothing is waited for any longer; NULL: nobody stops it */
+    int patience_ms;         /* how long a question is repeated */
+};
+enum { WORKER_PATIENCE_MS = 60000 /* a broker's restart */, COMMAND_PATIENCE_MS = 15000 /* somebody waits before a screen */ };
+struct cluster cluster_of_command(rd_kafka_t *client);
+
+/* An administrative request, made by `ask`: the event that answers it, or NULL with *err. */
+typedef void cluster_ask(rd_kafka_t *client, const void *about, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue);
+rd_kafka_event_t *cluster_request(struct cluster cluster, rd_kafka_admin_op_t kind, cluster_ask *ask, const void *about, const char *what, struct err *err);
+
+int topic_partitions(struct cluster cluster, const char *topic, int32_t *partitions, struct err *err);
+/* One setting of a topic as text; 0 or -1 (err->code: RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ...__UNSUPPORTED_FEATURE). */
+int topic_setting(struct cluster cluster, const char *topic, const char *name, char *text, size_t size, struct err *err);
+
+struct topic_settings {
+    const char *const (*pairs)[2];
+    size_t count;
+    size_t max_message_bytes; /* 0: the broker's */
+};
+/* 0, also if it is there already; -1: *err names `hint`.  It is visible when this returns. */
+int topic_create(struct cluster cluster, const char *topic, int32_t partitions, const struct topic_settings *settings, const char *hint, struct err *err);
+int topic_configure(struct cluster cluster, const char *topic, const struct topic_settings *settings, struct err *err);
