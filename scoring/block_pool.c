@@ -30,12 +30,25 @@ static void link_to(void *block, void *next)
     memcpy(block, &next, sizeof next);
 }
 
+bool block_stands_alone(size_t size)
+{
+    return size > LARGE;
+}
+
+void block_pool_dissolve(struct block_pool *pool, size_t *work)
+{
+    while (*work && pool->chunks) {
+        void *chunk = pool->chunks;
+        pool->chunks = next_of(chunk);
+        free(chunk);
+        *work -= *work < LARGE_PIECE_WORK ? *work : LARGE_PIECE_WORK;
+    }
+}
+
 void block_pool_finish(struct block_pool *pool)
 {
-    for (void *chunk = pool->chunks, *next; chunk; chunk = next) {
-        next = next_of(chunk);
-        free(chunk);
-    }
+    size_t work = SIZE_MAX;
+    block_pool_dissolve(pool, &work);
     span_pool_finish(&pool->spans);
     free(pool->free);
     *pool = (struct block_pool){0};
@@ -67,7 +80,7 @@ static void *large_take(struct block_pool *pool, size_t size)
 
 void *block_take(struct block_pool *pool, uint32_t kind, size_t size)
 {
-    if (size > LARGE)
+    if (block_stands_alone(size))
         return large_take(pool, size);
     void *block = pool->free[kind];
     if (block) {

@@ -299,6 +299,7 @@ void windows_import_settle(struct windows *w, uint32_t number, struct import_ver
     store_trim(&w->store, e, windows_horizon(w));
     if (!e->count)
         limits_forget(w, e);
+    limits_prepare(w);
 }
 
 enum import_result windows_import_end(struct windows *w)

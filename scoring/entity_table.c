@@ -26,17 +26,25 @@ int entity_table_init(struct entity_table *t, uint32_t entity_size, uint64_t see
     return t->slots ? 0 : -1;
 }
 
-void entity_table_finish(struct entity_table *t)
+void entity_table_dissolve(struct entity_table *t, size_t *work)
 {
-    for (uint32_t i = 0; i < t->ever; i++) {
-        struct entity *e = entity_at(t, i);
+    for (; *work && t->dissolved < t->ever; t->dissolved++, --*work) {
+        struct entity *e = entity_at(t, t->dissolved);
         if (e->held && e->key_size > ENTITY_KEY_INLINE)
             free(e->key.pointer);
     }
-    for (void *piece = t->pieces, *next; piece; piece = next) {
-        memcpy(&next, piece, sizeof next);
+    while (*work && t->pieces) {
+        void *piece = t->pieces;
+        memcpy(&t->pieces, piece, sizeof t->pieces);
         free(piece);
+        *work -= *work < LARGE_PIECE_WORK ? *work : LARGE_PIECE_WORK;
     }
+}
+
+void entity_table_finish(struct entity_table *t)
+{
+    size_t work = SIZE_MAX;
+    entity_table_dissolve(t, &work);
     free(t->chunks);
     free(t->free);
     free(t->slots);

@@ -52,11 +52,14 @@ struct entity_table {
     char *at, *end; /* of the piece in use */
     uint64_t piece_bytes;
     uint64_t key_bytes; /* of long keys */
+    uint32_t dissolved; /* entities whose keys are given back */
 };
 
 /* 0, or -1 if memory is short. */
 int entity_table_init(struct entity_table *table, uint32_t entity_size, uint64_t seed);
 void entity_table_finish(struct entity_table *table);
+/* Goes on giving back what the entities hold, until *work is used up; all that may follow is more of it, and finish. */
+void entity_table_dissolve(struct entity_table *table, size_t *work);
 struct entity *entity_find(const struct entity_table *table, struct bytes key, uint64_t hash); /* NULL: none */
 /* Behind the header all bytes are 0.  NULL if memory is short. */
 struct entity *entity_add(struct entity_table *table, struct bytes key, uint64_t hash);

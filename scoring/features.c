@@ -321,13 +321,21 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
     return w;
 }
 
+bool windows_dissolve(struct windows *w, size_t work)
+{
+    for (; work && w->dissolved < w->entities.ever; w->dissolved++, work--)
+        store_dissolve(&w->store, entity_at(&w->entities, w->dissolved));
+    block_pool_dissolve(&w->store.blocks, &work);
+    entity_table_dissolve(&w->changes.gone, &work);
+    entity_table_dissolve(&w->entities, &work);
+    return work > 0;
+}
+
 void windows_destroy(struct windows *w)
 {
     if (!w)
         return;
-    for (uint32_t i = 0; i < w->entities.ever; i++)
-        if (entity_at(&w->entities, i)->held)
-            store_release(&w->store, entity_at(&w->entities, i));
+    windows_dissolve(w, SIZE_MAX);
     lazy_heap_finish(&w->by_newest);
     lazy_heap_finish(&w->by_oldest);
     lazy_heap_finish(&w->by_seen);

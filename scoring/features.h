@@ -49,6 +49,9 @@ struct windows;
 /* `spec` must outlive it.  NULL if memory is short. */
 struct windows *windows_create(const struct feature_spec *spec, struct window_limits limits);
 void windows_destroy(struct windows *windows);
+/* Goes on giving back what the windows hold: `work` bounds it (an entity is 1, a piece of memory of 2 MiB at most
+ * LARGE_PIECE_WORK of large_memory.h).  True: windows_destroy has little left to do.  After the first call nothing else may follow. */
+bool windows_dissolve(struct windows *windows, size_t work);
 
 enum { WINDOWS_BATCH_MAX = 1024 };
 #define TIME_UNKNOWN INT64_MIN

@@ -8,5 +8,9 @@ enum { LARGE_PAGE = 2 << 20 };
 
 void *large_alloc(size_t size);  /* not cleared; a multiple of 64; NULL if memory is short; free() gives it back */
 void *large_calloc(size_t size); /* cleared */
+/* Pieces are many and take time to give back: so much "work" each, where something is taken down step by step and a look at
+ * an entity is 1. */
+enum { LARGE_PIECE_WORK = 1024 };
+
 /* How large the next piece of something should be that has so much already: an eighth of it, between 64 KiB and 2 MiB. */
 size_t large_next(size_t have);

@@ -1,9 +1,12 @@
 /* How the state stays within its limits without the limits depending on when memory is given back.
  *
  * What counts is visible events, and entities that have one.  As long as all that is held, visible or not, is within the
- * limits, so is what counts.  When it is not, three heaps are built: by the time of the newest event and of the oldest,
- * to let go of entities and of events that are no longer visible, and by the last offset seen, to evict.  Of what is not
- * visible so much goes at once as has to, and a little more with each event; only when none is left is an entity evicted.
+ * limits, so is what counts.  When it is not, three heaps say what goes: by the time of the newest event and of the oldest,
+ * to let go of entities and of events that are no longer visible, and by the last offset seen, to evict.  They are built
+ * before they are needed, PRESS_AT_ONCE entities with each event from 15 sixteenths of a limit on: an event adds one entity
+ * and one event at most, and there are no more entities than either limit allows, so they are whole in time; a checkpoint
+ * that is read back builds them likewise.  (Limits that are lowered build and evict at once, at the first event under
+ * them.)  Of what is not visible so much goes at once as has to, and a little more with each event; only when none is left is an entity evicted.
  * So an event makes at most one or two entities go that a running checkpoint has to write first, however far it moves
  * stream time.  Keys only grow, so an entry is looked at again when it comes up: O(log entities) for each event that goes,
  * amortised.  The heaps go when an eighth of both limits is free.
@@ -14,7 +17,7 @@
 
 #include "scoring/partition_state.h"
 
-enum { AHEAD_EACH_EVENT = 4 };
+enum { AHEAD_EACH_EVENT = 4, PRESS_AT_ONCE = 32 /* more than 16: see above */ };
 
 void limits_forget(struct windows *w, struct entity *e)
 {
@@ -50,22 +53,38 @@ static bool relaxed(const struct windows *w)
            w->store.events < w->limits.max_events - w->limits.max_events / 8;
 }
 
-static int press(struct windows *w)
+static bool near(const struct windows *w)
+{
+    return w->entities.held > w->limits.max_entities - w->limits.max_entities / 16 || w->store.events > w->limits.max_events - w->limits.max_events / 16;
+}
+
+static int enter(struct windows *w, const struct entity *e)
+{
+    if (!e->held || !e->count) /* or it is being read back, and has nothing yet */
+        return 0;
+    return lazy_heap_put(&w->by_newest, e->number, e->newest_ms) || lazy_heap_put(&w->by_oldest, e->number, oldest_ms(w, e)) ||
+           lazy_heap_put(&w->by_seen, e->number, e->seen_offset) ? -1 : 0;
+}
+
+/* The next so many entities come into the heaps. */
+static int press(struct windows *w, uint32_t most)
 {
     w->pressed = true;
-    for (uint32_t i = 0; i < w->entities.ever; i++) {
-        const struct entity *e = entity_at(&w->entities, i);
-        if (!e->held)
-            continue;
-        if (lazy_heap_put(&w->by_newest, i, e->newest_ms) || lazy_heap_put(&w->by_oldest, i, oldest_ms(w, e)) || lazy_heap_put(&w->by_seen, i, e->seen_offset))
+    for (; most && w->pressed_to < w->entities.ever; w->pressed_to++, most--)
+        if (enter(w, entity_at(&w->entities, w->pressed_to)))
             return -1;
-    }
     return 0;
+}
+
+static bool is_whole(const struct windows *w)
+{
+    return w->pressed_to == w->entities.ever;
 }
 
 static void release(struct windows *w)
 {
     w->pressed = false;
+    w->pressed_to = 0;
     lazy_heap_finish(&w->by_newest);
     lazy_heap_finish(&w->by_oldest);
     lazy_heap_finish(&w->by_seen);
@@ -184,15 +203,21 @@ static int go_ahead(struct windows *w)
 
 int limits_keep(struct windows *w, struct entity *e)
 {
-    if (!w->pressed && !over(w))
+    if (!w->pressed && !near(w))
         return 0;
-    if (w->pressed ? e && note(w, e) : press(w))
+    if (e && e->number < w->pressed_to && note(w, e))
         return -1;
-    if (keep_under(w) || go_ahead(w))
+    if (press(w, over(w) ? UINT32_MAX : PRESS_AT_ONCE) || keep_under(w) || (is_whole(w) && go_ahead(w)))
         return -1;
     if (relaxed(w))
         release(w);
     return 0;
+}
+
+void limits_prepare(struct windows *w)
+{
+    if (w->pressed || near(w))
+        press(w, PRESS_AT_ONCE); /* where memory is short now, a later step goes on */
 }
 
 int windows_set_limits(struct windows *w, struct window_limits limits)

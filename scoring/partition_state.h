@@ -24,11 +24,13 @@ struct windows {
 
     struct changes changes;
 
+    uint32_t dissolved;   /* entities whose events are given back */
     uint32_t sweep_at;    /* entity number where the search for idle entities goes on */
     int64_t swept_to_ms;  /* stream time up to which sweeping has been paid for */
 
-    /* While a limit binds: whose last or first event becomes invisible next, and who was seen least recently. */
+    /* While a limit is near or binds: whose last or first event becomes invisible next, and who was seen least recently. */
     bool pressed;
+    uint32_t pressed_to; /* entities of lower numbers are in the heaps */
     struct lazy_heap by_newest, by_oldest, by_seen;
 };
 
@@ -55,6 +57,8 @@ static inline void changes_arrived(struct windows *w, struct entity *e, uint64_t
 
 /* Limits, after an event of this entity (NULL: of none that is held) was counted in; it may be gone afterwards.  0, or -1 if memory is short. */
 int limits_keep(struct windows *windows, struct entity *entity);
+/* An entity has been read back from a checkpoint: the heaps grow, if they will be needed. */
+void limits_prepare(struct windows *windows);
 /* Forgets idle entities, as many as stream time has moved on. */
 void limits_sweep(struct windows *windows, size_t events);
 void limits_forget(struct windows *windows, struct entity *entity);

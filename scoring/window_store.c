@@ -241,6 +241,12 @@ void store_release(struct window_store *store, struct entity *e)
     e->count = 0;
 }
 
+void store_dissolve(struct window_store *store, struct entity *e)
+{
+    if (e->held && e->block && block_stands_alone(entity_layout(store->program, e)->size))
+        store_release(store, e);
+}
+
 /* ---- a newest event ---- */
 
 uint32_t *store_sames(const struct window_store *store, const struct entity *e, uint32_t channel, const uint64_t *record)

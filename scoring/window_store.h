@@ -33,6 +33,8 @@ void window_store_finish(struct window_store *store);
 
 /* A new entity has no block; gives back that of one which goes. */
 void store_release(struct window_store *store, struct entity *entity);
+/* Gives back what would not go with the store; the entity is not looked at any more. */
+void store_dissolve(struct window_store *store, struct entity *entity);
 /* Lets go of events that are not later than horizon_ms, the oldest first (store_trim, below). */
 void store_trim_some(struct window_store *store, struct entity *entity, int64_t horizon_ms);
 void store_drop_oldest(struct window_store *store, struct entity *entity);

@@ -14,7 +14,7 @@ enum { FINAL_CHECKPOINT_NS = 2000000000, INQUIRY_END_MS = 400 };
 static int wait_ms(const struct lane *l)
 {
     int64_t wait = WAIT_MS_MAX;
-    if (lane_reads_changelog(l) || (l->checkpoint_runs && l->checkpoint_spent_ns < CHECKPOINT_BUDGET_NS))
+    if (l->going_count || lane_reads_changelog(l) || (l->checkpoint_runs && l->checkpoint_spent_ns < CHECKPOINT_BUDGET_NS))
         return 0;
     if (writer_has_work(l->writer) && writer_may_end(l->writer)) {
         int64_t left = l->o.config->commit_interval_ms - (clock_monotonic_ns() - l->clock_ns) / 1000000;
@@ -108,6 +108,7 @@ static int lane_turn(struct lane *l, struct err *err)
         return -1;
     if (lane_restore(l, err) < 0 || (lane_has_room(l) && lane_checkpoint(l, err) < 0))
         return -1;
+    lane_dissolve(l);
     lane_look_for_orphans(l);
     if (clock_monotonic_ns() - l->published_ns > (int64_t)FACE_INTERVAL_MS * 1000000)
         lane_publish_face(l);
@@ -207,6 +208,9 @@ bool lane_destroy(struct lane *l)
     while (l->partition_count)
         lane_free_partition(&l->partitions[--l->partition_count]);
     free(l->partitions);
+    while (l->going_count)
+        windows_destroy(l->going[--l->going_count]);
+    free(l->going);
     recovery_reader_destroy(l->recovery);
     sketching_finish(&l->sketching);
     changelog_finish(&l->changelog);

@@ -89,6 +89,8 @@ struct lane {
 
     struct lane_partition *partitions; /* ours, in order of arrival */
     size_t partition_count;
+    struct windows **going; /* of partitions that are not ours any more: their memory goes back little by little */
+    size_t going_count;
     struct rebalance rebalance;
     struct inquiry inquiry;
     int32_t orphan; /* that had no owner when the group was last looked at; -1: all had one */
@@ -140,6 +142,7 @@ int lane_finish_restore(struct lane *lane, struct lane_partition *partition, str
 struct pipeline *lane_pipeline(const struct lane *lane, const struct lane_partition *partition, int64_t offset); /* that judges that record */
 void lane_drop_all(struct lane *lane);
 void lane_free_partition(struct lane_partition *partition);
+void lane_dissolve(struct lane *lane); /* goes on with what is `going` */
 void lane_tell_digest(const struct lane_partition *partition);
 
 /* ---- member.c: the consumer handle ---- */

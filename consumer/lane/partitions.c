@@ -7,8 +7,9 @@
 #include "consumer/kafka/client.h"
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
+#include "scoring/large_memory.h"
 
-enum { RESTORE_BUDGET_NS = 10000000, RESTORE_BUDGET_ALONE_NS = 50000000 };
+enum { RESTORE_BUDGET_NS = 10000000, RESTORE_BUDGET_ALONE_NS = 50000000, DISSOLVE_WORK = 4 * LARGE_PIECE_WORK /* less than a millisecond */ };
 
 struct lane_partition *lane_find_partition(struct lane *l, int32_t id)
 {
@@ -39,11 +40,28 @@ static void drop_backlog(struct lane *l, int32_t id)
     l->backlog_count = kept;
 }
 
+/* Windows of a million entities take a tenth of a second to give back, in which the other partitions would stand still. */
+static void let_go(struct lane *l, struct windows *windows)
+{
+    l->going = realloc(l->going, (l->going_count + 1) * sizeof(struct windows *));
+    assert(l->going);
+    l->going[l->going_count++] = windows;
+}
+
+void lane_dissolve(struct lane *l)
+{
+    if (!l->going_count || !windows_dissolve(l->going[l->going_count - 1], DISSOLVE_WORK))
+        return;
+    windows_destroy(l->going[--l->going_count]);
+}
+
 void lane_forget_partition(struct lane *l, int32_t id)
 {
     struct lane_partition *p = lane_find_partition(l, id);
     if (!p)
         return;
+    let_go(l, p->state.windows);
+    p->state.windows = NULL;
     lane_free_partition(p);
     *p = l->partitions[--l->partition_count];
     metrics_drop_partition(&l->metrics, id);
