@@ -16,6 +16,7 @@
 #include "consumer/config/option.h"
 #include "consumer/deployment.h"
 #include "consumer/hash.h"
+#include "consumer/lane/lane.h"
 #include "consumer/observer.h"
 #include "monitor/sketch_extra.h"
 #include "scoring/features.h"
@@ -148,6 +149,16 @@ static uint64_t check_state(const struct config *config, struct check_report *re
     return bytes;
 }
 
+static size_t check_queues(const struct config *config, struct check_report *report)
+{
+    size_t bytes = lane_queue_bytes_max(config);
+    char text[32], whole[32];
+    bytes_text(bytes, text, sizeof text);
+    bytes_text(bytes * (size_t)config->lanes, whole, sizeof whole);
+    check_say(report, CHECK_OK, "queues", "at worst %s a lane, fetched and not processed or written and not confirmed; lanes: %d, %s", text, config->lanes, whole);
+    return bytes;
+}
+
 /* --- models --- */
 
 static void say_model(struct check_report *report, const char *step, const struct deployed_model *model)
@@ -233,7 +244,7 @@ static void check_baseline(const struct config *config, struct check_report *rep
 }
 
 /* What monitoring takes at most: two sketches a lane and, where the aggregator runs, its windows. */
-static void check_monitor(const struct config *config, struct check_report *report)
+static void check_monitor(const struct config *config, struct check_report *report, json_t *whole)
 {
     struct observer *observer;
     struct err err;
@@ -242,9 +253,12 @@ static void check_monitor(const struct config *config, struct check_report *repo
     const struct sketch_shape *shape = observer_shape(observer);
     size_t cell = sketch_cell_bytes(shape), widths = observer_widths(observer);
     size_t sketch = sketch_cells_max(shape) * cell + (config->models.shadow_count ? EXTRA_PARTS_IN_SKETCH_MAX * sizeof(struct shadow_part) : 0);
+    size_t aggregator = aggregate_bytes_max(shape, widths) + sketch;
     double mib = 1024 * 1024;
+    json_object_set_new(whole, "monitor_lane_bytes_worst", json_integer((json_int_t)(2 * sketch)));
+    json_object_set_new(whole, "aggregator_bytes_worst", json_integer((json_int_t)aggregator));
     check_say(report, CHECK_OK, "monitor", "a window of %zu features and up to %zu models takes %.0f KiB; at worst %.0f MiB a lane, and %.0f MiB for the aggregator's windows",
-              config->spec->count, sketch_models_max(shape), (double)cell / 1024, 2 * (double)sketch / mib, (double)(aggregate_bytes_max(shape, widths) + sketch) / mib);
+              config->spec->count, sketch_models_max(shape), (double)cell / 1024, 2 * (double)sketch / mib, (double)aggregator / mib);
     observer_destroy(observer);
 }
 
@@ -272,9 +286,10 @@ static void check_steps(const struct check_arguments *a, const struct config *co
     if (a->features && !a->json)
         print_columns(config->spec);
     uint64_t bytes = check_state(config, report);
+    size_t queues = check_queues(config, report);
     check_models(config, report);
     check_baseline(config, report);
-    check_monitor(config, report);
+    check_monitor(config, report, whole);
     if (a->offline) {
         check_say(report, CHECK_SKIPPED, "connections", "--offline: brokers, topics and the schema registry were not asked");
     } else {
@@ -283,6 +298,7 @@ static void check_steps(const struct check_arguments *a, const struct config *co
     }
     json_object_set_new(whole, "feature_spec_sha256", json_string(hex));
     json_object_set_new(whole, "state_bytes_worst", json_integer(bytes > INT64_MAX ? INT64_MAX : (json_int_t)bytes));
+    json_object_set_new(whole, "lane_queue_bytes_worst", json_integer((json_int_t)queues));
     json_object_set_new(whole, "columns", columns(config->spec));
     json_object_set_new(whole, "config", settings);
 }

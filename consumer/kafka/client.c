@@ -15,7 +15,8 @@ enum { MESSAGE_BYTES_MAX = 1000000000, BATCH_OVERHEAD_MAX = 64 << 10 };
 /* Defaults that make a low-latency exactly-once pipeline; `kafka:` in the configuration overrides them. */
 static const char *const common_defaults[][2] = {
     {"socket.nagle.disable", "true"}, {"check.crcs", "true"}, {"reconnect.backoff.max.ms", "2000"}, {"retry.backoff.ms", "10"}, {"log.connection.close", "false"}};
-static const char *const consumer_defaults[][2] = {{"queued.min.messages", "100000"}, {"queued.max.messages.kbytes", "65536"},
+#define FETCHED_KBYTES "65536"
+static const char *const consumer_defaults[][2] = {{"queued.min.messages", "100000"}, {"queued.max.messages.kbytes", FETCHED_KBYTES},
     {"fetch.wait.max.ms", "50"}, {"fetch.queue.backoff.ms", "10"}, {"max.poll.interval.ms", "300000"},
     {"topic.metadata.refresh.interval.ms", "30000"} /* so soon is it noticed that the input has grown */};
 /* Replays read partition by partition: there the limit holds for each. */
@@ -33,6 +34,12 @@ const char *kafka_property(const struct config *config, const char *name)
         if (!strcmp(config->kafka[i].name, name))
             return config->kafka[i].value;
     return NULL;
+}
+
+size_t kafka_fetched_bytes_max(const struct config *config)
+{
+    const char *kbytes = kafka_property(config, "queued.max.messages.kbytes");
+    return (size_t)strtoull(kbytes ? kbytes : FETCHED_KBYTES, NULL, 10) * 1024;
 }
 
 const char *kafka_group_id(const struct config *config)

@@ -79,5 +79,8 @@ enum { TRANSACTION_TIMEOUT_MS = 10000 }; /* after which the broker aborts what a
 /* Error callback text into the log, the same code at most once in ten seconds: a broker that is down says so often. */
 void kafka_log_error(const char *who, int code, const char *reason);
 
+/* What a group's consumer holds at most of messages that nobody has taken yet. */
+size_t kafka_fetched_bytes_max(const struct config *config);
+
 const char *kafka_group_id(const struct config *config);
 const char *kafka_property(const struct config *config, const char *name); /* NULL if not set */

@@ -28,7 +28,8 @@ struct writer_owner {
 enum {
     WRITER_STOP_MS = 3000, /* a stop takes 5 s in all */
     WRITER_BYTES_MAX = 64 << 20, /* of one arena: then the lane ends the transaction, or reads nothing until it can */
-    WRITER_RECORDS_MAX = 100000
+    WRITER_RECORDS_MAX = 100000,
+    WRITER_RECORD_BESIDE_BYTES = 512 /* of a record beside its bytes, here and in the library's queue */
 };
 
 struct writer_counts {

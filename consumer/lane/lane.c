@@ -196,6 +196,11 @@ fail:
     return -1;
 }
 
+size_t lane_queue_bytes_max(const struct config *config)
+{
+    return kafka_fetched_bytes_max(config) + 2 * ((size_t)WRITER_BYTES_MAX + (size_t)WRITER_RECORDS_MAX * WRITER_RECORD_BESIDE_BYTES);
+}
+
 bool lane_destroy(struct lane *l)
 {
     if (!l)

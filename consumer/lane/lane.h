@@ -31,6 +31,8 @@ struct lane_partition_status {
 struct lane;
 /* Loads the models, joins no group yet. */
 int lane_create(const struct lane_options *options, struct lane **out, struct err *err);
+/* What one holds at most beside the state of its partitions: messages fetched, and two transactions. */
+size_t lane_queue_bytes_max(const struct config *config);
 /* false: a call to the broker does not return; the lane and what it borrows must be left alone until the process ends. */
 bool lane_destroy(struct lane *lane);
 /* Until *stop, or -1 with what it cannot get over. */

@@ -1,8 +1,9 @@
 """A signal ends a worker within five seconds, whenever it comes and whatever the broker does; a start waits for a broker that is
-just away."""
+just away; one that is away for long costs no more memory than `weir check` says."""
 
 import contextlib
 import functools
+import json
 import os
 import re
 import signal
@@ -15,16 +16,22 @@ import ledger
 from deployment import Pipeline
 from outputs import Written
 from services import Kafka
+from worker import run_weir
 
 STOP_SECONDS_MAX = 5
+RESTART_SECONDS_MAX = 15
 SANITIZER_SECONDS = 4                      # that its build may take longer, where others work too
 ASKED_AGAIN = r"kafka metadata: .*; asked again for \d+ s more"
 
 
 @functools.cache
-def seconds_max(binary):
+def is_sanitized(binary):
     with open(binary, "rb") as file:
-        return STOP_SECONDS_MAX + (SANITIZER_SECONDS if b"__asan_init" in file.read() else 0)
+        return b"__asan_init" in file.read()
+
+
+def within(worker, seconds):
+    return seconds + (SANITIZER_SECONDS if is_sanitized(worker.process.command[0]) else 0)
 
 
 def stops_in_time(worker):
@@ -32,7 +39,7 @@ def stops_in_time(worker):
     began = time.monotonic()
     worker.stop(4 * STOP_SECONDS_MAX)
     took = time.monotonic() - began
-    assert took < seconds_max(worker.process.command[0]), f"{took:.1f} s\n{worker.process.tail()}"
+    assert took < within(worker, STOP_SECONDS_MAX), f"{took:.1f} s\n{worker.process.tail()}"
 
 
 def says(worker, pattern, seconds=20):
@@ -120,7 +127,11 @@ def test_while_state_comes_back(away, small_traffic, shaky):
     worker = away.worker("w").start().wait_ready()
     small_traffic.produce(shaky.brokers, away.topic)
     away.wait_committed([worker], small_traffic.ends)
-    worker.stop()
+    began = time.monotonic()
+    stops_in_time(worker)
+    worker.start().wait_ready()
+    assert time.monotonic() - began < within(worker, RESTART_SECONDS_MAX), worker.process.tail()
+    stops_in_time(worker)
     worker.start()
     says(worker, "takes partitions")
     stops_in_time(worker)
@@ -136,6 +147,39 @@ def test_a_start_waits_for_a_broker_that_is_just_away(away, shaky):
     says(worker, ASKED_AGAIN)
     shaky.start()
     worker.wait_ready().stop()
+
+
+def worst_bytes(pipeline, worker):
+    """What `check` says that a worker with one lane takes at most beside what it has when it is ready."""
+    done = run_weir(pipeline.binary, "check", "-c", worker.config, "--offline", "--json")
+    said = json.loads(done.stdout)
+    assert done.returncode == 0, done.stdout
+    return (pipeline.partitions * said["state_bytes_worst"] + said["lane_queue_bytes_worst"] + said["monitor_lane_bytes_worst"] +
+            said["aggregator_bytes_worst"])
+
+
+def resident_bytes(worker):
+    with open(f"/proc/{worker.process.pid}/statm") as statm:
+        return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.parametrize("seconds", [30, pytest.param(120, marks=pytest.mark.heavy)])
+def test_a_broker_that_is_away_for_long_costs_no_more_memory_than_check_says(away, small_traffic, shaky, seconds):
+    worker = away.worker("w", state={"max_entities": 1000, "max_events": 5000}).start().wait_ready()
+    ready, most = resident_bytes(worker), 0
+    worst = worst_bytes(away, worker) * (3 if is_sanitized(worker.process.command[0]) else 1)   # its memory is not all weir's
+    assert worst < 2 << 30, "of a bound that is this far away nothing follows"
+    small_traffic.produce(shaky.brokers, away.topic)
+    away.wait_committed([worker], small_traffic.ends, 0.1)
+    shaky.kill()
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        most = max(most, resident_bytes(worker))
+        time.sleep(0.2)
+    shaky.start()
+    away.wait_committed([worker], small_traffic.ends)
+    assert max(most, resident_bytes(worker)) < ready + worst, f"{most} bytes, {ready} when it was ready, and {worst} at most on top"
+    worker.stop()
 
 
 def test_a_second_signal_ends_it_at_once(pipeline, failpoints):
