@@ -29,7 +29,7 @@ static int try_lock(const char *app_id, struct instance *instance, struct err *e
         if (*c == '/')
             *c = '_';
     snprintf(path, sizeof path, "%s/weir-%s.lock", lock_directory(), safe);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0)
         return err_set(err, "%s: cannot open the lock of instance %s: %s", path, instance->name, strerror(errno));
     if (flock(fd, LOCK_EX | LOCK_NB) < 0) {

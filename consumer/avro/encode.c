@@ -4,10 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void buffer_reserve(struct buffer *b, size_t more)
+void buffer_grow(struct buffer *b, size_t more)
 {
-    if (b->capacity - b->size >= more)
-        return;
     size_t capacity = b->capacity < 256 ? 256 : b->capacity;
     while (capacity - b->size < more && capacity <= SIZE_MAX / 2)
         capacity *= 2;
@@ -24,19 +22,6 @@ void buffer_finish(struct buffer *b)
 {
     free(b->data);
     *b = (struct buffer){0};
-}
-
-void put_long(struct buffer *b, int64_t v)
-{
-    uint64_t bits = ((uint64_t)v << 1) ^ (uint64_t)(v >> 63); /* zigzag: small numbers of either sign stay short */
-    buffer_reserve(b, 10);
-    uint8_t *p = b->data + b->size;
-    while (bits >= 0x80) {
-        *p++ = (uint8_t)(bits | 0x80);
-        bits >>= 7;
-    }
-    *p++ = (uint8_t)bits;
-    b->size = (size_t)(p - b->data);
 }
 
 void put_bool(struct buffer *b, bool v)

@@ -10,8 +10,15 @@ struct buffer {
     size_t size, capacity;
 };
 
-void buffer_reserve(struct buffer *b, size_t more); /* room for `more` bytes after size */
+void buffer_grow(struct buffer *b, size_t more);
 void buffer_finish(struct buffer *b);
+
+/* Room for `more` bytes after size. */
+static inline void buffer_reserve(struct buffer *b, size_t more)
+{
+    if (b->capacity - b->size < more)
+        buffer_grow(b, more);
+}
 
 static inline void put_bytes_raw(struct buffer *b, const void *data, size_t size)
 {
@@ -20,7 +27,19 @@ static inline void put_bytes_raw(struct buffer *b, const void *data, size_t size
         memcpy(b->data + b->size, data, size);
     b->size += size;
 }
-void put_long(struct buffer *b, int64_t v); /* also int, enum index, union branch, counts */
+
+/* Also int, enum index, union branch, counts.  Zigzag: small numbers of either sign stay short. */
+static inline void put_long(struct buffer *b, int64_t v)
+{
+    uint64_t bits = ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
+    buffer_reserve(b, 10);
+    uint8_t *p = b->data + b->size;
+    for (; bits >= 0x80; bits >>= 7)
+        *p++ = (uint8_t)(bits | 0x80);
+    *p++ = (uint8_t)bits;
+    b->size = (size_t)(p - b->data);
+}
+
 void put_bool(struct buffer *b, bool v);
 void put_float(struct buffer *b, float v);
 void put_double(struct buffer *b, double v);

@@ -4,7 +4,7 @@
 
 #include "consumer/changelog/reader.h"
 
-enum { SEEN_BITS = 7, LITERAL = 0, ALL_ZERO = -1, EVENT_BYTES_BESIDE = 20, RECORD_BYTES_BESIDE = 256 };
+enum { SEEN_BITS = 7, SEEN_BITS_LEAST = 3, LITERAL_BYTES_FEW = 1024, LITERAL = 0, ALL_ZERO = -1, EVENT_BYTES_BESIDE = 20, RECORD_BYTES_BESIDE = 256 };
 
 /* ---- writing ---- */
 
@@ -46,12 +46,12 @@ static void put_lanes(struct buffer *out, const struct entity_image *image, cons
     put_long(out, 0);
 }
 
-static uint32_t place_of(const uint64_t *words, uint32_t width)
+static uint32_t place_of(const uint64_t *words, uint32_t width, unsigned bits)
 {
     uint64_t h = words[0];
     for (uint32_t i = 1; i < width; i++)
         h = h * 31 + words[i];
-    return (uint32_t)(h * UINT64_C(0x9e3779b97f4a7c15) >> (64 - SEEN_BITS));
+    return (uint32_t)(h * UINT64_C(0x9e3779b97f4a7c15) >> (64 - bits));
 }
 
 static bool are_zero(const uint64_t *words, uint32_t width)
@@ -62,19 +62,34 @@ static bool are_zero(const uint64_t *words, uint32_t width)
     return true;
 }
 
+/* By hash: the event that had it last, and 1.  Of few events it is as small as they need, for it has to be cleared. */
+struct seen {
+    unsigned bits;
+    uint32_t at[1 << SEEN_BITS];
+};
+
+static void seen_begin(struct seen *seen, uint32_t events)
+{
+    seen->bits = SEEN_BITS_LEAST;
+    while (seen->bits < SEEN_BITS && events > 1u << seen->bits >> 1)
+        seen->bits++;
+    memset(seen->at, 0, sizeof *seen->at << seen->bits);
+}
+
 /* `width` words of each event from `word` on. */
 static void put_references(struct buffer *out, const struct entity_image *image, const struct image_shape *shape, uint32_t word, uint32_t width)
 {
-    uint32_t seen[1 << SEEN_BITS] = {0}; /* by hash: an event that had it, and 1 */
-    uint8_t *literals = malloc((size_t)image->count * width * 8 + 1);
-    size_t literal_bytes = 0;
-    if (!literals)
+    struct seen seen;
+    uint8_t few[LITERAL_BYTES_FEW], *many = NULL, *literals = few;
+    size_t literal_bytes = 0, literal_most = (size_t)image->count * width * 8;
+    if (literal_most > sizeof few && !(literals = many = malloc(literal_most)))
         abort();
+    seen_begin(&seen, image->count);
     if (image->count)
         put_long(out, image->count);
     for (uint32_t i = 0; i < image->count; i++) {
         const uint64_t *words = row_at(image, shape, i) + word;
-        uint32_t place = place_of(words, width), before = seen[place];
+        uint32_t *place = &seen.at[place_of(words, width, seen.bits)], before = *place;
         if (before && !memcmp(row_at(image, shape, before - 1) + word, words, width * sizeof *words)) {
             put_long(out, i - (before - 1));
         } else if (are_zero(words, width)) {
@@ -84,11 +99,11 @@ static void put_references(struct buffer *out, const struct entity_image *image,
             memcpy(literals + literal_bytes, words, width * sizeof *words);
             literal_bytes += width * sizeof *words;
         }
-        seen[place] = i + 1;
+        *place = i + 1;
     }
     put_long(out, 0);
     put_bytes(out, literals, literal_bytes);
-    free(literals);
+    free(many);
 }
 
 static void put_array_of(struct buffer *out, uint32_t count)

@@ -1,4 +1,4 @@
-/* An entity's version as a record of the changelog (schemas/entity_state.avsc), column by column.
+/* An entity's version as a record of the changelog (EntityState of schemas/changelog.avsc), column by column.
  *
  * Times are differences, lanes are what changed since the event before, numbers stay as they are; categories and places
  * name the event before that had the same (1: the one just before), or 0 and their bits among the literals, or -1 for

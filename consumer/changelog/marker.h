@@ -1,4 +1,4 @@
-/* The marker that closes a checkpoint (schemas/checkpoint_marker.avsc): the state of the partition as a whole at O. */
+/* The marker that closes a checkpoint (CheckpointMarker of schemas/changelog.avsc): the state of the partition as a whole at O. */
 #pragma once
 #include "consumer/avro/encode.h"
 #include "scoring/changes.h"
@@ -10,7 +10,7 @@ struct marker {
     int64_t first_offset; /* where the very first fold began */
     uint64_t verdict_hash;
     uint64_t rules_hash;
-    struct bytes rules;   /* their text, see rules_text.h; borrowed from what was read */
+    struct bytes rules;   /* their text, see rules.h; borrowed from what was read */
     struct bytes serving; /* serving_export's bytes; likewise */
     int32_t partitions;   /* of the input */
     int64_t entities, events; /* about: for progress */
