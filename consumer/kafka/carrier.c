@@ -9,7 +9,7 @@
 #include "consumer/kafka/topics.h"
 #include "consumer/log.h"
 
-enum { BACKOFF_FIRST_MS = 20, BACKOFF_MOST_MS = 1000, INITIALISE_MS = 300000 };
+enum { BACKOFF_FIRST_MS = 20, BACKOFF_MOST_MS = 1000, INITIALISE_MS = 300000, LOOK_UP_MS = 20000 };
 
 bool patience_over(struct patience *p, int64_t began_ns, int64_t most_ms)
 {
@@ -56,6 +56,8 @@ static enum kafka_remedy initialise(struct carrier *c, struct err *err)
             err_prefix(err, "cannot initialise the transactional id");
             return remedy;
         }
+        if (err)
+            kafka_log_error("transactions", err->code, err->msg);
         usleep((useconds_t)backoff * 1000);
         backoff = backoff * 2 > BACKOFF_MOST_MS ? BACKOFF_MOST_MS : backoff * 2;
     }
@@ -195,7 +197,7 @@ void carrier_look_up(struct carrier *c, const char *topic)
 {
     int32_t partitions;
     struct err err;
-    if (topic_partitions((struct cluster){c->producer, c->patience->stop, LOOKUP_TIMEOUT_MS}, topic, &partitions, &err) < 0)
+    if (topic_partitions((struct cluster){c->producer, c->patience->stop, LOOK_UP_MS}, topic, &partitions, &err) < 0)
         log_warning("%s", err.msg);
 }
 
