@@ -14,12 +14,13 @@ import ledger
 from deployment import FEATURES, Pipeline, column_names, train_model
 from outputs import PREDICTION, Written, decode, split_header
 from traffic import Traffic, produce
+from worker import START_SECONDS_MAX
 
 
-def refused(pipeline, status, *patterns, instance="w", **settings):
+def refused(pipeline, status, *patterns, instance="w", seconds=START_SECONDS_MAX, **settings):
     """The worker ends by itself with that status and one error that says all of it."""
     worker = pipeline.worker(instance, **settings).start()
-    assert worker.ends() == status, worker.logged()
+    assert worker.ends(seconds) == status, worker.logged()
     errors = [line for line in worker.logged().splitlines() if " error " in line or line.startswith("weir run:")]
     assert errors, worker.logged()
     for pattern in patterns:
@@ -55,7 +56,9 @@ def test_an_unknown_key(pipeline):
 
 @pytest.mark.heavy
 def test_a_broker_that_is_not_there(pipeline):
-    refused(pipeline, 1, "bootstrap.servers", kafka={"bootstrap.servers": "127.0.0.1:1"})
+    """It is waited for as long as a restart may take, and not for ever."""
+    worker = refused(pipeline, 1, "no broker answered within 60 s", "bootstrap.servers", seconds=90, kafka={"bootstrap.servers": "127.0.0.1:1"})
+    assert re.search(r"asked again for \d+ s more", worker.logged())
 
 
 def test_a_registry_that_is_not_there(pipeline):
