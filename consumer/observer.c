@@ -111,7 +111,8 @@ int observer_create(const struct config *config, int64_t now_ms, struct observer
         .segment_count = segments,
         .segments = o->segments,
         .baseline = o->baseline,
-        .bins = BASELINE_FINE};
+        .bins = config->monitor.bins ? BASELINE_EQUAL : BASELINE_FINE,
+        .equal_width = config->monitor.bins};
     o->shape = sketch_shape_create(&shape);
     assert(o->shape);
     o->series = config->spec->count + sketch_models_max(o->shape);

@@ -76,7 +76,7 @@ static void compare(const struct rows *rows, const struct baseline_hour_set *hou
     const uint8_t *coarse_of;
     *c = (struct compared){.observed = observed, .bins = sketch_shape_bins(rows->window->shape, column, NULL),
         .coarse = sketch_shape_coarse(rows->window->shape, column, &coarse_of)};
-    c->comparable = baseline_expected(reference, hours, rows->options->bins, c->expected);
+    c->comparable = rows->options->equal_width ? baseline_expected_equal(reference, hours, c->expected) : baseline_expected(reference, hours, rows->options->bins, c->expected);
     for (size_t i = 0; i < c->bins; i++) {
         c->coarse_observed[coarse_of[i]] += observed[i];
         c->coarse_expected[coarse_of[i]] += c->expected[i];

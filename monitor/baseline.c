@@ -257,6 +257,16 @@ bool baseline_expected(const struct baseline_column *column, const struct baseli
     return of != OF_NOTHING_ELSE;
 }
 
+bool baseline_expected_equal(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *counts)
+{
+    int64_t own[BASELINE_EQUAL];
+    float edges[BASELINE_EQUAL - 1];
+    enum of of = choose(&column->equal_hours, &column->missing_hours, set, own, NULL);
+    baseline_equal_edges(column, edges);
+    cut(edges, of == OF_HOURS ? own : column->equal, BASELINE_EQUAL, 1, column->count > 0, NULL, counts);
+    return of != OF_NOTHING_ELSE;
+}
+
 bool baseline_expected_missing(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *missing, int64_t *there)
 {
     int64_t own[BASELINE_FINE], absent;

@@ -195,6 +195,7 @@ size_t baseline_hours_trends(int64_t from_ms, int64_t to_ms, struct baseline_hou
  * they hold at least BASELINE_HOUR_EVENTS_MIN events, else of the whole (set NULL: the whole).  Returns whether the window
  * can be held against them: false where it has hours, the baseline does too, and the whole was all that there was. */
 bool baseline_expected(const struct baseline_column *column, const struct baseline_hour_set *set, size_t bins, int64_t *counts); /* as baseline_cut's */
+bool baseline_expected_equal(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *counts); /* as baseline_cut_equal's */
 bool baseline_expected_missing(const struct baseline_column *column, const struct baseline_hour_set *set, int64_t *missing, int64_t *there);
 bool baseline_expected_categories(const struct baseline_categories *categories, const struct baseline_hour_set *set, int64_t *counts); /* count + 1 */
 bool baseline_expected_segment_missing(const struct baseline_segment *segment, const struct baseline_hour_set *set, int64_t *missing, int64_t *there);

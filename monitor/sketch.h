@@ -68,7 +68,8 @@ struct sketch_shape_options {
     size_t segment_count;
     const struct sketch_segment *segments;
     const struct baseline *baseline; /* NULL: none; else with these very features */
-    size_t bins;                     /* BASELINE_COARSE (0 too) or BASELINE_FINE */
+    size_t bins;                     /* BASELINE_COARSE (0 too) or BASELINE_FINE; of equal width BASELINE_EQUAL */
+    bool equal_width;                /* instead of quantiles */
 };
 
 /* Immutable after creation but for its models, which can join from any thread: lanes and the aggregator share one. */

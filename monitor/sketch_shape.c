@@ -82,12 +82,17 @@ static size_t span_for(size_t bins)
     return span;
 }
 
+static size_t cut(const struct sketch_shape_options *o, const struct baseline_column *reference, size_t bins, float *edges, int64_t *counts)
+{
+    return o->equal_width ? baseline_cut_equal(reference, edges, counts) : baseline_cut(reference, bins, edges, counts);
+}
+
 /* Coarse edges are fine edges too: a bin lies in the coarse one that begins at the last coarse edge below its end. */
-static void unite(struct sketch_column *column, const struct baseline_column *reference)
+static void unite(const struct sketch_shape_options *o, struct sketch_column *column, const struct baseline_column *reference)
 {
     float edges[BASELINE_COARSE];
     int64_t counts[BASELINE_COARSE];
-    column->coarse = baseline_cut(reference, BASELINE_COARSE, edges, counts);
+    column->coarse = cut(o, reference, BASELINE_COARSE, edges, counts);
     uint8_t coarse = 0;
     for (size_t i = 0; i < column->bins; i++) {
         while (coarse + 1u < column->coarse && (i + 1 == column->bins || edges[coarse] < column->edges[i]))
@@ -100,12 +105,12 @@ static void cut_column(struct sketch_shape *shape, size_t c, const struct baseli
 {
     float edges[BASELINE_FINE];
     struct sketch_column *column = &shape->columns[c];
-    column->bins = baseline_cut(reference, shape->options.bins, edges, shape->expected + c * shape->options.bins);
+    column->bins = cut(&shape->options, reference, shape->options.bins, edges, shape->expected + c * shape->options.bins);
     column->span = span_for(column->bins);
     memcpy(column->edges, edges, (column->bins - 1) * sizeof *edges);
     for (size_t i = 0; i < span_for(shape->options.bins) / PIVOTS; i++)
         column->pivots[i] = column->edges[(i + 1) * PIVOTS - 1];
-    unite(column, reference);
+    unite(&shape->options, column, reference);
 }
 
 static void set_range(struct sketch_column *column, const struct baseline_column *reference)
@@ -318,6 +323,7 @@ struct sketch_shape *sketch_shape_create(const struct sketch_shape_options *opti
     assert(options->window_ms > 0 && options->model_count <= SKETCH_MODELS_MAX && options->segment_count <= SKETCH_SEGMENTS_MAX);
     assert(!options->baseline || options->baseline->count == options->feature_count);
     assert(options->bins == 0 || options->bins == BASELINE_COARSE || options->bins == BASELINE_FINE);
+    assert(!options->equal_width || options->bins == BASELINE_EQUAL);
     struct sketch_shape *shape = calloc(1, sizeof *shape);
     if (!shape)
         return NULL;

@@ -134,6 +134,7 @@ struct config {
     } state;
     struct {
         int64_t window_ms;
+        int bins; /* 0: quantiles, 1: of equal width */
         char *baseline; /* path or NULL */
         size_t segment_count;
         char **segments;

@@ -307,6 +307,8 @@ static const struct config_option rows[] = {
     {"monitor", OPTION_SECTION, .meaning = "What the monitoring topic reports."},
     {"monitor.window", OPTION_DURATION, AT(monitor.window_ms), .preset = "5m", .min = DURATION_S, .max = DURATION_DAY, .meaning = "Length of a report's window, event time."},
     {"monitor.baseline", OPTION_PATH, AT(monitor.baseline), .meaning = "Reference statistics to compare with: the file that `weir baseline` or `weir train` wrote."},
+    {"monitor.bins", OPTION_CHOICE, AT(monitor.bins), .preset = "quantile", .choices = "quantile|equal",
+     .meaning = "Bins of drift: 20 that hold a twentieth of the baseline's values each (KS: 240), or 20 of equal width between its least and largest value (KS too)."},
     {"monitor.segments", OPTION_TEXTS, AT(monitor.segments), .count_at = offsetof(struct config, monitor.segment_count), .most = 32,
      .meaning = "Fields whose values split the reports; they stand as text in each prediction."},
     {"monitor.contribution_percent", OPTION_REAL, AT(monitor.contribution_percent), .preset = "1", .min = 0, .max = 100, .meaning = "Share of the events, by transaction id, whose features' contributions to the score are compared with the baseline's: a TreeSHAP each."},
