@@ -313,7 +313,7 @@ void feature_program_vectors(struct feature_program *p, bool allowed)
                !p->before_steps && (uint64_t)p->record_words * ((uint64_t)p->spec->max_events_per_entity + p->record_words) < INT32_MAX / 2;
     for (uint32_t i = 0; i < p->step_count; i++) {
         struct step *s = &p->steps[i];
-        s->vectors = have && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME && s->kind != STEP_STD && s->kind != STEP_ZSCORE;
+        s->vectors = have && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME;
     }
 }
 

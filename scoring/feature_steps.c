@@ -147,7 +147,31 @@ static double since(int64_t time_ms, int64_t from_ms)
 /* ---- steps ---- */
 
 /* A missing value is NAN itself, whose bits neither scale nor rounding change. */
-#define PUT(kind, expression)                          \
+#define PUT(kind, expression)                                     \
+    case kind:                                                    \
+        for (size_t k = 0; k < n; k++) {                          \
+            const struct feature_view *v = views[k];              \
+            rows[k][column] = (float)((expression) * scale);      \
+        }                                                         \
+        break
+
+static void run_column(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
+{
+    const uint32_t column = s->column;
+    const double scale = s->scale;
+    switch (s->kind) {
+        PUT(STEP_VALUE, value(v, s));
+        PUT(STEP_LISTED, listed(v, s));
+        PUT(STEP_CODE, code(v, s));
+        PUT(STEP_CLOCK, clock_of(v, s));
+        PUT(STEP_SINCE_LAST, since(v->time_ms, v->last_ms));
+        PUT(STEP_SINCE_FIRST, since(v->time_ms, v->first_ms));
+    default:
+        PUT(STEP_SPEED, speed(v, s));
+    }
+}
+
+#define PUT_WINDOWS(kind, expression)                  \
     case kind:                                         \
         for (size_t k = 0; k < n; k++) {               \
             const struct feature_view *v = views[k];   \
@@ -157,28 +181,22 @@ static double since(int64_t time_ms, int64_t from_ms)
         }                                              \
         break
 
-static void run_step(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
+void feature_step_windows(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
 {
     const uint32_t count = s->count;
     const double scale = s->scale;
     switch (s->kind) {
-        PUT(STEP_VALUE, value(v, s));
-        PUT(STEP_LISTED, listed(v, s));
-        PUT(STEP_CODE, code(v, s));
-        PUT(STEP_CLOCK, clock_of(v, s));
-        PUT(STEP_EVENTS, (double)v->events[s->window + i]);
-        PUT(STEP_LANE, (double)members(v, s, i));
-        PUT(STEP_SUM, (double)sum_of_records(v, s, i));
-        PUT(STEP_SUM_WIDE, (double)sum_wide(v, s, i));
-        PUT(STEP_BEST, best(v, s, i));
-        PUT(STEP_MEAN, mean(v, s, i));
-        PUT(STEP_STD, std_of(v, s, i));
-        PUT(STEP_ZSCORE, zscore(v, s, i));
-        PUT(STEP_RATIO, ratio(v, s, i));
-        PUT(STEP_SAME, same(v, s, i));
-        PUT(STEP_SINCE_LAST, since(v->time_ms, v->last_ms));
-        PUT(STEP_SINCE_FIRST, since(v->time_ms, v->first_ms));
-        PUT(STEP_SPEED, speed(v, s));
+        PUT_WINDOWS(STEP_EVENTS, (double)v->events[s->window + i]);
+        PUT_WINDOWS(STEP_LANE, (double)members(v, s, i));
+        PUT_WINDOWS(STEP_SUM, (double)sum_of_records(v, s, i));
+        PUT_WINDOWS(STEP_SUM_WIDE, (double)sum_wide(v, s, i));
+        PUT_WINDOWS(STEP_BEST, best(v, s, i));
+        PUT_WINDOWS(STEP_MEAN, mean(v, s, i));
+        PUT_WINDOWS(STEP_STD, std_of(v, s, i));
+        PUT_WINDOWS(STEP_ZSCORE, zscore(v, s, i));
+        PUT_WINDOWS(STEP_RATIO, ratio(v, s, i));
+    default:
+        PUT_WINDOWS(STEP_SAME, same(v, s, i));
     }
 }
 
@@ -186,12 +204,13 @@ void feature_steps_run(const struct feature_program *p, uint32_t first, uint32_t
                        float *const *rows, size_t n)
 {
     for (const struct step *s = p->steps + first; s < p->steps + end; s++) {
+        if (s->kind < STEP_EVENTS || s->kind > STEP_SAME)
+            run_column(s, views, rows, n);
 #if defined __x86_64__
-        if (s->vectors) {
+        else if (s->vectors)
             feature_step_windows_avx512(s, views, rows, n);
-            continue;
-        }
 #endif
-        run_step(s, views, rows, n);
+        else
+            feature_step_windows(s, views, rows, n);
     }
 }
