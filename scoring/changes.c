@@ -247,13 +247,12 @@ enum import_result windows_import_open(struct windows *w, struct bytes key, uint
 void windows_import_clear(struct windows *w, uint32_t number)
 {
     struct entity *e = entity_at(&w->entities, number);
-    while (e->count)
-        store_drop_oldest(&w->store, e);
+    store_drop(&w->store, e, e->count);
 }
 
 static int append(struct windows *w, struct entity *e, const uint64_t *record)
 {
-    if (store_reserve(&w->store, e))
+    if (store_reserve(&w->store, e, INT64_MIN))
         return -1;
     struct occurrence id = occurrence_find(&w->store, e, TABLE_IDS, record[RECORD_ID]);
     store_advance(&w->store, e, record_time(record), w->views[0].from, w->views[0].events);

@@ -31,13 +31,20 @@ static enum reject_reason reject_by_time(const struct feature_spec *spec, const 
     return REJECT_NONE;
 }
 
-/* The entity as it is held before the event: without what the stream time so far hides.  With nothing left it is as
- * good as new. */
+/* Without a visible event an entity is as good as new. */
 static void entity_refresh(struct windows *w, struct entity *e)
 {
+    if (e->count && e->newest_ms > windows_horizon(w))
+        return;
     store_trim(&w->store, e, windows_horizon(w));
-    if (!e->count)
-        e->dropped_ms = w->evicted_ms;
+    e->dropped_ms = w->evicted_ms;
+}
+
+/* Whether what is not visible any more has to go at once: where it could be seen.  Windows begin behind it, unless the
+ * event is later than the lateness allows. */
+static bool must_trim(const struct windows *w, const struct entity *e, const struct feature_outcome *outcome, int64_t time_ms)
+{
+    return time_ms < e->newest_ms || outcome->late_ms > w->spec->lateness_ms || e->newest_ms <= windows_horizon(w) || w->program->place_count;
 }
 
 static struct feature_outcome outcome_of(const struct windows *w, const struct entity *e, int64_t time_ms)
@@ -95,11 +102,12 @@ static void fold_alone(struct windows *w, struct feature_view *v, const struct e
 
 static void cap_events(struct windows *w, struct entity *e)
 {
+    store_trim(&w->store, e, windows_horizon(w));
     while (e->count > w->spec->max_events_per_entity) {
         int64_t oldest_ms = record_time(entity_record(w->program, e, 0));
         if (oldest_ms > e->dropped_ms)
             e->dropped_ms = oldest_ms;
-        store_drop_oldest(&w->store, e);
+        store_drop(&w->store, e, 1);
         w->dropped_events++;
     }
 }
@@ -133,22 +141,30 @@ static int fold_visible(struct windows *w, struct feature_view *v, struct entity
     e->seen_offset = event->offset;
     if (e->count > w->spec->max_events_per_entity)
         cap_events(w, e);
-    return store_shrink(&w->store, e) || limits_keep(w, e) ? -1 : 0;
+    return limits_keep(w, e);
 }
 
-/* The entity without what is not visible before the event and with room for it, and where its id would be found. */
+static struct occurrence id_find(const struct windows *w, const struct entity *e, uint64_t id_hash)
+{
+#if defined __x86_64__
+    if (w->program->fused)
+        return occurrence_find_avx512(&w->store, e, TABLE_IDS, id_hash);
+#endif
+    return occurrence_find(&w->store, e, TABLE_IDS, id_hash);
+}
+
+/* The entity as it is before the event, with room for it, and where its id is, if visible, or would be. */
 static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, struct occurrence *id)
 {
+    const int64_t horizon_ms = windows_horizon(w);
     entity_refresh(w, e);
-    if (store_reserve(&w->store, e))
+    if (store_reserve(&w->store, e, horizon_ms))
         return -1;
-#if defined __x86_64__
-    if (w->program->fused) {
-        *id = occurrence_find_avx512(&w->store, e, TABLE_IDS, id_hash);
-        return 0;
+    *id = id_find(w, e, id_hash);
+    if (id->found && record_time(entity_record(w->program, e, id->at)) <= horizon_ms) {
+        store_trim(&w->store, e, horizon_ms);
+        *id = id_find(w, e, id_hash);
     }
-#endif
-    *id = occurrence_find(&w->store, e, TABLE_IDS, id_hash);
     return 0;
 }
 
@@ -171,7 +187,7 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
     }
     stream_time_advance(w, event->time_ms);
     *outcome = outcome_of(w, e, event->time_ms);
-    if (e)
+    if (e && must_trim(w, e, outcome, event->time_ms))
         store_trim(&w->store, e, windows_horizon(w));
     if (event->time_ms <= windows_horizon(w))
         return fold_invisible(w, v, e, event, record, row);
@@ -223,7 +239,8 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
         occurrences_fetch(&w->store, e, record);
     }
     fetch(ring_at(&ring, e->count));
-    fetch(ring_at(&ring, 0));
+    if (!e->room)
+        fetch(ring_at(&ring, 0));
     for (uint32_t i = 0; i < p->window_count; i++)
         fetch(ring_at(&ring, cursors[i] - first_seq) + p->record_words);
 }

@@ -151,14 +151,17 @@ static inline void occurrence_set(struct window_store *store, struct entity *e, 
     found->slot = slot;
 }
 
-/* The oldest event goes. */
-static inline void occurrences_pop(const struct feature_program *p, struct entity *e)
+/* The n oldest events go. */
+static inline void occurrences_pop(const struct feature_program *p, struct entity *e, uint32_t n)
 {
     const struct layout *layout = entity_layout(p, e);
     if (!layout->tag_count)
         return;
-    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++)
-        ((uint16_t *)(void *)occurrence_table(e, layout, table))[e->first] = 0;
+    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
+        uint16_t *tags = (uint16_t *)(void *)occurrence_table(e, layout, table);
+        for (uint32_t at = 0; at < n; at++)
+            tags[entity_place(p, e, at)] = 0;
+    }
 }
 
 /* Builds all tables from the ring and the cursors. */

@@ -89,15 +89,11 @@ void stairs_insert(const struct feature_program *p, struct entity *e, const uint
         insert_one(p, e, s, record, at);
 }
 
-void stairs_pop(const struct feature_program *p, struct entity *e)
+void stairs_pop(const struct feature_program *p, struct entity *e, uint32_t n)
 {
-    for (uint32_t s = 0; s < p->stair_count; s++) {
-        struct stair_state *state = stair_state_of(p, e, s);
-        if (!state->count || stair_index(e, *stair_at(p, e, s, 0)))
-            continue;
-        state->first++;
-        state->count--;
-    }
+    for (uint32_t s = 0; s < p->stair_count; s++)
+        for (struct stair_state *state = stair_state_of(p, e, s); state->count && stair_index(e, *stair_at(p, e, s, 0)) < n; state->count--)
+            state->first++;
 }
 
 void stairs_copy(const struct feature_program *p, struct entity *e, const struct layout *layout, char *block)

@@ -46,8 +46,8 @@ void stair_make_room(const struct feature_program *program, struct entity *entit
 void stair_push(const struct feature_program *program, struct entity *entity, uint32_t stair, const uint64_t *record, uint32_t at);
 /* Event `at` with newer ones behind it, whose stairs still have their old numbers. */
 void stairs_insert(const struct feature_program *program, struct entity *entity, const uint64_t *record, uint32_t at);
-/* The oldest event goes. */
-void stairs_pop(const struct feature_program *program, struct entity *entity);
+/* The n oldest events go. */
+void stairs_pop(const struct feature_program *program, struct entity *entity, uint32_t n);
 /* Copies all stairs to a new block (of which entity->layout is not yet the layout). */
 void stairs_copy(const struct feature_program *program, struct entity *entity, const struct layout *layout, char *block);
 /* Fetches the memory of the oldest and the newest stairs. */

@@ -111,7 +111,19 @@ uint32_t store_advance(struct window_store *store, struct entity *e, int64_t tim
     return cleared;
 }
 
-/* ---- the oldest event goes ---- */
+/* ---- the oldest events go ---- */
+
+/* Windows that have not moved since then may still hold some of them. */
+static void windows_leave(struct window_store *store, struct entity *e, uint32_t n)
+{
+    const struct feature_program *p = store->program;
+    uint32_t *cursors = entity_cursors(p, e);
+    for (uint32_t w = p->window_count; w-- && cursors[w] - e->first_seq < n;)
+        for (; cursors[w] - e->first_seq < n; cursors[w]++) {
+            const uint32_t at = cursors[w] - e->first_seq;
+            leave(store, e, w, at, entity_record(p, e, at));
+        }
+}
 
 static inline void places_pop(const struct feature_program *p, struct entity *e)
 {
@@ -121,34 +133,32 @@ static inline void places_pop(const struct feature_program *p, struct entity *e)
             places[i] = e->first_seq - 1;
 }
 
-void store_drop_oldest(struct window_store *store, struct entity *e)
+void store_drop(struct window_store *store, struct entity *e, uint32_t n)
 {
     const struct feature_program *p = store->program;
-    uint32_t *cursors = entity_cursors(p, e);
-    assert(e->count);
-    for (uint32_t w = p->window_count; w-- && cursors[w] == e->first_seq;) {
-        leave(store, e, w, 0, entity_record(p, e, 0));
-        cursors[w]++;
-    }
-    if (p->stair_count)
-        stairs_pop(p, e);
-    occurrences_pop(p, e);
-    e->first = e->first + 1 == entity_layout(p, e)->capacity ? 0 : e->first + 1;
-    e->first_seq++;
-    e->count--;
-    store->events--;
-    if (p->place_count)
-        places_pop(p, e);
-    if (!(e->first_seq & 0xfffff)) {
+    assert(n <= e->count);
+    if (!n)
+        return;
+    windows_leave(store, e, n);
+    stairs_pop(p, e, n);
+    occurrences_pop(p, e, n);
+    e->first = entity_place(p, e, n);
+    if ((e->first_seq ^ (e->first_seq + n)) >> 20) {
         e->aged = true;
-        e->room = 0;
+        e->room = e->room > 1; /* an event may be on its way that has its place already */
     }
+    e->first_seq += n;
+    e->count -= n;
+    store->events -= n;
+    places_pop(p, e);
 }
 
 void store_trim_some(struct window_store *store, struct entity *e, int64_t horizon_ms)
 {
-    while (e->count && record_time(entity_record(store->program, e, 0)) <= horizon_ms)
-        store_drop_oldest(store, e);
+    uint32_t n = 0;
+    while (n < e->count && record_time(entity_record(store->program, e, n)) <= horizon_ms)
+        n++;
+    store_drop(store, e, n);
 }
 
 /* ---- blocks ---- */
@@ -189,7 +199,7 @@ static int first_block(struct window_store *store, struct entity *e)
     return relay(store, e, 0);
 }
 
-/* The least of what the ring, the tables and the staircases take. */
+/* The least of what the ring, the tables and the staircases take, and of what may come before the oldest are looked at. */
 static uint8_t room_of(const struct window_store *store, const struct entity *e)
 {
     const struct feature_program *p = store->program;
@@ -197,17 +207,31 @@ static uint8_t room_of(const struct window_store *store, const struct entity *e)
     uint32_t room = layout->capacity - e->count, tables = occurrences_room(store, e), stairs = layout->stairs_most - stairs_most(p, e);
     room = tables < room ? tables : room;
     room = p->stair_count && stairs < room ? stairs : room;
+    room = e->count / 8 + 4 < room ? e->count / 8 + 4 : room;
     return room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
 }
 
-int store_make_room(struct window_store *store, struct entity *e)
+enum { SMALL_LAYOUTS = 4 }; /* are not worth it */
+
+/* Below eleven sixteenths a ring gets one that is eight ninths full: so as not to come back soon. */
+static uint32_t fitting_kind(const struct feature_program *p, const struct entity *e)
+{
+    const uint32_t capacity = entity_layout(p, e)->capacity;
+    uint32_t kind = 0;
+    if (e->layout % p->layout_count < SMALL_LAYOUTS || e->count * 16 > capacity * 11)
+        return e->count == capacity ? e->layout + 1u : e->layout;
+    while (p->layouts[kind].capacity < e->count + e->count / 8 + 1)
+        kind++;
+    return kind;
+}
+
+int store_make_room(struct window_store *store, struct entity *e, int64_t horizon_ms)
 {
     const struct feature_program *p = store->program;
     if (!e->block)
         return first_block(store, e);
-    uint32_t kind = e->layout;
-    if (e->count == p->layouts[kind].capacity)
-        kind++;
+    store_trim(store, e, horizon_ms);
+    uint32_t kind = fitting_kind(p, e);
     if (p->stair_count)
         kind = with_stairs(p, kind, stairs_most(p, e) + 1);
     if (kind != e->layout)
@@ -218,18 +242,11 @@ int store_make_room(struct window_store *store, struct entity *e)
     return 0;
 }
 
-enum { SMALL_LAYOUTS = 4 }; /* are not worth it */
-
-/* Below eleven sixteenths a ring gets one that is eight ninths full: so as not to come back soon. */
 int store_shrink(struct window_store *store, struct entity *e)
 {
     const struct feature_program *p = store->program;
-    if (!e->block || e->layout % p->layout_count < SMALL_LAYOUTS || e->count * 16 > entity_layout(p, e)->capacity * 11)
-        return 0;
-    uint32_t kind = 0;
-    while (p->layouts[kind].capacity < e->count + e->count / 8 + 1)
-        kind++;
-    return relay(store, e, with_stairs(p, kind, stairs_most(p, e) + 1));
+    const uint32_t kind = e->block ? fitting_kind(p, e) : e->layout;
+    return kind < e->layout % p->layout_count ? relay(store, e, with_stairs(p, kind, stairs_most(p, e) + 1)) : 0;
 }
 
 void store_release(struct window_store *store, struct entity *e)

@@ -10,6 +10,9 @@
  *               last lane set.  So the last lanes of a suffix are its different categories.
  *   cost        an event enters each window once and leaves it once: O(windows), however many events there are.
  *
+ * Events that nobody sees any more stay until room is needed, an eighth of those held and a few: windows begin behind them.
+ * They go all at once, at the cost of a look at each.
+ *
  * An event that is older than the newest is inserted in its place (late_insert.c) at the cost of moving the newer ones.
  * Index i counts from the oldest event, a sequence number is first_seq + i. */
 #pragma once
@@ -35,14 +38,14 @@ void window_store_finish(struct window_store *store);
 void store_release(struct window_store *store, struct entity *entity);
 /* Gives back what would not go with the store; the entity is not looked at any more. */
 void store_dissolve(struct window_store *store, struct entity *entity);
-/* Lets go of events that are not later than horizon_ms, the oldest first (store_trim, below). */
+/* Lets go of events that are not later than horizon_ms (store_trim, below), of the `n` oldest. */
 void store_trim_some(struct window_store *store, struct entity *entity, int64_t horizon_ms);
-void store_drop_oldest(struct window_store *store, struct entity *entity);
+void store_drop(struct window_store *store, struct entity *entity, uint32_t n);
 /* Gives back memory of a ring that has become too large. */
 int store_shrink(struct window_store *store, struct entity *entity);
-/* Room for one more event (store_reserve, below); what points into the block is void after it.  0, or -1 if memory is
- * short. */
-int store_make_room(struct window_store *store, struct entity *entity);
+/* Room for one more event (store_reserve, below), by letting go of those not later than horizon_ms first; what points into
+ * the block is void after it.  0, or -1 if memory is short. */
+int store_make_room(struct window_store *store, struct entity *entity, int64_t horizon_ms);
 
 /* A newest event, in three steps: the windows move to its time, and tell how many events each holds and which record is
  * its first (the place behind the last one if it is empty; returns how many of the shortest windows surely are); the
@@ -132,9 +135,9 @@ static inline void store_trim(struct window_store *store, struct entity *e, int6
         store_trim_some(store, e, horizon_ms);
 }
 
-static inline int store_reserve(struct window_store *store, struct entity *e)
+static inline int store_reserve(struct window_store *store, struct entity *e, int64_t horizon_ms)
 {
-    return e->room ? 0 : store_make_room(store, e);
+    return e->room ? 0 : store_make_room(store, e, horizon_ms);
 }
 
 /* ---- counters: for each group of lanes a word a window ---- */
