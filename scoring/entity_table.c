@@ -51,11 +51,6 @@ void entity_table_finish(struct entity_table *t)
     *t = (struct entity_table){0};
 }
 
-static bool key_equals(const struct entity *e, struct bytes key)
-{
-    return e->key_size == key.size && (!key.size || !memcmp(entity_key(e), key.data, key.size));
-}
-
 struct entity *entity_find(const struct entity_table *t, struct bytes key, uint64_t hash)
 {
     uint32_t mask = slot_mask(t);
@@ -63,7 +58,7 @@ struct entity *entity_find(const struct entity_table *t, struct bytes key, uint6
         if (t->slots[i] >> 32 != hash >> 32)
             continue;
         struct entity *e = entity_at(t, (uint32_t)t->slots[i] - 1);
-        if (key_equals(e, key))
+        if (entity_has_key(e, key))
             return e;
     }
     return NULL;

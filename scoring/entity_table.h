@@ -92,8 +92,27 @@ static inline const char *entity_key(const struct entity *entity)
     return entity->key_size <= ENTITY_KEY_INLINE ? entity->key.inlined : entity->key.pointer;
 }
 
+/* Up to 32 bytes are compared as two halves that may overlap. */
+static inline bool entity_has_key(const struct entity *e, struct bytes key)
+{
+    typedef uint64_t two __attribute__((vector_size(16)));
+    const uint32_t size = key.size;
+    const char *a = entity_key(e), *b = key.data;
+    if (e->key_size != size)
+        return false;
+    if (size < 16 || size > 32)
+        return !size || !memcmp(a, b, size);
+    two from[2], to[2];
+    memcpy(&from[0], a, 16);
+    memcpy(&from[1], a + size - 16, 16);
+    memcpy(&to[0], b, 16);
+    memcpy(&to[1], b + size - 16, 16);
+    const two differ = (from[0] ^ to[0]) | (from[1] ^ to[1]);
+    return !(differ[0] | differ[1]);
+}
+
 /* The first entity whose hash looks like this one, from the index alone: to be fetched, not to be relied on. */
-static inline const struct entity *entity_guess(const struct entity_table *table, uint64_t hash)
+static inline struct entity *entity_guess(const struct entity_table *table, uint64_t hash)
 {
     uint32_t mask = (uint32_t)((UINT64_C(1) << table->slot_bits) - 1);
     for (uint32_t i = entity_home(table, hash); table->slots[i]; i = (i + 1) & mask)

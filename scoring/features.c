@@ -21,6 +21,11 @@
 
 /* ---- one event ---- */
 
+static uint64_t *record_of(const struct windows *w, size_t i)
+{
+    return w->records + i % (2 * FOLD_GROUP) * w->program->record_words;
+}
+
 static enum reject_reason reject_by_time(const struct feature_spec *spec, const struct event *event)
 {
     int64_t latest, earliest;
@@ -168,15 +173,22 @@ static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, st
     return 0;
 }
 
-static int fold_one(struct windows *w, struct feature_view *v, const struct event *event, uint64_t hash, uint64_t *record, float *row,
-                    struct feature_outcome *outcome)
+/* Mostly the one that has been fetched; it may have gone since. */
+static struct entity *entity_of(struct windows *w, struct entity *guess, struct bytes key, uint64_t hash)
 {
+    return guess && guess->held && entity_has_key(guess, key) ? guess : entity_find(&w->entities, key, hash);
+}
+
+static int fold_one(struct windows *w, struct feature_view *v, const struct event *event, size_t i, float *row, struct feature_outcome *outcome)
+{
+    const uint64_t hash = w->hashes[i];
+    uint64_t *record = record_of(w, i);
     assert(event->time_ms >= 0 && event->time_ms < INT64_C(1) << (64 - TIME_SHIFT));
     *outcome = (struct feature_outcome){.reason = reject_by_time(w->spec, event)};
     if (outcome->reason != REJECT_NONE)
         return 0;
     struct occurrence id = {0};
-    struct entity *e = entity_find(&w->entities, event->entity, hash);
+    struct entity *e = entity_of(w, w->guesses[i], event->entity, hash);
     if (e)
         changes_note(w, e);
     if (e && entity_open(w, e, record[RECORD_ID], &id))
@@ -247,11 +259,6 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
 
 /* ---- a group ---- */
 
-static uint64_t *record_of(const struct windows *w, size_t i)
-{
-    return w->records + i % (2 * FOLD_GROUP) * w->program->record_words;
-}
-
 static void load_group(struct windows *w, const struct event *events, size_t from, size_t n)
 {
     for (size_t i = from; i < from + FOLD_GROUP && i < n; i++)
@@ -291,7 +298,7 @@ static int fold_group(struct windows *w, const struct event *events, size_t from
         struct feature_view *view = &w->views[i - from];
         float *row = rows + i * w->spec->count;
         fetch_ahead(w, events, i, n);
-        if (fold_one(w, view, &events[i], w->hashes[i], record_of(w, i), row, &outcomes[i]))
+        if (fold_one(w, view, &events[i], i, row, &outcomes[i]))
             return -1;
         outcomes[i].before_ms = outcomes[i].reason == REJECT_NONE ? view->last_ms : TIME_UNKNOWN;
         views[accepted] = view;

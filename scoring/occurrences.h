@@ -34,9 +34,14 @@ static inline uint64_t occurrence_hash(uint32_t table, uint64_t word)
     return table == TABLE_IDS ? word : hash_mix(word ^ HASH_P1, HASH_P2);
 }
 
+static inline char *block_table(char *block, const struct layout *layout, uint32_t table)
+{
+    return block + layout->index_at + (table == TABLE_IDS ? 0 : layout->ids_size + (table - TABLE_CHANNELS) * layout->channel_size);
+}
+
 static inline char *occurrence_table(const struct entity *e, const struct layout *layout, uint32_t table)
 {
-    return e->block + layout->index_at + (table == TABLE_IDS ? 0 : layout->ids_size + (table - TABLE_CHANNELS) * layout->channel_size);
+    return block_table(e->block, layout, table);
 }
 
 /* ---- tags ---- */
@@ -166,6 +171,9 @@ static inline void occurrences_pop(const struct feature_program *p, struct entit
 
 /* Builds all tables from the ring and the cursors. */
 void occurrences_rebuild(struct window_store *store, struct entity *entity);
+/* Copies all tables to a new block, where the oldest event comes first; false: they must be built anew.  (entity->layout is
+ * not yet that of the block.) */
+bool occurrences_copy(const struct window_store *store, const struct entity *entity, const struct layout *layout, char *block);
 /* Events from index `at` on make room for one, from the newest; before the records themselves move. */
 void occurrences_shift(struct window_store *store, struct entity *entity, uint32_t at);
 /* What was found before that shift. */

@@ -16,7 +16,7 @@ struct windows {
     struct feature_view views[FOLD_GROUP]; /* of the events that are under way in windows_fold */
     uint64_t *records;                     /* of those and the group after them */
     uint64_t hashes[WINDOWS_BATCH_MAX];    /* of the batch's entities, as far as they are fetched */
-    const struct entity *guesses[WINDOWS_BATCH_MAX]; /* likewise */
+    struct entity *guesses[WINDOWS_BATCH_MAX]; /* likewise */
     int64_t now_ms;    /* T */
     int64_t history_ms;
     int64_t evicted_ms; /* newest time ever evicted */

@@ -165,6 +165,16 @@ void store_trim_some(struct window_store *store, struct entity *e, int64_t horiz
 
 static uint8_t room_of(const struct window_store *store, const struct entity *e);
 
+/* From the oldest on. */
+static void records_copy(const struct feature_program *p, const struct entity *e, char *to)
+{
+    const struct ring ring = entity_ring(p, e);
+    const size_t size = (size_t)ring.words * 8;
+    const uint32_t left = ring.capacity - ring.first, n = left < e->count ? left : e->count;
+    memcpy(to, ring.records + (size_t)ring.first * ring.words, n * size);
+    memcpy(to + n * size, ring.records, (e->count - n) * size);
+}
+
 static int relay(struct window_store *store, struct entity *e, uint32_t kind)
 {
     const struct feature_program *p = store->program;
@@ -172,16 +182,17 @@ static int relay(struct window_store *store, struct entity *e, uint32_t kind)
     char *block = block_take(&store->blocks, kind, layout->size);
     if (!block)
         return -1;
+    const bool copied = occurrences_copy(store, e, layout, block);
     if (e->block) {
-        for (uint32_t i = 0; i < e->count; i++)
-            memcpy(block + layout->records_at + (size_t)i * p->record_words * 8, entity_record(p, e, i), (size_t)p->record_words * 8);
+        records_copy(p, e, block + layout->records_at);
         stairs_copy(p, e, layout, block);
         block_put(&store->blocks, e->layout, entity_layout(p, e)->size, e->block);
     }
     e->block = block;
     e->layout = (uint16_t)kind;
     e->first = 0;
-    occurrences_rebuild(store, e);
+    if (!copied)
+        occurrences_rebuild(store, e);
     e->room = room_of(store, e);
     return 0;
 }
