@@ -33,7 +33,7 @@ void image_row_take(const struct window_store *store, const struct entity *e, ui
     *row++ = (uint64_t)record_time(record);
     *row++ = record[RECORD_ID];
     for (uint32_t i = 0; i < p->number_count; i++)
-        *row++ = (uint64_t)store_number(store, e, at, (int)i);
+        *row++ = record[RECORD_NUMBERS + i];
     for (uint32_t i = 0; i < p->category_count; i++)
         *row++ = record[p->category_word + i];
     for (uint32_t i = 0; i < 2 * p->place_count; i++)

@@ -22,7 +22,7 @@ static int number_add(struct feature_program *p, int slot, double fixed)
     for (uint32_t i = 0; i < p->number_count; i++)
         if (p->numbers[i].slot == slot && same_double(p->numbers[i].fixed, fixed))
             return (int)i;
-    p->numbers[p->number_count] = (struct number_def){slot, fixed};
+    p->numbers[p->number_count] = (struct number_def){slot, fixed, -1};
     return (int)p->number_count++;
 }
 
@@ -100,11 +100,21 @@ struct draft {
     int window, lane, channel, sum, square;
 };
 
+static void plain_sum_add(struct feature_program *p, int number)
+{
+    if (p->numbers[number].sum >= 0)
+        return;
+    p->numbers[number].sum = (int)p->sum_count;
+    p->sum_words[p->sum_count++] = (uint32_t)(RECORD_NUMBERS + number);
+}
+
 /* Sum, and for deviations the sum of squares, of a number over a window. */
 static void draft_sums(struct feature_program *p, struct draft *d, const struct feature *f, bool square)
 {
     int number = number_add(p, f->slot, f->has_fixed ? f->fixed : 0);
     d->step.number = (uint32_t)number;
+    if (f->where < 0)
+        plain_sum_add(p, number);
     d->lane = lane_add(p, f->where, f->slot);
     struct wide_def wide = {.number = number, .lane = d->lane, .window = f->window};
     if (f->where >= 0)
@@ -261,7 +271,8 @@ static void settle_step(const struct feature_program *p, struct draft *d)
     s->group = (lane < 0 ? 0 : (uint32_t)lane / p->lanes_a_group) * p->window_count + s->window;
     s->shift = lane < 0 ? 0 : (uint32_t)lane % p->lanes_a_group * p->lane_width;
     s->word = RECORD_NUMBERS + s->number;
-    s->start = s->number * p->window_count + s->window;
+    if (p->number_count && p->numbers[s->number].sum >= 0)
+        s->plain = (uint32_t)p->numbers[s->number].sum * p->window_count + s->window;
     s->sum = d->sum < 0 ? -1 : (int32_t)p->wides[d->sum].offset;
     s->square = d->square < 0 ? -1 : (int32_t)p->wides[d->square].offset;
     while (d->kind == STEP_SAME && (p->sames[s->same].channel != d->channel || p->sames[s->same].window != d->window))
@@ -309,7 +320,7 @@ static bool machine_has_vectors(void)
 void feature_program_vectors(struct feature_program *p, bool allowed)
 {
     const bool have = allowed && machine_has_vectors();
-    p->fused = have && p->window_count && p->window_count <= FUSED_WINDOWS && p->lane_groups <= FUSED_GROUPS && !p->lane_words && !p->same_count &&
+    p->fused = have && p->window_count && p->window_count <= FUSED_WINDOWS && p->lane_width == 16 && p->lane_groups <= FUSED_GROUPS && p->sum_count <= FUSED_SUMS && !p->lane_words && !p->same_count &&
                !p->before_steps && (uint64_t)p->record_words * ((uint64_t)p->spec->max_events_per_entity + p->record_words) < INT32_MAX / 2;
     for (uint32_t i = 0; i < p->step_count; i++) {
         struct step *s = &p->steps[i];
@@ -356,8 +367,8 @@ static void place_entity(struct feature_program *p, uint32_t header)
     p->place_at = p->cursors_at + 4 * p->window_count;
     p->stair_state_at = p->place_at + 4 * p->place_count;
     p->lanes_at = align_up(p->stair_state_at + 8 * p->stair_count, 8);
-    p->totals_at = p->lanes_at + 8 * p->lane_groups * p->window_count;
-    p->wides_at = align_up(p->totals_at + 8 * p->number_count, p->wide_count ? 16 : 8);
+    p->sums_at = p->lanes_at + 8 * p->lane_groups * p->window_count;
+    p->wides_at = align_up(p->sums_at + 8 * p->sum_count * p->window_count, p->wide_count ? 16 : 8);
     p->entity_size = align_up(p->wides_at + p->wides_size, 16);
     if (align_up(p->entity_size, 64) - p->entity_size <= 16)
         p->entity_size = align_up(p->entity_size, 64); /* no entity on a cache line more than it needs */
@@ -439,6 +450,7 @@ static int allocate(struct feature_program *p)
     size_t n = p->spec->count + 1;
     p->widths_ms = calloc(p->window_count + 1, sizeof *p->widths_ms);
     p->numbers = calloc(n, sizeof *p->numbers);
+    p->sum_words = calloc(n, sizeof *p->sum_words);
     p->categories = calloc(n, sizeof *p->categories);
     p->places = calloc(n, sizeof *p->places);
     p->filters = calloc(p->spec->filter_count + 1, sizeof *p->filters);
@@ -451,7 +463,7 @@ static int allocate(struct feature_program *p)
     p->wide_first = calloc(p->window_count + 1, sizeof *p->wide_first);
     p->steps = calloc(n, sizeof *p->steps);
     p->details = calloc(n, sizeof *p->details);
-    return p->widths_ms && p->numbers && p->categories && p->places && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
+    return p->widths_ms && p->numbers && p->sum_words && p->categories && p->places && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
                    p->wides && p->wide_first && p->steps && p->details
                ? 0
                : -1;
@@ -510,6 +522,7 @@ void feature_program_destroy(struct feature_program *p)
         literal_list_finish(&p->details[i].list);
     free(p->widths_ms);
     free(p->numbers);
+    free(p->sum_words);
     free(p->categories);
     free(p->places);
     free(p->filters);

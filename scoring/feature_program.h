@@ -4,8 +4,7 @@
  *
  *   word 0   event time << 16 | its lanes 0..15 (where there are more lanes, they have words of their own)
  *   word 1   64-bit hash of the id
- *   numbers  one word each: the sum of the field over all events before this one, modulo 2^64.  The sum over
- *            neighbours is one subtraction, the number itself the difference to the next record
+ *   numbers  one word each; null is 0
  *   categories  one word each: 64-bit hash of a text, or the number; 0 is null
  *   places   two doubles each: latitude (NaN: no place) and longitude
  *
@@ -29,6 +28,7 @@ enum { RECORD_TIME, RECORD_ID, RECORD_NUMBERS };
 struct number_def { /* an integer field of a windowed op */
     int slot;
     double fixed; /* 0: none */
+    int sum;      /* which of the sums that each window keeps is its own; -1: none */
 };
 
 struct category_def { /* a field of distinct or same */
@@ -86,8 +86,8 @@ struct step {
     double scale;
     uint32_t group, shift;      /* of the lane's counter in the first window */
     uint32_t number, word;      /* of the field, in the sums and in the record */
-    uint32_t start;             /* of the first window, in the sums where windows begin */
-    int32_t sum, square;        /* byte offsets among the wides, of the first window; sum -1: by the records */
+    uint32_t plain;             /* of the first window, among the sums */
+    int32_t sum, square;        /* byte offsets among the wides, of the first window; sum -1: a plain one */
     uint32_t best, same;        /* of the first window */
     uint32_t place;
     int32_t slot;
@@ -107,7 +107,7 @@ struct filter_def {
     struct literal_list list;
 };
 
-enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8 }; /* the most that newest.h takes */
+enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8, FUSED_SUMS = 8 }; /* the most that newest.h takes */
 
 enum { TAGS_MAX = 512 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
 
@@ -129,8 +129,9 @@ struct feature_program {
     int64_t *widths_ms;
 
     uint32_t record_words;
-    uint32_t number_count, category_count, place_count;
+    uint32_t number_count, sum_count, category_count, place_count;
     struct number_def *numbers;
+    uint32_t *sum_words; /* of each sum the number's word in a record */
     struct category_def *categories;
     struct place_def *places;
     uint32_t category_word, place_word, lane_word;
@@ -161,7 +162,7 @@ struct feature_program {
     struct step_detail *details;
 
     /* Byte offsets in an entity. */
-    uint32_t entity_size, cursors_at, place_at, stair_state_at, lanes_at, totals_at, wides_at, wides_size;
+    uint32_t entity_size, cursors_at, place_at, stair_state_at, lanes_at, sums_at, wides_at, wides_size;
 
     bool fused; /* this machine takes all windows of a newest event at a time (newest.h) */
     uint32_t tags_max;
@@ -177,14 +178,19 @@ void feature_program_vectors(struct feature_program *program, bool allowed);
 /* Before the first event: rings of more than `most` events (8 at least) have slots (for tests). */
 void feature_program_tags(struct feature_program *program, uint32_t most);
 
-/* Fills the record of an event: word 0 with all its lanes (last lanes set for members), id hash, the numbers
- * themselves in place of their sums, categories, places. */
+/* Fills the record of an event: word 0 with all its lanes (last lanes set for members), id hash, numbers, categories,
+ * places. */
 struct event;
 void feature_program_load(const struct feature_program *program, const struct event *event, uint64_t *record);
 
 static inline int64_t record_time(const uint64_t *record)
 {
     return (int64_t)(record[RECORD_TIME] >> TIME_SHIFT);
+}
+
+static inline int64_t record_number(const uint64_t *record, int number)
+{
+    return (int64_t)record[RECORD_NUMBERS + (uint32_t)number];
 }
 
 /* Latitude and longitude; the latitude is NaN where either was missing. */

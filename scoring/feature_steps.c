@@ -11,9 +11,9 @@ static inline uint32_t members(const struct feature_view *v, const struct step *
     return (uint32_t)(v->lanes[s->group + i] >> s->shift & v->counter_mask);
 }
 
-static inline int64_t sum_of_records(const struct feature_view *v, const struct step *s, uint32_t i)
+static inline int64_t sum_plain(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (int64_t)(v->ends[s->number] - v->starts[s->start + i]);
+    return (int64_t)v->sums[s->plain + i];
 }
 
 static inline int64_t sum_wide(const struct feature_view *v, const struct step *s, uint32_t i)
@@ -23,7 +23,7 @@ static inline int64_t sum_wide(const struct feature_view *v, const struct step *
 
 static inline int64_t sum(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return s->sum < 0 ? sum_of_records(v, s, i) : sum_wide(v, s, i);
+    return s->sum < 0 ? sum_plain(v, s, i) : sum_wide(v, s, i);
 }
 
 static inline double double_of(__int128 x)
@@ -188,7 +188,7 @@ void feature_step_windows(const struct step *s, const struct feature_view *const
     switch (s->kind) {
         PUT_WINDOWS(STEP_EVENTS, (double)v->events[s->window + i]);
         PUT_WINDOWS(STEP_LANE, (double)members(v, s, i));
-        PUT_WINDOWS(STEP_SUM, (double)sum_of_records(v, s, i));
+        PUT_WINDOWS(STEP_SUM, (double)sum_plain(v, s, i));
         PUT_WINDOWS(STEP_SUM_WIDE, (double)sum_wide(v, s, i));
         PUT_WINDOWS(STEP_BEST, best(v, s, i));
         PUT_WINDOWS(STEP_MEAN, mean(v, s, i));

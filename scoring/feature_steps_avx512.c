@@ -28,7 +28,7 @@ static inline __m512i sums(const struct feature_view *v, const struct step *s, u
 {
     if (s->sum >= 0)
         return _mm512_maskz_loadu_epi64(in, v->wides + s->sum + i * sizeof(int64_t));
-    return _mm512_sub_epi64(_mm512_set1_epi64((int64_t)v->ends[s->number]), _mm512_maskz_loadu_epi64(in, v->starts + s->start + i));
+    return _mm512_maskz_loadu_epi64(in, v->sums + s->plain + i);
 }
 
 static inline __m512d means(const struct feature_view *v, const struct step *s, uint32_t i, __mmask8 in)

@@ -14,15 +14,14 @@ int feature_view_init(struct feature_view *v, const struct window_store *store)
     v->events = calloc(p->window_count + 1, sizeof *v->events);
     v->low = calloc(p->window_count + 1, sizeof *v->low);
     v->best = calloc((size_t)p->stair_count * p->window_count + 1, sizeof *v->best);
-    v->starts = calloc((size_t)p->number_count * p->window_count + 1, sizeof *v->starts);
     v->sames = calloc(p->same_count + 1, sizeof *v->sames);
     v->places = calloc(p->place_count + 1, sizeof *v->places);
     v->own_lanes = calloc((size_t)p->window_count * p->lane_groups + 1, sizeof *v->own_lanes);
-    v->own_ends = calloc(p->number_count + 1, sizeof *v->own_ends);
+    v->own_sums = calloc((size_t)p->window_count * p->sum_count + 1, sizeof *v->own_sums);
     v->latest = calloc(p->channel_count + 1, sizeof *v->latest);
     v->nothing = calloc(p->record_words, sizeof *v->nothing);
     v->own_wides = aligned_alloc(16, (p->wides_size / 16 + 1) * 16);
-    if (v->from && v->events && v->low && v->best && v->starts && v->sames && v->places && v->own_lanes && v->own_ends && v->own_wides &&
+    if (v->from && v->events && v->low && v->best && v->sames && v->places && v->own_lanes && v->own_sums && v->own_wides &&
         v->latest && v->nothing)
         return 0;
     feature_view_finish(v);
@@ -35,11 +34,10 @@ void feature_view_finish(struct feature_view *v)
     free(v->events);
     free(v->low);
     free(v->best);
-    free(v->starts);
     free(v->sames);
     free(v->places);
     free(v->own_lanes);
-    free(v->own_ends);
+    free(v->own_sums);
     free(v->own_wides);
     free(v->latest);
     free(v->nothing);
@@ -65,15 +63,6 @@ static struct place_before place_of(const struct feature_program *p, uint32_t pl
     return before;
 }
 
-static void fill_starts(struct feature_view *v)
-{
-    const struct feature_program *p = v->store->program;
-    const uint32_t windows = p->window_count;
-    for (uint32_t n = 0; n < p->number_count; n++)
-        for (uint32_t w = 0; w < windows; w++)
-            v->starts[n * windows + w] = v->from[w][RECORD_NUMBERS + n];
-}
-
 /* ---- the newest event ---- */
 
 static void read_bests(struct feature_view *v, const struct entity *e, bool counted)
@@ -82,7 +71,7 @@ static void read_bests(struct feature_view *v, const struct entity *e, bool coun
     for (uint32_t s = 0; s < p->stair_count; s++) {
         int64_t *best = v->best + s * p->window_count, own = INT64_MIN;
         if (counted && record_lane(p, v->record, p->stairs[s].lane))
-            own = (int64_t)v->record[RECORD_NUMBERS + (uint32_t)p->stairs[s].number];
+            own = record_number(v->record, p->stairs[s].number);
         for (uint32_t w = 0; w < v->empty; w++)
             best[w] = own;
         stairs_bests(p, e, s, v->empty, best);
@@ -118,8 +107,7 @@ void feature_view_newest(struct feature_view *v, const struct entity *e, const s
     feature_view_begin(v, e, values, record);
     v->lanes = entity_lanes(p, e);
     v->wides = entity_wides(p, e);
-    v->ends = entity_totals(p, e);
-    fill_starts(v);
+    v->sums = entity_sums(p, e);
     v->first_ms = v->time_ms;
     if (p->window_count && v->events[p->window_count - 1])
         v->first_ms = record_time(v->from[p->window_count - 1]);
@@ -142,10 +130,10 @@ void feature_view_counted(struct feature_view *v, const struct entity *e)
     const struct feature_program *p = v->store->program;
     copy_words(v->own_lanes, v->lanes, (size_t)p->lane_groups * p->window_count * 8);
     copy_words(v->own_wides, v->wides, p->wides_size);
-    copy_words(v->own_ends, v->ends, p->number_count * 8);
+    copy_words(v->own_sums, v->sums, (size_t)p->sum_count * p->window_count * 8);
     v->lanes = v->own_lanes;
     v->wides = v->own_wides;
-    v->ends = v->own_ends;
+    v->sums = v->own_sums;
     for (uint32_t w = 0; w < p->window_count; w++)
         v->events[w]++;
     read_bests(v, e, true);
@@ -161,9 +149,10 @@ static void add_event(struct feature_view *v, const struct entity *e, uint32_t w
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
         v->own_lanes[g * p->window_count + w] += lanes_spread(p, record, g) & p->count_masks[g];
+    sums_add(p, v->own_sums + w, record);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
-            wide_add(v->own_wides, &p->wides[i], store_number(v->store, e, at, p->wides[i].number));
+            wide_add(v->own_wides, &p->wides[i], record_number(record, p->wides[i].number));
 }
 
 static void take_event(struct feature_view *v, const struct entity *e, uint32_t w, uint32_t at)
@@ -172,9 +161,10 @@ static void take_event(struct feature_view *v, const struct entity *e, uint32_t 
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
         v->own_lanes[g * p->window_count + w] -= lanes_spread(p, record, g) & p->count_masks[g];
+    sums_take(p, v->own_sums + w, record);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
-            wide_take(v->own_wides, &p->wides[i], store_number(v->store, e, at, p->wides[i].number));
+            wide_take(v->own_wides, &p->wides[i], record_number(record, p->wides[i].number));
 }
 
 static void clear_window(struct feature_view *v, uint32_t w)
@@ -182,6 +172,7 @@ static void clear_window(struct feature_view *v, uint32_t w)
     const struct feature_program *p = v->store->program;
     for (uint32_t g = 0; g < p->lane_groups; g++)
         v->own_lanes[g * p->window_count + w] = 0;
+    sums_clear(p, v->own_sums + w);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         memset(v->own_wides + p->wides[i].offset, 0, p->wides[i].square ? sizeof(__int128) : sizeof(int64_t));
 }
@@ -231,9 +222,10 @@ static void late_bests(struct feature_view *v, const struct entity *e)
                 continue;
             *best = INT64_MIN;
             for (at = v->low[w]; at < v->end; at++) {
-                if (!record_lane(p, entity_record(p, e, at), p->stairs[s].lane))
+                const uint64_t *record = entity_record(p, e, at);
+                if (!record_lane(p, record, p->stairs[s].lane))
                     continue;
-                int64_t x = store_number(v->store, e, at, p->stairs[s].number);
+                int64_t x = record_number(record, p->stairs[s].number);
                 if (*best == INT64_MIN || (p->stairs[s].max ? x > *best : x < *best))
                     *best = x;
             }
@@ -318,12 +310,11 @@ int feature_view_late(struct feature_view *v, const struct entity *e, const stru
     v->last_ms = at ? record_time(entity_record(p, e, at - 1)) : TIME_UNKNOWN;
     v->lanes = v->own_lanes;
     v->wides = v->own_wides;
-    v->ends = v->own_ends;
+    v->sums = v->own_sums;
     memcpy(v->own_lanes, entity_lanes(p, e), (size_t)p->window_count * p->lane_groups * sizeof *v->own_lanes);
     memcpy(v->own_wides, entity_wides(p, e), p->wides_size);
-    memcpy(v->own_ends, entity_record(p, e, at) + RECORD_NUMBERS, p->number_count * sizeof *v->own_ends);
+    memcpy(v->own_sums, entity_sums(p, e), (size_t)p->window_count * p->sum_count * sizeof *v->own_sums);
     find_lows(v, e);
-    fill_starts(v);
     v->first_ms = p->window_count && v->events[p->window_count - 1] ? record_time(v->from[p->window_count - 1]) : v->time_ms;
     for (uint32_t w = 0; w < p->window_count; w++)
         move_window(v, e, w);
@@ -345,12 +336,13 @@ static void count_window(struct feature_view *v, uint32_t w)
     uint64_t *groups = v->own_lanes + w;
     for (uint32_t g = 0; g < p->lane_groups; g++)
         groups[g * p->window_count] += lanes_spread(p, v->record, g) & p->count_masks[g];
+    sums_add(p, v->own_sums + w, v->record);
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], v->record))
             lane_counter_add(p, groups, p->channels[c].last_lane, v->latest[c] == UINT32_MAX || v->latest[c] < v->low[w]);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, v->record, p->wides[i].lane))
-            wide_add(v->own_wides, &p->wides[i], (int64_t)v->record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
+            wide_add(v->own_wides, &p->wides[i], record_number(v->record, p->wides[i].number));
 }
 
 static void count_bests(struct feature_view *v)
@@ -359,7 +351,7 @@ static void count_bests(struct feature_view *v)
     for (uint32_t s = 0; s < p->stair_count; s++) {
         if (!record_lane(p, v->record, p->stairs[s].lane))
             continue;
-        int64_t x = (int64_t)v->record[RECORD_NUMBERS + (uint32_t)p->stairs[s].number];
+        int64_t x = record_number(v->record, p->stairs[s].number);
         for (uint32_t w = 0; w < p->window_count; w++) {
             int64_t *best = &v->best[s * p->window_count + w];
             if (*best == INT64_MIN || (p->stairs[s].max ? x > *best : x < *best))
@@ -373,8 +365,6 @@ void feature_view_late_counted(struct feature_view *v)
     const struct feature_program *p = v->store->program;
     for (uint32_t w = 0; w < p->window_count; w++)
         count_window(v, w);
-    for (uint32_t i = 0; i < p->number_count; i++)
-        v->own_ends[i] += v->record[RECORD_NUMBERS + i];
     count_bests(v);
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], v->record))
@@ -391,7 +381,7 @@ void feature_view_alone(struct feature_view *v, const struct value *values, cons
     v->first_ms = v->time_ms;
     v->lanes = v->own_lanes;
     v->wides = v->own_wides;
-    v->ends = v->own_ends;
+    v->sums = v->own_sums;
     memset(v->own_lanes, 0, (size_t)p->window_count * p->lane_groups * sizeof *v->own_lanes);
     memset(v->own_wides, 0, p->wides_size);
     memset(v->events, 0, p->window_count * sizeof *v->events);
@@ -399,8 +389,7 @@ void feature_view_alone(struct feature_view *v, const struct value *values, cons
     memset(v->sames, 0, p->same_count * sizeof *v->sames);
     for (uint32_t w = 0; w < p->window_count; w++)
         v->from[w] = v->nothing;
-    fill_starts(v);
-    memset(v->own_ends, 0, p->number_count * sizeof *v->own_ends);
+    memset(v->own_sums, 0, (size_t)p->window_count * p->sum_count * sizeof *v->own_sums);
     for (uint32_t i = 0; i < p->stair_count * p->window_count; i++)
         v->best[i] = INT64_MIN;
     for (uint32_t i = 0; i < p->place_count; i++)

@@ -24,8 +24,7 @@ struct feature_view {
     const uint64_t *lanes;    /* counters: of each group the windows */
     uint64_t counter_mask;    /* of one counter */
     const char *wides;
-    const uint64_t *ends;     /* of each number the sum of all events up to the end of the windows */
-    uint64_t *starts;         /* of each number and window the sum of all events up to the window's first */
+    const uint64_t *sums;     /* of each sum the windows */
     int64_t *best;            /* of each stair and window; INT64_MIN: none */
     uint32_t *sames;          /* of each op `same` */
     int64_t last_ms;          /* of the event before; TIME_UNKNOWN: none */
@@ -35,7 +34,7 @@ struct feature_view {
     /* Copies of what the entity counts, and what an event that is not the newest needs. */
     uint32_t *low; /* index of each window's first event */
     uint32_t end;  /* index after the windows' last event */
-    uint64_t *own_lanes, *own_ends;
+    uint64_t *own_lanes, *own_sums;
     char *own_wides;
     uint32_t *latest;  /* of each channel the index of the latest event of the current one's category; UINT32_MAX: none */
     uint64_t *nothing; /* a record of zeros */

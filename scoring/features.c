@@ -416,7 +416,7 @@ static uint64_t event_digest(const struct windows *w, const struct entity *e, ui
     h = hash_integer((uint64_t)record_time(record), h);
     h = hash_integer(record[RECORD_ID], h);
     for (uint32_t i = 0; i < p->number_count; i++)
-        h = hash_integer((uint64_t)store_number(&w->store, e, at, (int)i), h);
+        h = hash_integer(record[RECORD_NUMBERS + i], h);
     for (uint32_t i = p->category_word; i < p->place_word + 2 * p->place_count; i++)
         h = hash_integer(record[i], h);
     for (uint32_t lane = 0; lane < p->count_lanes; lane++)

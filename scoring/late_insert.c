@@ -28,9 +28,10 @@ static void count_in(const struct feature_program *p, struct entity *e, const ui
         uint64_t *groups = entity_lanes(p, e) + w;
         for (uint32_t g = 0; g < p->lane_groups; g++)
             groups[g * p->window_count] += lanes_spread(p, record, g) & p->count_masks[g];
+        sums_add(p, entity_sums(p, e) + w, record);
         for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
             if (record_lane(p, record, p->wides[i].lane))
-                wide_add(entity_wides(p, e), &p->wides[i], (int64_t)record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
+                wide_add(entity_wides(p, e), &p->wides[i], record_number(record, p->wides[i].number));
     }
 }
 
@@ -79,21 +80,10 @@ static void places_insert(const struct feature_program *p, struct entity *e, con
 
 static void records_move(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
 {
-    size_t size = (size_t)p->record_words * 8;
-    for (uint32_t i = e->count; i-- > at;) {
-        uint64_t *to = entity_record(p, e, i + 1);
-        memcpy(to, entity_record(p, e, i), size);
-        if (i > at)
-            for (uint32_t n = 0; n < p->number_count; n++)
-                to[RECORD_NUMBERS + n] += record[RECORD_NUMBERS + n];
-    }
-    uint64_t *place = entity_record(p, e, at), *behind = entity_record(p, e, at + 1);
-    memcpy(place, record, size);
-    for (uint32_t n = 0; n < p->number_count; n++) {
-        place[RECORD_NUMBERS + n] = behind[RECORD_NUMBERS + n];
-        behind[RECORD_NUMBERS + n] += record[RECORD_NUMBERS + n];
-        entity_totals(p, e)[n] += record[RECORD_NUMBERS + n];
-    }
+    const size_t size = (size_t)p->record_words * 8;
+    for (uint32_t i = e->count; i-- > at;)
+        memcpy(entity_record(p, e, i + 1), entity_record(p, e, i), size);
+    memcpy(entity_record(p, e, at), record, size);
 }
 
 void store_insert(struct window_store *store, struct entity *e, uint64_t *record, uint32_t at)

@@ -78,7 +78,7 @@ struct moving {
     __m256i at;    /* index of the first event */
     __m256i place; /* its place in the ring */
     __m512i times; /* its time, where there is one */
-    __m512i groups[FUSED_GROUPS];
+    __m512i groups[FUSED_GROUPS], sums[FUSED_SUMS];
     __mmask8 all, some; /* the windows; those that hold an event */
 };
 
@@ -88,10 +88,15 @@ static inline __m256i wrapped(__m256i place, uint32_t capacity)
     return _mm256_mask_sub_epi32(place, _mm256_cmpge_epu32_mask(place, end), place, end);
 }
 
-static inline __m512i words_at(const struct ring *ring, const struct moving *m, __m512i otherwise, uint32_t word)
+/* One by one: a gather takes longer. */
+static inline __m512i words_at(const struct ring *ring, __m256i place, uint32_t word)
 {
-    const __m256i from = _mm256_mullo_epi32(m->place, _mm256_set1_epi32((int)ring->words));
-    return _mm512_mask_i32gather_epi64(otherwise, m->some, from, ring->records + word, 8);
+    uint32_t at[FUSED_WINDOWS];
+    const uint64_t *records = ring->records + word;
+    _mm256_storeu_si256((__m256i *)(void *)at, _mm256_mullo_epi32(place, _mm256_set1_epi32((int)ring->words)));
+#define WORD(i) ((int64_t)records[at[i]])
+    return _mm512_setr_epi64(WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5), WORD(6), WORD(7));
+#undef WORD
 }
 
 static void wides_clear(const struct feature_program *p, struct entity *e, uint32_t windows)
@@ -103,55 +108,66 @@ static void wides_clear(const struct feature_program *p, struct entity *e, uint3
     }
 }
 
-static void wides_leave(const struct window_store *store, struct entity *e, uint32_t windows, __m256i at)
+static void wides_leave(const struct feature_program *p, struct entity *e, const struct ring *ring, uint32_t windows, __m256i place)
 {
-    const struct feature_program *p = store->program;
-    uint32_t first[FUSED_WINDOWS];
-    _mm256_storeu_si256((__m256i *)(void *)first, at);
+    uint32_t places[FUSED_WINDOWS];
+    _mm256_storeu_si256((__m256i *)(void *)places, place);
     for (; windows; windows &= windows - 1) {
         const uint32_t w = (uint32_t)__builtin_ctz(windows);
-        const uint64_t *record = entity_record(p, e, first[w]);
+        const uint64_t *record = ring->records + (size_t)places[w] * ring->words;
         for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
             if (record_lane(p, record, p->wides[i].lane))
-                wide_take(entity_wides(p, e), &p->wides[i], store_number(store, e, first[w], p->wides[i].number));
+                wide_take(entity_wides(p, e), &p->wides[i], record_number(record, p->wides[i].number));
     }
+}
+
+/* The lanes of one group, spread over a word of counters, of eight records. */
+static inline __m512i spread(const struct feature_program *p, __m512i words, uint32_t group)
+{
+    const __m512i lanes = _mm512_and_si512(_mm512_srl_epi64(words, _mm_cvtsi32_si128((int)(group * p->lanes_a_group))), _mm512_set1_epi64((int64_t)p->group_bits));
+    return _mm512_and_si512(_mm512_mullo_epi64(lanes, _mm512_set1_epi64((int64_t)p->spread_factor)), _mm512_set1_epi64((int64_t)p->spread_mask));
+}
+
+static inline __attribute__((always_inline)) void moving_load(const struct feature_program *p, const struct entity *e, const struct ring *ring,
+                                                              struct moving *m, __mmask8 cleared, uint32_t groups, uint32_t sums)
+{
+    const __m256i count = _mm256_set1_epi32((int)e->count);
+    const __mmask8 kept = m->all & (__mmask8)~cleared;
+    m->at = _mm256_mask_sub_epi32(count, kept, _mm256_maskz_loadu_epi32(kept, entity_cursors(p, e)), _mm256_set1_epi32((int)e->first_seq));
+    m->place = wrapped(_mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first)), ring->capacity);
+    m->some = _mm256_cmplt_epu32_mask(m->at, count);
+    for (uint32_t g = 0; g < groups; g++)
+        m->groups[g] = _mm512_maskz_loadu_epi64(kept, entity_lanes(p, e) + g * p->window_count);
+    for (uint32_t i = 0; i < sums; i++)
+        m->sums[i] = _mm512_maskz_loadu_epi64(kept, entity_sums(p, e) + i * p->window_count);
 }
 
 /* A window that even the newest event so far leaves is empty at once; the others take one step at a time, together. */
 static inline __attribute__((always_inline)) void advance(const struct window_store *store, struct entity *e, const struct ring *ring,
-                                                          int64_t time_ms, struct moving *m, uint32_t groups)
+                                                          int64_t time_ms, struct moving *m, uint32_t groups, uint32_t sums)
 {
     const struct feature_program *p = store->program;
     const __m512i edges = _mm512_sub_epi64(_mm512_set1_epi64(time_ms), _mm512_maskz_loadu_epi64(m->all, p->widths_ms));
     const __m256i count = _mm256_set1_epi32((int)e->count), one = _mm256_set1_epi32(1);
-    const __m512i factor = _mm512_set1_epi64((int64_t)p->spread_factor), mask = _mm512_set1_epi64((int64_t)p->spread_mask),
-                  bits = _mm512_set1_epi64((int64_t)p->group_bits);
     const __mmask8 cleared = _mm512_mask_cmple_epi64_mask(m->all, _mm512_set1_epi64(e->newest_ms), edges);
     const uint32_t wide_windows = (uint32_t)store->slow_windows;
-    m->at = _mm256_sub_epi32(_mm256_maskz_loadu_epi32(m->all, entity_cursors(p, e)), _mm256_set1_epi32((int)e->first_seq));
-    m->at = _mm256_mask_mov_epi32(m->at, cleared, count);
-    m->place = wrapped(_mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first)), ring->capacity);
-    for (uint32_t g = 0; g < groups; g++)
-        m->groups[g] = _mm512_maskz_loadu_epi64(m->all & (__mmask8)~cleared, entity_lanes(p, e) + g * p->window_count);
+    moving_load(p, e, ring, m, cleared, groups, sums);
     if (cleared & wide_windows)
         wides_clear(p, e, cleared & wide_windows);
-    m->times = _mm512_setzero_si512();
     for (;;) {
-        m->some = _mm256_mask_cmplt_epu32_mask(m->all, m->at, count);
-        const __m512i words = words_at(ring, m, m->times, RECORD_TIME);
-        m->times = words;
-        const __mmask8 leaves = _mm512_mask_cmple_epi64_mask(m->some, _mm512_srli_epi64(words, TIME_SHIFT), edges);
+        m->times = words_at(ring, m->place, RECORD_TIME);
+        const __mmask8 leaves = _mm512_mask_cmple_epi64_mask(m->some, _mm512_srli_epi64(m->times, TIME_SHIFT), edges);
         if (!leaves)
             return;
-        for (uint32_t g = 0; g < groups; g++) {
-            const __m512i lanes = _mm512_and_si512(_mm512_srl_epi64(words, _mm_cvtsi32_si128((int)(g * p->lanes_a_group))), bits);
-            const __m512i spread = _mm512_and_si512(_mm512_mullo_epi64(lanes, factor), mask);
-            m->groups[g] = _mm512_mask_sub_epi64(m->groups[g], leaves, m->groups[g], spread);
-        }
+        for (uint32_t g = 0; g < groups; g++)
+            m->groups[g] = _mm512_mask_sub_epi64(m->groups[g], leaves, m->groups[g], spread(p, m->times, g));
+        for (uint32_t i = 0; i < sums; i++)
+            m->sums[i] = _mm512_mask_sub_epi64(m->sums[i], leaves, m->sums[i], words_at(ring, m->place, p->sum_words[i]));
         if (leaves & wide_windows)
-            wides_leave(store, e, leaves & wide_windows, m->at);
+            wides_leave(p, e, ring, leaves & wide_windows, m->place);
         m->at = _mm256_mask_add_epi32(m->at, leaves, m->at, one);
         m->place = wrapped(_mm256_mask_add_epi32(m->place, leaves, m->place, one), ring->capacity);
+        m->some = _mm256_cmplt_epu32_mask(m->at, count);
     }
 }
 
@@ -171,26 +187,29 @@ static inline void channel_count_in(struct window_store *store, struct entity *e
     occurrence_set(store, e, TABLE_CHANNELS + c, &latest, e->count);
 }
 
-/* A lane in all places.  The compiler is not to know which: it would go by way of a general register. */
-static inline __m512i lane_of(__m512i vector, int64_t lane)
+/* Up to eight stairs as vectors; those past the last one have the index 65535 and no number.  Indexes have 16 bits, as
+ * counters do. */
+struct stairs {
+    __m512i numbers;
+    __m128i at;
+};
+
+static inline __mmask8 first_lanes(uint32_t count)
 {
-    __m512i from = _mm512_set1_epi64(lane);
-    __asm__("" : "+v"(from));
-    return _mm512_permutexvar_epi64(from, vector);
+    return (__mmask8)(count < FUSED_WINDOWS ? (1u << count) - 1 : 255u);
 }
 
-/* Up to sixteen stairs, the new one included, as vectors: those that it reaches are the last ones, and a window's best is
- * the oldest stair that is not before it. */
-struct stairs {
-    __m512i numbers, at;
-};
+static inline struct stairs stairs_only(__m512i numbers, __m128i at, uint32_t count)
+{
+    const __mmask8 in = first_lanes(count);
+    return (struct stairs){_mm512_mask_mov_epi64(_mm512_set1_epi64(INT64_MIN), in, numbers), _mm_mask_mov_epi16(_mm_set1_epi16(-1), in, at)};
+}
 
 static inline struct stairs stairs_load(const uint64_t *words, uint32_t count, uint32_t first_seq)
 {
-    const __mmask8 in = (__mmask8)(count < FUSED_WINDOWS ? (1u << count) - 1 : 255u);
-    const __m512i stairs = _mm512_maskz_loadu_epi64(in, words);
+    const __m512i stairs = _mm512_maskz_loadu_epi64(first_lanes(count), words);
     const __m512i at = _mm512_and_si512(_mm512_sub_epi64(stairs, _mm512_set1_epi64(first_seq)), _mm512_set1_epi64(SEQ_MASK));
-    return (struct stairs){_mm512_mask_srai_epi64(_mm512_set1_epi64(INT64_MIN), in, stairs, SEQ_BITS), at};
+    return stairs_only(_mm512_srai_epi64(stairs, SEQ_BITS), _mm512_cvtepi64_epi16(at), count);
 }
 
 static inline uint32_t stairs_above(const struct stairs *stairs, int64_t number)
@@ -198,50 +217,63 @@ static inline uint32_t stairs_above(const struct stairs *stairs, int64_t number)
     return (uint32_t)__builtin_popcount(_mm512_cmpgt_epi64_mask(stairs->numbers, _mm512_set1_epi64(number)));
 }
 
-static inline __mmask8 place_bit(uint32_t place, uint32_t from)
+/* The stair `place`, the last one from now on. */
+static inline void stairs_end(struct stairs *stairs, uint32_t place, int64_t number, uint32_t at)
 {
-    return (__mmask8)(place - from < FUSED_WINDOWS ? 1u << (place - from) : 0);
+    const __mmask8 bit = (__mmask8)(place < FUSED_WINDOWS ? 1u << place : 0);
+    *stairs = stairs_only(_mm512_mask_set1_epi64(stairs->numbers, bit, number), _mm_mask_set1_epi16(stairs->at, bit, (short)at), place + 1);
 }
 
-/* From the newest stair to the oldest: those past `count` are before every window. */
-static inline __m512i stairs_choose(const struct stairs *stairs, uint32_t count, __m512i from, __m512i bests)
+/* The index where each of four windows begins, in eight neighbouring lanes. */
+static inline __m512i four_begins(__m128i from)
 {
-    const __mmask8 in = (__mmask8)(count < FUSED_WINDOWS ? (1u << count) - 1 : 255u);
-    const __m512i at = _mm512_mask_mov_epi64(_mm512_set1_epi64(-1), in, stairs->at);
-#pragma GCC unroll 8
-    for (int i = FUSED_WINDOWS - 1; i >= 0; i--)
-        bests = _mm512_mask_mov_epi64(bests, _mm512_cmpge_epi64_mask(lane_of(at, i), from), lane_of(stairs->numbers, i));
-    return bests;
+    const __m512i copies = _mm512_setr_epi64(0x0100010001000100, 0x0100010001000100, 0x0302030203020302, 0x0302030203020302, 0x0504050405040504, 0x0504050405040504,
+                                             0x0706070607060706, 0x0706070607060706);
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(from), copies);
+}
+
+/* A window's best is its first stair: for each window a byte says which of the stairs are before it, and so, as 2^n - 1,
+ * how many.  Where all eight are, it is what is given. */
+static inline __m512i stairs_choose(const struct stairs *stairs, __m128i from, bool five, __m512i otherwise)
+{
+    const __m512i at = _mm512_broadcast_i32x4(stairs->at);
+    uint64_t before = _mm512_cmplt_epu16_mask(at, four_begins(from));
+    if (five)
+        before |= (uint64_t)_mm512_cmplt_epu16_mask(at, four_begins(_mm_srli_si128(from, 8))) << 32;
+    const __m512i bytes = _mm512_cvtepu8_epi64(_mm_cvtsi64_si128((int64_t)before));
+    const __m512d power = _mm512_cvtepi64_pd(_mm512_add_epi64(bytes, _mm512_set1_epi64(1)));
+    const __m512i n = _mm512_sub_epi64(_mm512_srli_epi64(_mm512_castpd_si512(power), 52), _mm512_set1_epi64(1023));
+    return _mm512_mask_mov_epi64(_mm512_permutexvar_epi64(n, stairs->numbers), _mm512_cmpeq_epi64_mask(bytes, _mm512_set1_epi64(255)), otherwise);
 }
 
 static inline __attribute__((always_inline)) __m512i stairs_fold(const struct feature_program *p, const struct entity *e, uint32_t s, const uint64_t *record,
-                                                                 __m512i from, bool long_one)
+                                                                 __m128i from, bool long_one)
 {
     struct stair_state *state = stair_state_of(p, e, s);
     uint64_t *words = stair_slots_of(p, e, s) + state->first;
-    uint32_t count = state->count;
+    const uint32_t count = state->count;
     struct stairs low = stairs_load(words, count, e->first_seq), high = low;
     if (long_one)
         high = stairs_load(words + FUSED_WINDOWS, count - FUSED_WINDOWS, e->first_seq);
     if (record_lane(p, record, p->stairs[s].lane)) {
         const int64_t number = stair_signed(p, s, record);
-        count = stairs_above(&low, number) + (long_one ? stairs_above(&high, number) : 0);
-        words[count] = stair_word(number, e->first_seq + e->count);
-        low.numbers = _mm512_mask_set1_epi64(low.numbers, place_bit(count, 0), number);
-        low.at = _mm512_mask_set1_epi64(low.at, place_bit(count, 0), e->count);
-        if (long_one) {
-            high.numbers = _mm512_mask_set1_epi64(high.numbers, place_bit(count, FUSED_WINDOWS), number);
-            high.at = _mm512_mask_set1_epi64(high.at, place_bit(count, FUSED_WINDOWS), e->count);
-        }
-        state->count = ++count;
+        const uint32_t place = stairs_above(&low, number) + (long_one ? stairs_above(&high, number) : 0);
+        words[place] = stair_word(number, e->first_seq + e->count);
+        state->count = place + 1;
+        stairs_end(&low, place, number, e->count);
+        if (long_one && place >= FUSED_WINDOWS)
+            stairs_end(&high, place - FUSED_WINDOWS, number, e->count);
+        else if (long_one)
+            high = stairs_only(high.numbers, high.at, 0);
     }
+    const bool five = p->window_count > 4;
     __m512i bests = _mm512_set1_epi64(INT64_MIN);
     if (long_one)
-        bests = stairs_choose(&high, count > FUSED_WINDOWS ? count - FUSED_WINDOWS : 0, from, bests);
-    return stairs_choose(&low, count, from, bests);
+        bests = stairs_choose(&high, from, five, bests);
+    return stairs_choose(&low, from, five, bests);
 }
 
-static void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, const struct moving *m, int64_t *best)
+static inline void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, const struct moving *m, int64_t *best)
 {
     const uint32_t count = stair_state_of(p, e, s)->count;
     if (count >= 2 * FUSED_WINDOWS) {
@@ -250,23 +282,11 @@ static void stair_fold(const struct feature_program *p, struct entity *e, uint32
         return;
     }
     stair_make_room(p, e, s);
-    const __m512i from = _mm512_cvtepu32_epi64(m->at);
+    const __m128i from = _mm256_cvtepi32_epi16(m->at);
     __m512i bests = count < FUSED_WINDOWS ? stairs_fold(p, e, s, record, from, false) : stairs_fold(p, e, s, record, from, true);
     if (!p->stairs[s].max)
         bests = _mm512_mask_sub_epi64(bests, _mm512_cmpneq_epi64_mask(bests, _mm512_set1_epi64(INT64_MIN)), _mm512_setzero_si512(), bests);
     _mm512_mask_storeu_epi64(best, m->all, bests);
-}
-
-static inline void numbers_count_in(struct feature_view *v, struct entity *e, const uint64_t *record, const struct ring *ring, const struct moving *m)
-{
-    const struct feature_program *p = v->store->program;
-    uint64_t *totals = entity_totals(p, e);
-    for (uint32_t n = 0; n < p->number_count; n++) {
-        const __m512i starts = words_at(ring, m, _mm512_set1_epi64((int64_t)totals[n]), RECORD_NUMBERS + n);
-        _mm512_mask_storeu_epi64(v->starts + n * p->window_count, m->all, starts);
-        totals[n] += record[RECORD_NUMBERS + n];
-        v->own_ends[n] = totals[n];
-    }
 }
 
 static inline void wides_count_in(struct feature_view *v, struct entity *e, const uint64_t *record)
@@ -275,20 +295,29 @@ static inline void wides_count_in(struct feature_view *v, struct entity *e, cons
     char *wides = entity_wides(p, e);
     for (uint32_t i = 0; i < p->wide_count; i++)
         if (record_lane(p, record, p->wides[i].lane))
-            wide_add(wides, &p->wides[i], (int64_t)record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
+            wide_add(wides, &p->wides[i], record_number(record, p->wides[i].number));
     for (uint32_t i = 0; i < p->wides_size; i += 8)
         memcpy(v->own_wides + i, wides + i, 8);
 }
 
-static inline __attribute__((always_inline)) void windows_settle(struct feature_view *v, struct entity *e, const struct moving *m, uint32_t groups)
+static inline __attribute__((always_inline)) void windows_settle(struct feature_view *v, struct entity *e, const struct moving *m, uint32_t groups,
+                                                                 uint32_t sums)
 {
     const struct feature_program *p = v->store->program;
+    const uint32_t windows = p->window_count;
     _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
     _mm256_mask_storeu_epi32(v->events, m->all, _mm256_sub_epi32(_mm256_set1_epi32((int)e->count + 1), m->at));
     for (uint32_t g = 0; g < groups; g++) {
-        _mm512_mask_storeu_epi64(entity_lanes(p, e) + g * p->window_count, m->all, m->groups[g]);
-        _mm512_mask_storeu_epi64(v->own_lanes + g * p->window_count, m->all, m->groups[g]);
+        _mm512_mask_storeu_epi64(entity_lanes(p, e) + g * windows, m->all, m->groups[g]);
+        _mm512_mask_storeu_epi64(v->own_lanes + g * windows, m->all, m->groups[g]);
     }
+    for (uint32_t i = 0; i < sums; i++) {
+        _mm512_mask_storeu_epi64(entity_sums(p, e) + i * windows, m->all, m->sums[i]);
+        _mm512_mask_storeu_epi64(v->own_sums + i * windows, m->all, m->sums[i]);
+    }
+    v->lanes = v->own_lanes;
+    v->sums = v->own_sums;
+    v->wides = v->own_wides;
 }
 
 static inline int64_t first_time(const struct feature_program *p, const struct moving *m, int64_t time_ms)
@@ -300,39 +329,38 @@ static inline int64_t first_time(const struct feature_program *p, const struct m
 }
 
 static inline __attribute__((always_inline)) void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
-                                                       const uint64_t *record, struct occurrence *id, uint32_t groups)
+                                                       const uint64_t *record, struct occurrence *id, uint32_t groups, uint32_t sums)
 {
     const struct feature_program *p = store->program;
     const struct ring ring = entity_ring(p, e);
     struct moving m;
-    m.all = (__mmask8)((1u << p->window_count) - 1);
-    advance(store, e, &ring, record_time(record), &m, groups);
+    m.all = first_lanes(p->window_count);
+    advance(store, e, &ring, record_time(record), &m, groups, sums);
     feature_view_begin(v, e, values, record);
     v->first_ms = first_time(p, &m, v->time_ms);
     store_place(store, e, record);
     for (uint32_t g = 0; g < groups; g++)
         m.groups[g] = _mm512_add_epi64(m.groups[g], _mm512_set1_epi64((int64_t)(lanes_spread(p, record, g) & p->count_masks[g])));
+    for (uint32_t i = 0; i < sums; i++)
+        m.sums[i] = _mm512_add_epi64(m.sums[i], _mm512_set1_epi64((int64_t)record[p->sum_words[i]]));
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
             channel_count_in(store, e, c, record, &m);
-    windows_settle(v, e, &m, groups);
+    windows_settle(v, e, &m, groups, sums);
     for (uint32_t s = 0; s < p->stair_count; s++)
         stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
-    numbers_count_in(v, e, record, &ring, &m);
     wides_count_in(v, e, record);
-    v->lanes = v->own_lanes;
-    v->wides = v->own_wides;
-    v->ends = v->own_ends;
     store_settle(store, e, record, id);
 }
 
 void newest_fold_avx512(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values, const uint64_t *record,
                         struct occurrence *id)
 {
-    if (store->program->lane_groups == 1)
-        fold(store, v, e, values, record, id, 1);
+    const struct feature_program *p = store->program;
+    if (p->lane_groups == 1 && p->sum_count == 1)
+        fold(store, v, e, values, record, id, 1, 1);
     else
-        fold(store, v, e, values, record, id, store->program->lane_groups);
+        fold(store, v, e, values, record, id, p->lane_groups, p->sum_count);
 }
 
 #pragma GCC pop_options

@@ -28,7 +28,7 @@ static inline uint64_t stair_word(int64_t number, uint32_t seq)
 /* Of a record from feature_program_load: larger is better. */
 static inline int64_t stair_signed(const struct feature_program *p, uint32_t stair, const uint64_t *record)
 {
-    int64_t x = (int64_t)record[RECORD_NUMBERS + (uint32_t)p->stairs[stair].number];
+    int64_t x = record_number(record, p->stairs[stair].number);
     return p->stairs[stair].max ? x : -x;
 }
 

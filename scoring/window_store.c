@@ -22,14 +22,6 @@ void window_store_finish(struct window_store *store)
     block_pool_finish(&store->blocks);
 }
 
-int64_t store_number(const struct window_store *store, const struct entity *e, uint32_t at, int number)
-{
-    const struct feature_program *p = store->program;
-    uint32_t word = RECORD_NUMBERS + (uint32_t)number;
-    uint64_t after = at + 1 < e->count ? entity_record(p, e, at + 1)[word] : entity_totals(p, e)[number];
-    return (int64_t)(after - entity_record(p, e, at)[word]);
-}
-
 /* ---- what an event adds to a window, and takes with it ---- */
 
 static void sames_update(const struct window_store *store, struct entity *e, uint32_t window, const uint64_t *record)
@@ -45,25 +37,26 @@ static void sames_update(const struct window_store *store, struct entity *e, uin
     }
 }
 
-static void leave_slowly(struct window_store *store, struct entity *e, uint32_t window, uint32_t at, const uint64_t *record)
+static void leave_slowly(struct window_store *store, struct entity *e, uint32_t window, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
     for (uint32_t i = p->wide_first[window]; i < p->wide_first[window + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
-            wide_take(entity_wides(p, e), &p->wides[i], store_number(store, e, at, p->wides[i].number));
+            wide_take(entity_wides(p, e), &p->wides[i], record_number(record, p->wides[i].number));
     if (store->same_windows >> window & 1)
         sames_update(store, e, window, record);
 }
 
 /* The event at a window's cursor leaves it. */
-static inline void leave(struct window_store *store, struct entity *e, uint32_t window, uint32_t at, const uint64_t *record)
+static inline void leave(struct window_store *store, struct entity *e, uint32_t window, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
     uint64_t *groups = entity_lanes(p, e) + window;
     for (uint32_t g = 0; g < p->lane_groups; g++)
         groups[g * p->window_count] -= lanes_spread(p, record, g);
+    sums_take(p, entity_sums(p, e) + window, record);
     if (store->slow_windows >> window & 1)
-        leave_slowly(store, e, window, at, record);
+        leave_slowly(store, e, window, record);
 }
 
 /* Windows that even the newest event so far has left hold nothing any more: nothing needs to be looked at. */
@@ -82,6 +75,7 @@ static uint32_t clear_windows(struct window_store *store, struct entity *e, int6
         from[w] = end;
         for (uint32_t g = 0; g < groups; g++)
             lanes[g * windows + w] = 0;
+        sums_clear(p, entity_sums(p, e) + w);
         for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
             wide_clear(entity_wides(p, e), &p->wides[i]);
     }
@@ -100,7 +94,8 @@ uint32_t store_advance(struct window_store *store, struct entity *e, int64_t tim
         const int64_t edge_ms = time_ms - p->widths_ms[w];
         const uint64_t *record = ring_at(&ring, at);
         while (at < count && record_time(record) <= edge_ms) {
-            leave(store, e, w, at++, record);
+            leave(store, e, w, record);
+            at++;
             record += ring.words;
             record = record == end ? ring.records : record;
         }
@@ -119,10 +114,8 @@ static void windows_leave(struct window_store *store, struct entity *e, uint32_t
     const struct feature_program *p = store->program;
     uint32_t *cursors = entity_cursors(p, e);
     for (uint32_t w = p->window_count; w-- && cursors[w] - e->first_seq < n;)
-        for (; cursors[w] - e->first_seq < n; cursors[w]++) {
-            const uint32_t at = cursors[w] - e->first_seq;
-            leave(store, e, w, at, entity_record(p, e, at));
-        }
+        for (; cursors[w] - e->first_seq < n; cursors[w]++)
+            leave(store, e, w, entity_record(p, e, cursors[w] - e->first_seq));
 }
 
 static inline void places_pop(const struct feature_program *p, struct entity *e)
@@ -286,14 +279,10 @@ uint32_t *store_sames(const struct window_store *store, const struct entity *e, 
 
 void store_place(struct window_store *store, struct entity *e, const uint64_t *record)
 {
-    const struct feature_program *p = store->program;
-    const uint32_t words = p->record_words, numbers = p->number_count;
-    uint64_t *to = entity_record(p, e, e->count);
-    const uint64_t *totals = entity_totals(p, e);
+    const uint32_t words = store->program->record_words;
+    uint64_t *to = entity_record(store->program, e, e->count);
     for (uint32_t i = 0; i < words; i++)
         to[i] = record[i];
-    for (uint32_t i = 0; i < numbers; i++)
-        to[RECORD_NUMBERS + i] = totals[i];
 }
 
 /* The event becomes the latest of its category: the one before it is it no longer, and where that is out of a window
@@ -351,9 +340,9 @@ void store_count_in(struct window_store *store, struct entity *e, const uint64_t
             channel_count_in(store, e, c, record);
     for (uint32_t i = 0; i < p->wide_count; i++)
         if (record_lane(p, record, p->wides[i].lane))
-            wide_add(entity_wides(p, e), &p->wides[i], (int64_t)record[RECORD_NUMBERS + (uint32_t)p->wides[i].number]);
-    for (uint32_t i = 0; i < p->number_count; i++)
-        entity_totals(p, e)[i] += record[RECORD_NUMBERS + i];
+            wide_add(entity_wides(p, e), &p->wides[i], record_number(record, p->wides[i].number));
+    for (uint32_t w = 0; w < p->window_count; w++)
+        sums_add(p, entity_sums(p, e) + w, record);
     stairs_push(p, e, record, e->count);
     store_settle(store, e, record, id);
 }

@@ -2,7 +2,7 @@
  *
  * Events lie in one ring, sorted by (time, offset).  All windows end at the newest event: window w is the suffix of
  * the ring that begins at its cursor, the first event later than newest - width.  With the events move the counters
- * of lanes, the wide accumulators, the staircases and the occurrence tables:
+ * of lanes, the sums, the wide accumulators, the staircases and the occurrence tables:
  *
  *   invariant   each counter of window w is what a scan of [cursor, end) would give;
  *               a staircase holds, oldest first, the members that no later member reaches;
@@ -64,8 +64,6 @@ void store_insert(struct window_store *store, struct entity *entity, uint64_t *r
 /* How many events of the record's category the windows of op `same` hold: the counters of the channel's sames;
  * NULL: none. */
 uint32_t *store_sames(const struct window_store *store, const struct entity *entity, uint32_t channel, const uint64_t *record);
-/* An event's number (0 if null). */
-int64_t store_number(const struct window_store *store, const struct entity *entity, uint32_t at, int number);
 
 /* ---- where an entity's parts lie ---- */
 
@@ -84,9 +82,9 @@ static inline uint64_t *entity_lanes(const struct feature_program *p, const stru
     return (uint64_t *)(void *)((char *)(uintptr_t)e + p->lanes_at);
 }
 
-static inline uint64_t *entity_totals(const struct feature_program *p, const struct entity *e)
+static inline uint64_t *entity_sums(const struct feature_program *p, const struct entity *e)
 {
-    return (uint64_t *)(void *)((char *)(uintptr_t)e + p->totals_at);
+    return (uint64_t *)(void *)((char *)(uintptr_t)e + p->sums_at);
 }
 
 static inline char *entity_wides(const struct feature_program *p, const struct entity *e)
@@ -154,6 +152,29 @@ static inline void lane_counter_add(const struct feature_program *p, uint64_t *g
 {
     groups[(uint32_t)lane / p->lanes_a_group * p->window_count] += n << ((uint32_t)lane % p->lanes_a_group * p->lane_width);
 }
+
+/* ---- sums: of each number a word a window, modulo 2^64 ---- */
+
+/* sums: those of one window, the first number's word. */
+static inline void sums_add(const struct feature_program *p, uint64_t *sums, const uint64_t *record)
+{
+    for (uint32_t i = 0; i < p->sum_count; i++)
+        sums[i * p->window_count] += record[p->sum_words[i]];
+}
+
+static inline void sums_take(const struct feature_program *p, uint64_t *sums, const uint64_t *record)
+{
+    for (uint32_t i = 0; i < p->sum_count; i++)
+        sums[i * p->window_count] -= record[p->sum_words[i]];
+}
+
+static inline void sums_clear(const struct feature_program *p, uint64_t *sums)
+{
+    for (uint32_t i = 0; i < p->sum_count; i++)
+        sums[i * p->window_count] = 0;
+}
+
+/* ---- accumulators of single windows ---- */
 
 /* Adds a number to one of the accumulators. */
 static inline void wide_add(char *wides, const struct wide_def *wide, int64_t x)
