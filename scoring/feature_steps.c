@@ -88,13 +88,15 @@ static inline double same(const struct feature_view *v, const struct step *s, ui
 
 /* ---- the event itself ---- */
 
-static double value(const struct feature_view *v, const struct step *s)
+static inline double value(const struct feature_view *v, const struct step *s)
 {
     const struct value *x = &v->values[s->slot];
-    if (value_is_null(x))
-        return NAN;
-    double number = x->type == VALUE_INT ? (double)x->integer : x->real, fixed = s->detail->fixed;
-    return fixed > 0 ? (double)llrint(number / fixed) : number;
+    return x->type == VALUE_INT ? (double)x->integer : value_is_null(x) ? NAN : x->real;
+}
+
+static double fixed_value(const struct feature_view *v, const struct step *s)
+{
+    return current_null(v, s) ? NAN : (double)llrint(value(v, s) / s->detail->fixed);
 }
 
 /* Whole weeks before 1970, more than an offset can go back: so division is of unsigned numbers. */
@@ -158,9 +160,9 @@ static double since(int64_t time_ms, int64_t from_ms)
 static void run_column(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
 {
     const uint32_t column = s->column;
-    const double scale = s->scale;
+    const double scale = s->scale, fixed = s->detail ? s->detail->fixed : 0;
     switch (s->kind) {
-        PUT(STEP_VALUE, value(v, s));
+        PUT(STEP_VALUE, fixed > 0 ? fixed_value(v, s) : value(v, s));
         PUT(STEP_LISTED, listed(v, s));
         PUT(STEP_CODE, code(v, s));
         PUT(STEP_CLOCK, clock_of(v, s));

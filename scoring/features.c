@@ -1,9 +1,8 @@
 /* The fold: events of one partition in, rows out, state in between.
  *
- * A batch runs like a pipeline.  While an event is folded, what later ones need is fetched: three groups ahead the index,
- * two ahead the entity, one ahead its block (the records at the windows' edges, the tables), each step reading only what
- * the one before has fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs
- * time only.  Each event leaves a view, a copy of what its row is made of; the rows of a group are made in the end, step
+ * A batch runs like a pipeline.  While an event is folded, what later ones need is fetched: first the index, then the
+ * entity, then its block (the records at the windows' edges, the tables), each step reading only what the one before has
+ * fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs time only.  Each event leaves a view, a copy of what its row is made of; the rows of a group are made in the end, step
  * by step: one dispatch for all events, and by then what the views hold has long been written. */
 #include <assert.h>
 #include <math.h>
@@ -17,6 +16,8 @@
 #include "scoring/partition_state.h"
 #include "scoring/staircase.h"
 
+/* How many events ahead something is fetched: long enough for memory to answer, and not more than the nearest cache holds. */
+enum { BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD, INDEX_AHEAD = 3 * BLOCK_AHEAD };
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
 /* ---- one event ---- */
@@ -244,8 +245,10 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
     const struct ring ring = entity_ring(p, e);
     const uint32_t *cursors = entity_cursors(p, e), first_seq = e->first_seq;
     if (layout->tag_count) {
-        for (size_t at = 0; at < layout->records_at; at += 64)
+        for (size_t at = 0; at < layout->records_at; at += 128) {
             fetch(e->block + at);
+            fetch(e->block + at + 64);
+        }
     } else {
         stairs_fetch(p, e);
         occurrences_fetch(&w->store, e, record);
@@ -259,33 +262,32 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
 
 /* ---- a group ---- */
 
-static void load_group(struct windows *w, const struct event *events, size_t from, size_t n)
+static void load(struct windows *w, const struct event *events, size_t i)
 {
-    for (size_t i = from; i < from + FOLD_GROUP && i < n; i++)
-        feature_program_load(w->program, &events[i], record_of(w, i));
+    feature_program_load(w->program, &events[i], record_of(w, i));
+    fetch_block(w, w->guesses[i], record_of(w, i));
 }
 
-/* What the events that come one, two and three groups later need, a step of each. */
+/* What later events need, a step of each. */
 static void fetch_ahead(struct windows *w, const struct event *events, size_t i, size_t n)
 {
-    if (i + 3 * FOLD_GROUP < n)
-        fetch_index(w, &events[i + 3 * FOLD_GROUP], i + 3 * FOLD_GROUP);
-    if (i + 2 * FOLD_GROUP < n)
-        fetch_entity(w, i + 2 * FOLD_GROUP);
-    if (i + FOLD_GROUP < n)
-        fetch_block(w, w->guesses[i + FOLD_GROUP], record_of(w, i + FOLD_GROUP));
+    if (i + INDEX_AHEAD < n)
+        fetch_index(w, &events[i + INDEX_AHEAD], i + INDEX_AHEAD);
+    if (i + ENTITY_AHEAD < n)
+        fetch_entity(w, i + ENTITY_AHEAD);
+    if (i + BLOCK_AHEAD < n)
+        load(w, events, i + BLOCK_AHEAD);
 }
 
-/* As if three groups had gone before. */
+/* As if others had gone before. */
 static void fetch_first(struct windows *w, const struct event *events, size_t n)
 {
-    for (size_t i = 0; i < 3 * FOLD_GROUP && i < n; i++)
+    for (size_t i = 0; i < INDEX_AHEAD && i < n; i++)
         fetch_index(w, &events[i], i);
-    for (size_t i = 0; i < 2 * FOLD_GROUP && i < n; i++)
+    for (size_t i = 0; i < ENTITY_AHEAD && i < n; i++)
         fetch_entity(w, i);
-    load_group(w, events, 0, n);
-    for (size_t i = 0; i < FOLD_GROUP && i < n; i++)
-        fetch_block(w, w->guesses[i], record_of(w, i));
+    for (size_t i = 0; i < BLOCK_AHEAD && i < n; i++)
+        load(w, events, i);
 }
 
 static int fold_group(struct windows *w, const struct event *events, size_t from, size_t n, float *rows, struct feature_outcome *outcomes)
@@ -293,7 +295,6 @@ static int fold_group(struct windows *w, const struct event *events, size_t from
     const struct feature_view *views[FOLD_GROUP];
     float *due[FOLD_GROUP];
     size_t accepted = 0;
-    load_group(w, events, from + FOLD_GROUP, n);
     for (size_t i = from; i < from + FOLD_GROUP && i < n; i++) {
         struct feature_view *view = &w->views[i - from];
         float *row = rows + i * w->spec->count;

@@ -10,6 +10,23 @@
 
 /* ---- occurrences ---- */
 
+static inline uint32_t tags_equal(const uint16_t *tags, uint32_t count, __m512i wanted)
+{
+    const __mmask32 in = count < 32 ? (1u << count) - 1 : UINT32_MAX;
+    return _mm512_mask_cmpeq_epi16_mask(in, _mm512_maskz_loadu_epi16(in, tags), wanted);
+}
+
+/* From 64 tags on: the first pair of vectors that has the tag, or the rest. */
+static inline uint32_t tags_skip(const uint16_t *tags, uint32_t from, uint32_t count, __m512i wanted)
+{
+    for (; from + 64 <= count; from += 64) {
+        const __mmask32 low = _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(tags + from), wanted);
+        if (low | _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(tags + from + 32), wanted))
+            break;
+    }
+    return from;
+}
+
 static struct occurrence of_tag(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
 {
     const struct feature_program *p = store->program;
@@ -18,17 +35,14 @@ static struct occurrence of_tag(const struct window_store *store, const struct e
     const uint64_t *words = (const uint64_t *)(const void *)(e->block + layout->records_at) + occurrence_word_at(p, table);
     const __m512i wanted = _mm512_set1_epi16((short)occurrence_tag(hash));
     const uint32_t count = layout->tag_count;
-    for (uint32_t i = 0; i < count; i += 32) {
-        const __mmask32 in = count - i < 32 ? (1u << (count - i)) - 1 : UINT32_MAX;
-        uint32_t equal = _mm512_mask_cmpeq_epi16_mask(in, _mm512_maskz_loadu_epi16(in, tags + i), wanted);
-        for (; equal; equal &= equal - 1) {
+    for (uint32_t i = tags_skip(tags, 0, count, wanted); i < count; i = tags_skip(tags, i + 32, count, wanted))
+        for (uint32_t equal = tags_equal(tags + i, count - i, wanted); equal; equal &= equal - 1) {
             const uint32_t place = i + (uint32_t)__builtin_ctz(equal);
             if (words[(size_t)place * p->record_words] != word)
                 continue;
             const uint32_t at = place >= e->first ? place - e->first : place + layout->capacity - e->first;
             return (struct occurrence){.found = true, .at = at, .slot = place, .hash = hash};
         }
-    }
     return (struct occurrence){.hash = hash};
 }
 
@@ -328,6 +342,15 @@ static inline int64_t first_time(const struct feature_program *p, const struct m
     return m->some >> last & 1 ? (int64_t)(words[last] >> TIME_SHIFT) : time_ms;
 }
 
+static inline void record_place(const struct feature_program *p, const struct ring *ring, uint32_t at, const uint64_t *record)
+{
+    uint64_t *to = ring_at(ring, at);
+    for (uint32_t i = 0; i < p->record_words; i += 8) {
+        const __mmask8 in = first_lanes(p->record_words - i);
+        _mm512_mask_storeu_epi64(to + i, in, _mm512_maskz_loadu_epi64(in, record + i));
+    }
+}
+
 static inline __attribute__((always_inline)) void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
                                                        const uint64_t *record, struct occurrence *id, uint32_t groups, uint32_t sums)
 {
@@ -338,7 +361,7 @@ static inline __attribute__((always_inline)) void fold(struct window_store *stor
     advance(store, e, &ring, record_time(record), &m, groups, sums);
     feature_view_begin(v, e, values, record);
     v->first_ms = first_time(p, &m, v->time_ms);
-    store_place(store, e, record);
+    record_place(p, &ring, e->count, record);
     for (uint32_t g = 0; g < groups; g++)
         m.groups[g] = _mm512_add_epi64(m.groups[g], _mm512_set1_epi64((int64_t)(lanes_spread(p, record, g) & p->count_masks[g])));
     for (uint32_t i = 0; i < sums; i++)
