@@ -232,63 +232,103 @@ static void late_bests(struct feature_view *v, const struct entity *e)
         }
 }
 
-static int seen_reserve(struct feature_view *v, size_t events)
+/* ---- categories of an older one ---- */
+
+/* A set of categories, each with a mark, at most half full. */
+static int seen_reserve(struct feature_view *v, size_t categories)
 {
-    size_t room = 16;
-    while (room < events * 2)
-        room *= 2;
-    if (room > v->seen_room) {
-        uint64_t *seen = realloc(v->seen, room * sizeof *seen);
+    v->seen_size = 16;
+    while (v->seen_size < categories * 2)
+        v->seen_size *= 2;
+    if (v->seen_size > v->seen_room) {
+        struct seen_category *seen = realloc(v->seen, v->seen_size * sizeof *seen);
         if (!seen)
             return -1;
         v->seen = seen;
-        v->seen_room = room;
+        v->seen_room = v->seen_size;
     }
-    memset(v->seen, 0, room * sizeof *v->seen);
+    memset(v->seen, 0, v->seen_size * sizeof *v->seen);
     return 0;
 }
 
-/* Whether the category was not seen before. */
-static bool seen_add(struct feature_view *v, size_t room, uint64_t word)
+/* Where the category is, or would be. */
+static struct seen_category *seen_find(const struct feature_view *v, uint64_t word)
 {
-    size_t i = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (room - 1);
-    for (; v->seen[i]; i = (i + 1) & (room - 1))
-        if (v->seen[i] == word)
-            return false;
-    v->seen[i] = word;
+    size_t i = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (v->seen_size - 1);
+    while (v->seen[i].word && v->seen[i].word != word)
+        i = (i + 1) & (v->seen_size - 1);
+    return &v->seen[i];
+}
+
+/* Those of the events behind the windows' end: each has one there that is its latest. */
+static void see_newer(struct feature_view *v, const struct entity *e, const struct channel_def *channel)
+{
+    const struct feature_program *p = v->store->program;
+    const uint32_t word_at = p->category_word + (uint32_t)channel->category;
+    for (uint32_t at = v->end; at < e->count; at++) {
+        const uint64_t *record = entity_record(p, e, at);
+        if (record_lane(p, record, channel->last_lane))
+            seen_find(v, record[word_at])->word = record[word_at];
+    }
+}
+
+/* Whether the event at `at` is the latest of its category before the windows' end, as told from the end backwards: it has
+ * the last lane, or those that have it in its place are behind the end. */
+static inline bool is_latest(struct feature_view *v, const struct channel_def *channel, const uint64_t *record)
+{
+    const struct feature_program *p = v->store->program;
+    if (record_lane(p, record, channel->last_lane))
+        return true;
+    if (!record_in_channel(p, channel, record))
+        return false;
+    struct seen_category *seen = seen_find(v, record[p->category_word + (uint32_t)channel->category]);
+    if (!seen->word || seen->met)
+        return false;
+    seen->met = true;
     return true;
 }
 
-/* From the end backwards: when the first event of a window is passed, the categories seen are the window's. */
+/* How often the current event's category is in the windows of op `same`. */
+static void late_sames(struct feature_view *v, const struct entity *e, const struct channel_def *channel)
+{
+    const struct feature_program *p = v->store->program;
+    const uint32_t word_at = p->category_word + (uint32_t)channel->category;
+    const uint32_t low = p->window_count ? v->low[p->window_count - 1] : v->end;
+    for (uint32_t at = low; at < v->end && channel->same_count; at++) {
+        const uint64_t *record = entity_record(p, e, at);
+        if (!record_in_channel(p, channel, record) || record[word_at] != v->record[word_at])
+            continue;
+        for (int k = channel->same_first; k < channel->same_first + channel->same_count; k++)
+            v->sames[k] += at >= v->low[p->sames[k].window];
+    }
+}
+
+/* From the end backwards: when the first event of a window is passed, the categories met are the window's. */
 static int late_channel(struct feature_view *v, const struct entity *e, uint32_t c)
 {
     const struct feature_program *p = v->store->program;
     const struct channel_def *channel = &p->channels[c];
-    uint32_t word_at = p->category_word + (uint32_t)channel->category, w = 0, different = 0;
-    uint64_t current = v->record[word_at];
-    uint32_t low = p->window_count ? v->low[p->window_count - 1] : v->end;
-    if (seen_reserve(v, v->end - low))
+    const struct ring ring = entity_ring(p, e);
+    const uint32_t word_at = p->category_word + (uint32_t)channel->category, low = p->window_count ? v->low[p->window_count - 1] : v->end;
+    uint32_t w = 0, different = 0;
+    if (seen_reserve(v, e->count - v->end))
         return -1;
-    size_t room = 16;
-    while (room < (size_t)(v->end - low) * 2)
-        room *= 2;
+    see_newer(v, e, channel);
     v->latest[c] = UINT32_MAX;
     for (uint32_t at = v->end;; at--) {
         for (; w < p->window_count && v->low[w] == at; w++)
             lane_counter_add(p, v->own_lanes + w, channel->last_lane, different);
         if (at == low)
-            return 0;
-        const uint64_t *record = entity_record(p, e, at - 1);
-        if (!record_in_channel(p, channel, record))
+            break;
+        const uint64_t *record = ring_at(&ring, at - 1);
+        if (!is_latest(v, channel, record))
             continue;
-        different += seen_add(v, room, record[word_at]);
-        if (record[word_at] != current)
-            continue;
-        if (v->latest[c] == UINT32_MAX)
+        different++;
+        if (record[word_at] == v->record[word_at])
             v->latest[c] = at - 1;
-        for (int k = channel->same_first; k < channel->same_first + channel->same_count; k++)
-            v->sames[k] += at - 1 >= v->low[p->sames[k].window];
     }
+    late_sames(v, e, channel);
+    return 0;
 }
 
 static void late_places(struct feature_view *v, const struct entity *e)

@@ -38,8 +38,11 @@ struct feature_view {
     char *own_wides;
     uint32_t *latest;  /* of each channel the index of the latest event of the current one's category; UINT32_MAX: none */
     uint64_t *nothing; /* a record of zeros */
-    uint64_t *seen; /* categories of the window that is gone through */
-    size_t seen_room;
+    struct seen_category {
+        uint64_t word; /* 0: none */
+        bool met;
+    } *seen; /* categories of newer events, and whether the window that is gone through has them */
+    size_t seen_size, seen_room;
 };
 
 /* 0, or -1 if memory is short. */
