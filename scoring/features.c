@@ -18,6 +18,7 @@
 
 /* How many events ahead something is fetched: long enough for memory to answer, and not more than the nearest cache holds. */
 enum { BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD, INDEX_AHEAD = 3 * BLOCK_AHEAD };
+enum { INDEX_FETCHED = 512 }; /* bytes of an index that is gone through in order: the rest comes by itself */
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
 /* ---- one event ---- */
@@ -245,7 +246,7 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
     const struct ring ring = entity_ring(p, e);
     const uint32_t *cursors = entity_cursors(p, e), first_seq = e->first_seq;
     if (layout->tag_count) {
-        for (size_t at = 0; at < layout->records_at; at += 128) {
+        for (size_t at = 0; at < layout->records_at && at < INDEX_FETCHED; at += 128) {
             fetch(e->block + at);
             fetch(e->block + at + 64);
         }
