@@ -258,7 +258,7 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
     if (!e->room)
         fetch(ring_at(&ring, 0));
     for (uint32_t i = 0; i < p->window_count; i++)
-        fetch(ring_at(&ring, cursors[i] - first_seq) + p->record_words);
+        fetch(ring_at(&ring, cursors[i] - first_seq));
 }
 
 /* ---- a group ---- */

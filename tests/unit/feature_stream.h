@@ -41,6 +41,7 @@ struct file {
     char pool[6][12]; /* of windows */
     size_t pool_count;
     int64_t reach_ms; /* W + L */
+    bool plain;       /* nothing that keeps a newest event from being taken with all its windows at a time (newest.h) */
 };
 
 static inline void choose_windows(struct chance *c, struct file *f)
@@ -99,6 +100,8 @@ static inline void choose_entry(struct chance *c, struct file *f, size_t i)
     struct entry *e = &f->entries[i];
     *e = (struct entry){.name = names[i], .op = one_in(c, 3) ? (enum feature_op)below(c, OP_COUNT_OF_OPS) : OP_COUNT + (enum feature_op)below(c, 10),
                         .scale = PICK(c, scales)};
+    if (f->plain && e->op == OP_SAME)
+        e->op = OP_DISTINCT;
     if (e->op != OP_HOUR_OF_DAY && e->op != OP_DAY_OF_WEEK && e->op < OP_SINCE_LAST)
         choose_field(c, e);
     if (e->op == OP_EQUALS || e->op == OP_IN || e->op == OP_CODE)
@@ -112,7 +115,7 @@ static inline void choose_entry(struct chance *c, struct file *f, size_t i)
     if (!feature_op_windowed(e->op))
         return;
     list_windows(c, f, i);
-    e->exclude_current = one_in(c, 4);
+    e->exclude_current = !f->plain && one_in(c, 4);
     if (one_in(c, 3))
         choose_where(c, e);
 }
@@ -126,6 +129,7 @@ static inline void choose_file(struct chance *c, struct file *f)
                                        .max_age_ms = one_in(c, 4) ? 20000 : 0, .max_events = PICK(c, events)};
     f->limits = (struct window_limits){one_in(c, 3) ? PICK(c, few) : 1000000, one_in(c, 3) ? PICK(c, few) * 3 : 1000000};
     choose_windows(c, f);
+    f->plain = one_in(c, 2);
     f->count = 1 + (size_t)below(c, one_in(c, 3) ? ENTRIES_MAX : 6);
     for (size_t i = 0; i < f->count; i++)
         choose_entry(c, f, i);

@@ -126,7 +126,7 @@ static bool agree(struct trial *trial, const struct sim *events, size_t count)
     if (count)
         set_history(&history, &p, events);
     static const uint32_t tags[] = {8, 30, TAGS_MAX, TAGS_MAX};
-    feature_program_vectors(p.windows->program, one_in(&c, 2));
+    feature_program_vectors(p.windows->program, !one_in(&c, 3));
     feature_program_tags(p.windows->program, PICK(&c, tags));
     size_t most = one_in(&c, 3) ? 1 : 1 + (size_t)below(&c, BATCH);
     for (size_t i = 0; i < count && agreed;) {
