@@ -2,8 +2,9 @@
  *
  * A batch runs like a pipeline.  While an event is folded, what later ones need is fetched: first the index, then the
  * entity, then its block (the records at the windows' edges, the tables), each step reading only what the one before has
- * fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs time only.  Each event leaves a view, a copy of what its row is made of; the rows of a group are made in the end, step
- * by step: one dispatch for all events, and by then what the views hold has long been written. */
+ * fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs time only.  Each event
+ * leaves a view, a copy of what its row is made of; the rows of a group are made in the end, step by step: one dispatch
+ * for all events, and by then what the views hold has long been written. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
