@@ -125,7 +125,8 @@ static void add_feature(struct view *v, size_t f)
     text_add_json_number(&v->text, psi ? psi->importance : NAN);
     text_add(&v->text, ", \"missing\": ");
     text_add_json_number(&v->text, v->cell->events ? (double)counts->missing / (double)v->cell->events : NAN);
-    text_add(&v->text, ", \"severity\": \"%s\"", severity_name(worst_of(v, name)));
+    enum severity worst = worst_of(v, name);
+    text_add(&v->text, ", \"severity\": \"%s\", \"judged\": %s", severity_name(worst), !psi || psi->judged || worst > SEVERITY_OK ? "true" : "false");
     add_histograms(v, f);
     text_add(&v->text, "}");
 }

@@ -107,6 +107,7 @@ def test_the_page_shows_windows_as_they_close(kafka, models, schemas, schema_ids
     overview = worker.wait_for(lambda: (o := json.loads(worker.get("/overview")[1]))["window"] and o, "a window is shown", 30)
     assert [f["name"] for f in overview["features"]] == models.names
     binned = [f for f in overview["features"] if f["now"]]
+    assert all(f["judged"] or f["severity"] == "OK" for f in overview["features"])
     assert binned and all(len(f["baseline"]) == len(f["now"]) <= 20 and abs(sum(f["now"]) - 1) < 0.01 for f in binned if any(f["now"]))
     assert overview["shadows"] and overview["shadows"][0]["count"] > 0
     time.sleep(0.5)
