@@ -12,7 +12,7 @@ rdkafka_package=@confluentinc/kafka-javascript@1.10.1      # carries librdkafka'
 rdkafka_archive=confluentinc-kafka-javascript-1.10.1.tgz
 xgboost_version=3.2.0                                      # library: hashes/xgboost.txt, headers: the source archive
 xgboost_archive=xgboost-3.2.0.tar.gz
-rdkafka_stamp=librdkafka-$rdkafka_version-2
+rdkafka_stamp=librdkafka-$rdkafka_version-3
 xgboost_stamp=xgboost-$xgboost_version-1
 
 packages=(build-essential pkg-config meson ninja-build
@@ -43,6 +43,7 @@ build_rdkafka() {
     check_hash "$here/hashes/sources" "$rdkafka_archive"
     tar xzf "$rdkafka_archive" package/deps/librdkafka
     cd package/deps/librdkafka
+    patch -s -p1 < "$here/librdkafka.patch" || stop "deploy/librdkafka.patch does not fit librdkafka $rdkafka_version"
     # POSIX threads, for gcc's thread sanitizer does not know those of C11 and crashes on them
     ./configure --prefix="$prefix" --enable-ssl --enable-zlib --enable-zstd --enable-lz4-ext \
         --disable-gssapi --disable-curl --disable-c11threads > build.log 2>&1 || { tail -n 40 build.log >&2; stop "librdkafka's configure failed"; }

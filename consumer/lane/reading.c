@@ -33,7 +33,7 @@ void lane_poll(struct lane *l, int wait_ms)
 static int message_error(struct lane *l, const rd_kafka_message_t *m, struct err *err)
 {
     if (m->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET || m->err == RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE)
-        return err_set(err, "partition %d of %s: the next offset is no longer in the log (%s); records were deleted before they were read", m->partition, l->o.config->input.topic, rd_kafka_message_errstr(m));
+        return err_set(err, "partition %d of %s: the next offset is no longer in the log (%s); records were deleted before they were read, or the topic was created anew", m->partition, l->o.config->input.topic, rd_kafka_message_errstr(m));
     if (m->err == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED || m->err == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED)
         return err_set(err, "input topic %s: %s", l->o.config->input.topic, rd_kafka_message_errstr(m));
     if (m->err != RD_KAFKA_RESP_ERR__FATAL) /* the loop asks for those */

@@ -7,6 +7,7 @@ import wire
 HELD_SECONDS_MAX = 12
 HIT_SECONDS_MAX = 15
 PASSERS_BY_MAX = 3
+PASSES_BY_SECONDS_MAX = 12
 
 # What makes a worker come by a place that it does not pass every day: other failpoints, or something done to it.
 PROVOKED_BY_FAILPOINT = {
@@ -78,7 +79,7 @@ def change(run, action):
 
 
 def broker(run, action):
-    with run.broker_lock, run.feeder.quiet():
+    with run.broker_lock, run.feeder.quiet(), run.watcher.away():
         run.kafka.kill()
         time.sleep(action.details["down"])
         run.kafka.start()
@@ -104,10 +105,9 @@ def failpoint(run, action):
         slot.start(failpoints=armed)
         slot.wanted = False                                    # it may end
         hit = lambda: f"failpoint {name}: the process" in slot.worker.logged()
-        provoke(run, slot, name)
-        deadline = time.monotonic() + HIT_SECONDS_MAX
-        while not hit() and slot.running() and time.monotonic() < deadline:
-            time.sleep(0.1)
+        over = lambda: hit() or not slot.running()
+        provoke(run, slot, name, over)
+        wait_until(over, HIT_SECONDS_MAX)
         run.hits[name] += bool(hit())
         if not hit():
             run.note("was not reached", action)
@@ -122,7 +122,13 @@ def failpoint(run, action):
         slot.start()
 
 
-def provoke(run, slot, name):
+def wait_until(condition, seconds):
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+def provoke(run, slot, name, over):
     if name in AT_START:
         return
     if name in PROVOKED_BY_GUEST | PROVOKED_BY_FREEZING | PROVOKED_BY_STOPPING:
@@ -133,20 +139,16 @@ def provoke(run, slot, name):
         slot.signal(15)
     for _ in range(PASSERS_BY_MAX if name in PROVOKED_BY_GUEST else 0):
         passer_by = run.fleet.passer_by()
-        slot.wait_end(4)
+        wait_until(lambda: over() or passer_by.has_taken_partitions(), PASSES_BY_SECONDS_MAX)
         with passer_by.lock:
             passer_by.stop()
-        if not slot.running():
+        if over():
             break
 
 
-def wait_partitions(slot, seconds=15):
-    deadline = time.monotonic() + seconds
-    while slot.running() and time.monotonic() < deadline:
-        if "takes partitions" in slot.worker.logged():
-            time.sleep(0.5)
-            return
-        time.sleep(0.1)
+def wait_partitions(slot):
+    wait_until(lambda: slot.has_taken_partitions() or not slot.running(), HIT_SECONDS_MAX)
+    time.sleep(0.5)
 
 
 KINDS = {f.__name__: f for f in (kill, pause, pause_in_commit, change, broker, proxy, failpoint)}

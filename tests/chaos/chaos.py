@@ -49,7 +49,7 @@ class Run:
         """`actions` instead of the schedule's; `patience`: seconds until all must be committed after them; `compacts`: the
         changelog is compacted all the time, of which weir asks ten minutes of rest: it looks only when it starts."""
         self.kafka, self.proxy, self.directory, self.seed, self.sizes, self.log = kafka, kafka.proxy, str(directory), seed, sizes, log
-        self.findings, self.hits, self.done, self.hands = Findings(), Counter(), Counter(), []
+        self.findings, self.hits, self.done, self.hands = Findings(self.note), Counter(), Counter(), []
         self.began, self.lock, self.broker_lock, self.failure = time.monotonic(), threading.Lock(), threading.Lock(), None
         self.compaction_lock = threading.Lock()
         self.patience, self.compacts = patience, compacts
@@ -97,12 +97,13 @@ class Run:
             return action
 
     def again(self, action):
-        """A failpoint that the worker did not come by, because it had no partitions yet, or nothing to do: at its first chance."""
+        """A failpoint that the worker did not come by, because it had no partitions yet, or nothing to do: another one does, at
+        its first chance."""
         tries = action.details.get("tries", 1)
         if tries < TRIES_MAX:
-            act = action.details["act"].partition("@")[0]
+            act, other = action.details["act"].partition("@")[0], schedule.WORKERS[schedule.WORKERS.index(action.worker) - 1]
             with self.lock:
-                self.waiting.append(dataclasses.replace(action, details=action.details | {"act": f"{act}@1", "tries": tries + 1}))
+                self.waiting.append(dataclasses.replace(action, worker=other, details=action.details | {"act": f"{act}@1", "tries": tries + 1}))
                 self.left += action.seconds
 
     def busy(self, action):
@@ -111,7 +112,7 @@ class Run:
     def go(self):
         """Returns what is wrong: nothing, if all is well."""
         self.note(f"seed {self.seed}, {self.sizes}")
-        watcher = Watcher(self.kafka, self.pipeline.outputs, self.findings).start()
+        self.watcher = Watcher(self.kafka, self.pipeline.outputs, self.findings).start()
         self.feeder = Feeder(self.kafka.brokers, self.pipeline.topic, self.records, self.seconds_left)
         try:
             self.fleet.start(schedule.WORKERS)
@@ -135,7 +136,7 @@ class Run:
             self.fleet.stop()
         finally:
             self.fleet.kill()
-        self.judge(watcher)
+        self.judge()
         return self.findings
 
     def compact(self, settings):
@@ -172,15 +173,15 @@ class Run:
             time.sleep(0.1)
         self.note("all is committed" if committed == ends else f"after {self.patience} s {committed} of {ends} is committed")
 
-    def judge(self, watcher):
+    def judge(self):
         settle(self.findings, self.kafka, self.output_topics())
-        watcher.stop()
+        self.watcher.stop()
         written = Written(self.kafka, self.pipeline.outputs)
         self.note(f"{len(written.predictions)} predictions, {len(written.shadows)} shadows, {len(written.dead_letters)} dead letters")
         self.compact({"min.compaction.lag.ms": "600000"})      # replay looks, too
         replayed = Replayed(self.pipeline.replay(f"{self.directory}/replayed"))
         account(self.findings, self.pipeline, self.records, written, replayed)
-        check_seen(self.findings, watcher, written)
+        check_seen(self.findings, self.watcher, written)
         check_offsets(self.findings, self.pipeline.committed(), [self.ends[p] for p in range(self.sizes.partitions)])
         self.note(f"{self.counts()}")
 

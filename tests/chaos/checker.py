@@ -26,11 +26,15 @@ SHOWN_MAX = 5
 
 
 class Findings:
-    def __init__(self):
-        self.by_kind = defaultdict(list)
+    """`log` hears of the first ones of each kind at once: a run that does not come to its end has said what it found."""
+
+    def __init__(self, log=None):
+        self.by_kind, self.log = defaultdict(list), log
 
     def add(self, kind, text):
         self.by_kind[kind].append(text)
+        if self.log and len(self.by_kind[kind]) <= SHOWN_MAX:
+            self.log(kind, text)
 
     def of(self, kind):
         """What a function of ledger.py can add differences to."""

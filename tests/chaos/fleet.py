@@ -31,6 +31,9 @@ class Slot:
     def running(self):
         return self.worker.process.running()
 
+    def has_taken_partitions(self):
+        return "takes partitions" in self.worker.logged()
+
     def checked(self, end):
         """Ends the worker by `end`; whatever a sanitizer had to say is a finding."""
         self.wanted = False

@@ -4,9 +4,11 @@ It reads only what it needs of a record: the source's partition and offset, whic
 shadows, and the key, which is the entity. They are found from behind: the last byte of a varint, and only that, is below
 128, so the end of the one before shows where one begins."""
 
+import contextlib
 import threading
+import time
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, IsolationLevel, KafkaError, KafkaException, TopicPartition
 
 import ledger
 from outputs import Message, READ_SECONDS_MAX, end_offsets
@@ -50,6 +52,7 @@ class Watcher:
         self.assigned = [TopicPartition(topic, p, OFFSET_BEGINNING) for topic in self.topics for p in partitions[topic].partitions]
         self.consumer.assign(self.assigned)
         self.ends = None                                       # by (topic, partition), once nothing more will come
+        self.lock = threading.Lock()                           # of the consumer: who holds it alone reads
         self.thread = threading.Thread(target=self.run, name="watcher", daemon=True)
 
     def open(self):
@@ -65,21 +68,48 @@ class Watcher:
         try:
             idle = 0
             while self.ends is None or any(self.reached.get(place, 0) < end for place, end in self.ends.items()):
-                messages = self.consumer.consume(READ_AT_ONCE, timeout=0.2)
-                for m in messages:
-                    self.take(m)
-                idle = 0 if messages or self.ends is None else idle + 1
-                if idle == IDLE_TURNS_MAX:
-                    self.go_on_again()
-                    idle = 0
+                with self.lock:
+                    messages = self.consumer.consume(READ_AT_ONCE, timeout=0.2)
+                    for m in messages:
+                        self.take(m)
+                    idle = 0 if messages or self.ends is None else idle + 1
+                    if idle == IDLE_TURNS_MAX:
+                        self.go_on_again()
+                        idle = 0
+                time.sleep(0.001)                              # others may want the lock
         except Exception as error:                             # noqa: the one who stops the watcher raises it
             self.failure = error
         finally:
             self.consumer.close()
 
+    @contextlib.contextmanager
+    def away(self):
+        """It does not read while the broker restarts: a fetch that is answered by "the leader is not known yet" can crash the
+        library of this process (an entry for the partition is counted, and not filled in)."""
+        with self.lock:
+            self.consumer.close()
+            yield
+            self.wait_led()
+            self.begin_again()
+
+    def wait_led(self):
+        """Until the broker leads all partitions again."""
+        deadline = time.monotonic() + READ_SECONDS_MAX
+        while True:
+            try:
+                for topic in self.topics:
+                    end_offsets(self.kafka, topic)
+                return
+            except KafkaException:
+                assert time.monotonic() < deadline, "the broker does not lead its partitions"
+                time.sleep(0.1)
+
     def go_on_again(self):
         """The library sometimes stops to fetch a partition after the broker has restarted: a new one goes on where that one was."""
         self.consumer.close()
+        self.begin_again()
+
+    def begin_again(self):
         self.consumer = self.open()
         for p in self.assigned:
             p.offset = self.reached.get((p.topic, p.partition), OFFSET_BEGINNING)

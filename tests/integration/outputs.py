@@ -65,8 +65,9 @@ def read_topic(kafka, topic, isolation="read_committed"):
     consumer.assign([TopicPartition(topic, p, OFFSET_BEGINNING) for p in partitions])
     messages, open_partitions, deadline = [], set(partitions), time.monotonic() + READ_SECONDS_MAX
     while open_partitions:
-        assert time.monotonic() < deadline, f"{topic}: no end of partitions {open_partitions} within {READ_SECONDS_MAX} s"
+        assert time.monotonic() < deadline, f"{topic}: no end of partitions {open_partitions}, and nothing for {READ_SECONDS_MAX} s"
         for m in consumer.consume(5000, timeout=0.1):          # it waits until there are as many
+            deadline = time.monotonic() + READ_SECONDS_MAX
             if m.error():
                 assert m.error().code() == KafkaError._PARTITION_EOF, m.error()
                 open_partitions.discard(m.partition())

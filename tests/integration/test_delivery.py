@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import time
 
@@ -87,6 +88,26 @@ def test_a_broker_that_is_killed_costs_nothing(models, registry, schemas, small_
         ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
+def test_a_broker_whose_disk_is_full_costs_nothing(models, schemas, small_traffic, small_replayed, tmp_path):
+    """No file of its may grow any more, in the middle of a stream of transactions: it refuses what it cannot write, and ends. It
+    comes back with room, and nobody has to start the workers again."""
+    with Kafka(tmp_path / "kafka") as kafka:
+        pipeline = Pipeline(kafka, models, tmp_path, "disk-full", schemas).create_topics()
+        workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
+        third = len(small_traffic.records) // 3
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[:third])
+        pipeline.wait_committed(workers, small_traffic.ends, 0.05)
+        resource.prlimit(kafka.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+        kafka.process.wait(60)
+        time.sleep(1)
+        kafka.start()
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[third:])
+        pipeline.wait_committed(workers, small_traffic.ends)
+        for worker in workers:
+            worker.stop()
+        ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
 def partitions(worker):
     """Of its one lane: the position by partition."""
     return {p["partition"]: p["position"] for p in worker.status()["lanes"][0]["partitions"]}
@@ -111,6 +132,7 @@ def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline,
     frozen.wait_for(lambda: "lost partitions" in frozen.logged(), "it knows that it was given up")
     for worker in (frozen, other):
         worker.stop()
+    assert "send offsets" not in frozen.logged(), "what was not its own any more was aborted, not tried"
     assert_no_open_transaction(kafka, pipeline.outputs["predictions"])
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 

@@ -317,6 +317,20 @@ def test_offsets_that_are_reset_backwards(pipeline, traffic):
     assert len(written.predictions) > len(bodies), "what was reset is written again"
 
 
+def test_an_input_topic_that_is_made_anew_is_not_read_as_the_old_one(pipeline, traffic):
+    """While the worker runs: what lies where it stood was never processed. The group has no offsets there any more."""
+    half = len(traffic.records) // 2
+    worker = pipeline.worker("w").start().wait_ready()
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records[:half])
+    worker.wait_for(lambda: sum(pipeline.committed()) == half, "half is committed")
+    pipeline.kafka.delete(pipeline.topic)
+    pipeline.kafka.create(pipeline.topic, pipeline.partitions)
+    produce(pipeline.kafka.brokers, pipeline.topic, traffic.records)
+    assert worker.ends() == 1
+    assert re.search(r"error .*created anew", worker.logged()), worker.process.tail()
+    refused(pipeline, 1, "on_gap: continue")
+
+
 def test_an_input_topic_of_another_id_is_another_log(pipeline, traffic):
     worker, _ = half_done(pipeline, traffic)
     set_offsets(pipeline, lambda p, offset: (offset, metadata(offset, bytes(16))))
