@@ -26,17 +26,17 @@ static int not_there(rd_kafka_resp_err_t code, struct err *err)
     return 0;
 }
 
-int lane_inquire_at_once(struct lane *l, struct err *err)
+/* Of those that wait since an earlier rebalance lane_inquire finds out: they are assigned, and begin by seeking. */
+int lane_inquire_at_once(struct lane *l, const rd_kafka_topic_partition_list_t *come, struct err *err)
 {
     size_t count = 0;
     int result = 0;
-    int32_t *ids = calloc(l->partition_count + 1, sizeof *ids);
-    struct committed *committed = calloc(l->partition_count + 1, sizeof *committed);
-    rd_kafka_resp_err_t *codes = calloc(l->partition_count + 1, sizeof *codes);
+    int32_t *ids = calloc((size_t)come->cnt + 1, sizeof *ids);
+    struct committed *committed = calloc((size_t)come->cnt + 1, sizeof *committed);
+    rd_kafka_resp_err_t *codes = calloc((size_t)come->cnt + 1, sizeof *codes);
     assert(ids && committed && codes);
-    for (size_t i = 0; i < l->partition_count; i++)
-        if (l->partitions[i].waits)
-            ids[count++] = l->partitions[i].state.id;
+    for (int i = 0; i < come->cnt; i++)
+        ids[count++] = come->elems[i].partition;
     if (count)
         offsets_committed_now(l->consumer, l->o.config->input.topic, ids, count, TOGETHER_MS, committed, codes);
     for (size_t i = 0; result == 0 && i < count; i++)

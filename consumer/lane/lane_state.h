@@ -154,7 +154,7 @@ void lane_empty_backlog(struct lane *lane);
 
 /* ---- inquiring.c: partitions that wait for their committed offsets ---- */
 /* Those that have just come: begins all whose offset is there; the others wait. */
-int lane_inquire_at_once(struct lane *lane, struct err *err);
+int lane_inquire_at_once(struct lane *lane, const rd_kafka_topic_partition_list_t *come, struct err *err);
 /* Goes on: takes up an answer, asks for the next. */
 int lane_inquire(struct lane *lane, struct err *err);
 bool lane_inquiry_ends(struct lane *lane, int wait_ms); /* nobody uses the consumer's handle any more */

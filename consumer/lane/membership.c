@@ -78,7 +78,7 @@ static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *l
     for (int i = 0; result == 0 && i < list->cnt; i++)
         result = lane_add_partition(l, list->elems[i].partition, err);
     if (result == 0)
-        result = lane_inquire_at_once(l, err);
+        result = lane_inquire_at_once(l, list, err);
     for (int i = 0; i < list->cnt; i++) {
         const struct lane_partition *p = lane_find_partition(l, list->elems[i].partition);
         list->elems[i].offset = p && !p->waits ? p->reads_from : RD_KAFKA_OFFSET_END;

@@ -10,6 +10,8 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from traffic import PREDICTION_BYTES_MAX, RECORD_BYTES_MAX
 from worker import Worker, run_weir
 
+REPLAY_SECONDS_MAX = 1200                                      # of a million events, by a sanitizer's build
+
 # Every op, with and without what it can be given.
 FEATURES = """\
 version: 1
@@ -152,7 +154,7 @@ class Pipeline:
 
     def replay(self, directory, **changes):
         """Computes from the topic what the workers should have written; returns the directory of the files."""
-        done = run_weir(self.binary, "replay", "-c", self.write_config("replay", **changes), "--output", directory, "--json")
+        done = run_weir(self.binary, "replay", "-c", self.write_config("replay", **changes), "--output", directory, "--json", seconds=REPLAY_SECONDS_MAX)
         assert done.returncode == 0, done.stderr
         return directory
 

@@ -1,5 +1,6 @@
 """The consumer group: members that are shut out, partitions without an owner, offsets that hang, an input that is transactional."""
 
+import contextlib
 import re
 import time
 
@@ -116,6 +117,20 @@ def test_two_living_processes_of_one_name_do_not_go_on(pipeline, small_traffic, 
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
+@contextlib.contextmanager
+def hanging(pipeline, offsets):
+    """Somebody's open transaction has these offsets of the group, by partition."""
+    dead = Producer({"bootstrap.servers": pipeline.kafka.brokers, "transactional.id": f"{pipeline.app_id}-hangs", "transaction.timeout.ms": 60_000})
+    dead.init_transactions(20)
+    dead.begin_transaction()
+    reader = Consumer({"bootstrap.servers": pipeline.kafka.brokers, "group.id": pipeline.app_id})
+    dead.send_offsets_to_transaction([TopicPartition(pipeline.topic, p, offset) for p, offset in offsets.items()], reader.consumer_group_metadata(), 20)
+    try:
+        yield dead
+    finally:
+        reader.close()
+
+
 def test_a_partition_whose_offset_hangs_stalls_no_other(pipeline, small_traffic, small_replayed, kafka):
     """Somebody died within a transaction that has offsets of two partitions. Until the broker ends it nobody can know where
     they begin; the lane goes on with the others, says what it waits for, and begins them once it can."""
@@ -126,26 +141,44 @@ def test_a_partition_whose_offset_hangs_stalls_no_other(pipeline, small_traffic,
     worker.stop()
     hung = {3, 7}
     committed = pipeline.committed()
-    dead = Producer({"bootstrap.servers": kafka.brokers, "transactional.id": "hangs", "transaction.timeout.ms": 60_000})
-    dead.init_transactions(20)
-    dead.begin_transaction()
-    reader = Consumer({"bootstrap.servers": kafka.brokers, "group.id": pipeline.app_id})
-    dead.send_offsets_to_transaction([TopicPartition(pipeline.topic, p, committed[p] + 1) for p in hung], reader.consumer_group_metadata(), 20)
-    produce(kafka.brokers, pipeline.topic, small_traffic.records[third:])
-    began = time.monotonic()
-    worker.start()
-    ends = dict(enumerate(small_traffic.ends))
-    worker.wait_for(lambda: (found := partitions(worker)) and all(found[p]["committed"] == ends[p] for p in set(found) - hung) and len(found) == len(ends), "the others are done")
-    assert time.monotonic() - began < 30, "that is before the broker would have ended it"
-    waiting = partitions(worker)
-    assert {p for p, status in waiting.items() if status["rebuilding"]} == hung
-    assert all(waiting[p]["restoring"] == "offset" and waiting[p]["committed"] == -1 for p in hung)
-    assert worker.get("/ready")[0] == 503
-    dead.abort_transaction(20)
-    pipeline.wait_committed([worker], small_traffic.ends)
+    with hanging(pipeline, {p: committed[p] + 1 for p in hung}) as dead:
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[third:])
+        began = time.monotonic()
+        worker.start()
+        ends = dict(enumerate(small_traffic.ends))
+        worker.wait_for(lambda: (found := partitions(worker)) and all(found[p]["committed"] == ends[p] for p in set(found) - hung) and len(found) == len(ends), "the others are done")
+        assert time.monotonic() - began < 30, "that is before the broker would have ended it"
+        waiting = partitions(worker)
+        assert {p for p, status in waiting.items() if status["rebuilding"]} == hung
+        assert all(waiting[p]["restoring"] == "offset" and waiting[p]["committed"] == -1 for p in hung)
+        assert worker.get("/ready")[0] == 503
+        dead.abort_transaction(20)
+        pipeline.wait_committed([worker], small_traffic.ends)
     worker.wait_ready()
     worker.stop()
-    reader.close()
+    ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+
+
+def test_a_partition_whose_offset_hangs_is_read_from_there_though_others_come_and_go_meanwhile(pipeline, small_traffic, small_replayed, kafka, failpoints):
+    """Its offset is there just when the next rebalance is served: it has been assigned, at the log's end, and is to be read from
+    the offset all the same."""
+    half = len(small_traffic.records) // 2
+    first = pipeline.worker("w0").start().wait_ready()
+    produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
+    first.wait_for(lambda: sum(pipeline.committed()) == half, "half is committed")
+    first.stop()
+    committed, hung = pipeline.committed(), {10, 11}
+    with hanging(pipeline, {p: committed[p] + 1 for p in hung}) as dead:
+        produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
+        first = pipeline.worker("w0", failpoints=["in_assign:pause=5000@2"]).start()
+        first.wait_for(lambda: {p for p, status in partitions(first).items() if status.get("restoring") == "offset"} == hung, "they wait")
+        second = pipeline.worker("w1").start()
+        first.wait_for(lambda: "failpoint in_assign" in first.logged(), "the next rebalance is there")
+        assert hung <= set(partitions(first)), "it has kept them"
+        dead.abort_transaction(20)
+        pipeline.wait_committed([first, second], small_traffic.ends)
+    for worker in (first, second):
+        worker.stop()
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
