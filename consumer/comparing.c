@@ -4,20 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REMEMBERED = 64 }; /* samples */
+#include "monitor/smallest_ranks.h"
 
-/* The ranks of one window and shadow that this lane has explained, ascending. */
-struct remembered {
-    bool used;
-    int64_t window_start_ms;
-    size_t slot, count;
-    uint64_t ranks[EXPLAINED_MAX];
-};
+_Static_assert((int)EXPLAINED_MAX <= (int)SMALLEST_RANKS, "what is not admitted is in no sample");
 
 struct comparing {
     size_t columns;
     float *served, *own; /* contributions */
-    struct remembered remembered[REMEMBERED];
+    struct smallest_ranks *disagreeing; /* explained so far, by slot */
     /* of the event: */
     struct sketch *sketch;
     struct sketch_cell *cell;
@@ -34,7 +28,8 @@ struct comparing *comparing_create(size_t columns)
     c->columns = columns;
     c->served = calloc(columns + 1, sizeof *c->served);
     c->own = calloc(columns + 1, sizeof *c->own);
-    assert(c->served && c->own);
+    c->disagreeing = smallest_ranks_create();
+    assert(c->served && c->own && c->disagreeing);
     return c;
 }
 
@@ -44,6 +39,7 @@ void comparing_destroy(struct comparing *c)
         return;
     free(c->served);
     free(c->own);
+    smallest_ranks_destroy(c->disagreeing);
     free(c);
 }
 
@@ -58,30 +54,6 @@ void comparing_begin(struct comparing *c, struct sketch *sketch, struct sketch_c
 
 /* ---- the sample ---- */
 
-static struct remembered *remembered_of(struct comparing *c, int64_t window_start_ms, size_t slot)
-{
-    uint64_t key = ((uint64_t)window_start_ms + slot) * 0x9e3779b97f4a7c15u;
-    struct remembered *r = &c->remembered[key >> 32 & (REMEMBERED - 1)];
-    if (!r->used || r->window_start_ms != window_start_ms || r->slot != slot)
-        *r = (struct remembered){.used = true, .window_start_ms = window_start_ms, .slot = slot};
-    return r;
-}
-
-/* Whether it may be among the smallest of the window; then it is taken to be. */
-static bool take_rank(struct remembered *r, uint64_t rank)
-{
-    size_t i = r->count;
-    while (i > 0 && r->ranks[i - 1] > rank)
-        i--;
-    if (i == EXPLAINED_MAX)
-        return false;
-    if (r->count < EXPLAINED_MAX)
-        r->count++;
-    memmove(r->ranks + i + 1, r->ranks + i, (r->count - 1 - i) * sizeof *r->ranks);
-    r->ranks[i] = rank;
-    return true;
-}
-
 static void explain(struct comparing *c, const struct deployed_model *shadow, size_t slot)
 {
     const struct batch *b = c->batch;
@@ -90,11 +62,13 @@ static void explain(struct comparing *c, const struct deployed_model *shadow, si
     uint64_t rank;
     struct err err;
     if (!c->cell || !served || !sketch_explained_rank(b->events[c->e].id.data, b->events[c->e].id.size, &rank) ||
-        !take_rank(remembered_of(c, c->cell->window_start_ms, slot), rank))
+        !smallest_ranks_admit(c->disagreeing, c->cell->window_start_ms, slot, rank))
         return;
     const float *known = batch_contributions(b, c->e, c->columns);
-    if ((known || model_contributions(served->model, row, 1, c->served, &err) == 0) && model_contributions(shadow->model, row, 1, c->own, &err) == 0)
-        sketch_add_explained(sketch_shape(c->sketch), c->cell, slot, rank, known ? known : c->served, c->own);
+    if ((!known && model_contributions(served->model, row, 1, c->served, &err) < 0) || model_contributions(shadow->model, row, 1, c->own, &err) < 0)
+        return;
+    sketch_add_explained(sketch_shape(c->sketch), c->cell, slot, rank, known ? known : c->served, c->own);
+    smallest_ranks_add(c->disagreeing, c->cell->window_start_ms, slot, rank);
 }
 
 /* ---- one event, one shadow ---- */

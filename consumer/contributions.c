@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "monitor/cardinality.h"
 #include "scoring/model.h"
 
 enum { WAITING_MAX = 16, SHARE_OF = 10000 };
@@ -12,7 +11,7 @@ enum { WAITING_MAX = 16, SHARE_OF = 10000 };
 struct contributions {
     size_t columns;
     uint64_t below; /* of SHARE_OF */
-    const struct deployed_model *model; /* of those that wait */
+    struct deployed_model model; /* of those that wait: our own share of it */
     size_t count;
     struct sketch_cell *cells[WAITING_MAX];
     float *rows, *explained;
@@ -34,14 +33,15 @@ void contributions_destroy(struct contributions *c)
 {
     if (!c)
         return;
+    deployed_model_finish(&c->model);
     free(c->rows);
     free(c->explained);
     free(c);
 }
 
-bool contributions_wants(const struct contributions *c, struct bytes transaction_id)
+static bool wants(const struct contributions *c, uint64_t id_hash)
 {
-    return c->below && cardinality_hash(transaction_id.data, transaction_id.size) % SHARE_OF < c->below;
+    return c->below && id_hash % SHARE_OF < c->below;
 }
 
 static bool is_baselines(const struct sketch *sketch, const struct deployed_model *model)
@@ -50,27 +50,41 @@ static bool is_baselines(const struct sketch *sketch, const struct deployed_mode
     return model && baseline && baseline->model_id && !strcmp(baseline->model_id, model->id) && baseline->count && baseline->features[0].contribution_count;
 }
 
-void contributions_add(struct contributions *c, struct sketch *sketch, struct sketch_cell *cell, const struct batch *b, size_t e)
+static void wait_by(struct contributions *c, struct sketch *sketch, const struct deployed_model *model)
+{
+    bool same = c->model.loaded == model->loaded;
+    if (c->count == WAITING_MAX || !same)
+        contributions_flush(c, sketch);
+    if (same)
+        return;
+    deployed_model_finish(&c->model);
+    c->model = deployed_model_share(model);
+}
+
+void contributions_add(struct contributions *c, struct sketch *sketch, struct sketch_cell *cell, const struct batch *b, size_t e, uint64_t id_hash)
 {
     const struct deployed_model *model = b->answered[e];
-    if (!contributions_wants(c, b->events[e].id) || !is_baselines(sketch, model))
+    if (!wants(c, id_hash) || !is_baselines(sketch, model))
         return;
     const float *known = batch_contributions(b, e, c->columns);
     if (known) {
         sketch_add_contributions(sketch, cell, known);
         return;
     }
-    if (c->count == WAITING_MAX || (c->count && c->model != model))
-        contributions_flush(c, sketch);
-    c->model = model;
+    wait_by(c, sketch, model);
     c->cells[c->count] = cell;
     memcpy(c->rows + c->count++ * c->columns, b->rows + e * c->columns, c->columns * sizeof *c->rows);
+}
+
+bool contributions_wait(const struct contributions *c)
+{
+    return c->count > 0;
 }
 
 /* A model that cannot explain (its library fails) has no sample. */
 void contributions_flush(struct contributions *c, struct sketch *sketch)
 {
-    if (c->count && model_contributions(c->model->model, c->rows, c->count, c->explained, NULL) == 0)
+    if (c->count && model_contributions(c->model.model, c->rows, c->count, c->explained, NULL) == 0)
         for (size_t i = 0; i < c->count; i++)
             sketch_add_contributions(sketch, c->cells[i], c->explained + i * (c->columns + 1));
     c->count = 0;

@@ -38,6 +38,7 @@ struct pipeline {
     struct sketch *sketch;
     struct comparing *comparing;
     struct contributions *contributions;
+    struct smallest_ranks *far_values; /* that were named */
     int64_t stage_began_ns, stage_ns[STAGE_COUNT]; /* of the thread's CPU */
     struct batch batch;
 };
@@ -59,6 +60,8 @@ int pipeline_create(const struct config *config, const struct deployment *deploy
     scorer_set_deployment(p->scorer, deployment);
     p->output.config = config;
     p->contributions = contributions_create(config->spec->count, config->monitor.contribution_percent);
+    p->far_values = smallest_ranks_create();
+    assert(p->far_values);
     sha256(config->spec->canonical, strlen(config->spec->canonical), p->output.feature_spec_sha256);
     size_t columns = config->spec->count, shadows = deployment ? SHADOWS_MAX : 0;
     struct batch *b = &p->batch;
@@ -89,6 +92,7 @@ void pipeline_destroy(struct pipeline *p)
     free(b->values);
     free(b->rows);
     contributions_destroy(p->contributions);
+    smallest_ranks_destroy(p->far_values);
     free(b->contributions);
     free(b->explained_rows);
     free(b->shadow_margins);
@@ -106,7 +110,10 @@ void pipeline_set_sketch(struct pipeline *p, struct sketch *sketch)
 #if defined WEIR_WITHOUT_SKETCHES /* what monitoring costs: tests/chaos/measure.py */
     sketch = NULL;
 #endif
+    assert(!contributions_wait(p->contributions) && "they belong to another sketch");
     p->sketch = sketch;
+    if (sketch)
+        sketch_remember_named(sketch, p->far_values);
 }
 
 struct batch *pipeline_batch(struct pipeline *p)
@@ -268,21 +275,6 @@ static int emit(struct pipeline *p, const struct sink *sink, struct err *err)
 
 /* ---- observe ---- */
 
-/* Events of one cell that follow each other: their rows are added together. */
-struct cell_run {
-    struct sketch_cell *cell;
-    size_t count;
-    const float *rows[BATCH_MAX];
-    const struct event *events[BATCH_MAX];
-};
-
-static void end_run(struct pipeline *p, struct cell_run *run)
-{
-    if (sketch_add_rows(p->sketch, run->cell, run->rows, run->count))
-        sketch_sample_far(p->sketch, run->cell, run->rows, run->events, run->count);
-    run->count = 0;
-}
-
 /* Its slot in the sketch, remembered for the models of a batch. */
 static size_t slot_of_model(struct pipeline *p, struct model_slots *known, const struct deployed_model *model, bool shadow)
 {
@@ -307,7 +299,7 @@ static void observe_shadow(struct pipeline *p, struct sketch_cell *cell, struct 
     comparing_add(p->comparing, shadow, slot_of_model(p, known, model, true));
 }
 
-static void observe_event(struct pipeline *p, const struct partition_state *state, struct model_slots *known, struct cell_run *run, size_t e)
+static struct sketch_cell *observe_event(struct pipeline *p, const struct partition_state *state, struct model_slots *known, size_t e)
 {
     struct batch *b = &p->batch;
     struct sketch_event seen = {.partition = state->id,
@@ -315,22 +307,20 @@ static void observe_event(struct pipeline *p, const struct partition_state *stat
         .time_ms = b->events[e].time_ms,
         .late_ms = b->outcomes[e].late_ms,
         .window_complete = b->outcomes[e].window_complete,
+        .row = b->rows + e * p->config->spec->count,
+        .id_hash = cardinality_hash(b->events[e].id.data, b->events[e].id.size),
         .schema_id = b->schema_ids[b->record_of[e]],
         .values = b->events[e].values};
     struct sketch_cell *cell = sketch_add(p->sketch, &seen);
-    if (cell != run->cell)
-        end_run(p, run);
-    run->cell = cell;
-    run->rows[run->count] = b->rows + e * p->config->spec->count;
-    run->events[run->count++] = &b->events[e];
     sketch_add_entity(p->sketch, cell, b->events[e].time_ms, b->outcomes[e].before_ms);
     if (!p->scores)
-        return;
+        return cell;
     sketch_add_score(p->sketch, cell, slot_of_model(p, known, b->answered[e], false), b->served[e].score, b->served[e].decision);
     comparing_begin(p->comparing, p->sketch, cell, b, e);
-    contributions_add(p->contributions, p->sketch, cell, b, e);
+    contributions_add(p->contributions, p->sketch, cell, b, e, seen.id_hash);
     for (size_t s = 0; s < b->deployments[e]->shadow_count; s++)
         observe_shadow(p, cell, known, e, s);
+    return cell;
 }
 
 /* Those of the batch count in its last event's window. */
@@ -381,7 +371,7 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
 {
     struct batch *b = &p->batch;
     struct model_slots known = {.count = 0};
-    struct cell_run run = {.cell = NULL};
+    struct sketch_cell *cell = NULL; /* of the last event */
     if (!p->sketch || !b->count)
         return;
     size_t e = 0;
@@ -392,16 +382,14 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
         else if (b->verdicts[i].reason)
             observe_reject(p, state, stream_time, i);
         else
-            observe_event(p, state, &known, &run, e);
+            cell = observe_event(p, state, &known, e);
         if (is_event)
             stream_time = b->events[e].time_ms + b->outcomes[e].late_ms;
         e += is_event;
     }
-    end_run(p, &run);
-    contributions_flush(p->contributions, p->sketch);
     if (p->scores) {
-        observe_fallbacks(p, run.cell);
-        observe_timing(p, run.cell, &known);
+        observe_fallbacks(p, cell);
+        observe_timing(p, cell, &known);
     }
     sketch_cover(p->sketch, state->id, from, state->next_offset, stream_time);
 }
@@ -441,6 +429,15 @@ int pipeline_process(struct pipeline *p, struct partition_state *state, const st
     stage_ends(p, STAGE_OBSERVE);
     scorer_settle(p->scorer, state);
     return result < 0 ? -1 : (int)b->count;
+}
+
+void pipeline_settle_sketch(struct pipeline *p)
+{
+    if (!contributions_wait(p->contributions))
+        return;
+    p->stage_began_ns = clock_thread_cpu_ns();
+    contributions_flush(p->contributions, p->sketch);
+    stage_ends(p, STAGE_OBSERVE);
 }
 
 struct decoder *pipeline_decoder(struct pipeline *p)

@@ -34,6 +34,8 @@ void pipeline_destroy(struct pipeline *pipeline);
 /* Where scored events and rejects are counted; NULL: nowhere.  Its shape:
  * observer_shape; models join it as they come. */
 void pipeline_set_sketch(struct pipeline *pipeline, struct sketch *sketch);
+/* Some of what was counted may wait: before the sketch is read, another takes its place, or a partition is dropped from it. */
+void pipeline_settle_sketch(struct pipeline *pipeline);
 
 /* Who decodes, and who scores (scorer.h).  Between batches. */
 struct decoder *pipeline_decoder(struct pipeline *pipeline);

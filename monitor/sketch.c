@@ -18,6 +18,7 @@ struct sketch {
     const struct sketch_shape *shape;
     size_t count, allocated, most; /* cells in use, there, allowed */
     size_t parts_left;
+    struct smallest_ranks *named; /* far values; borrowed, or NULL */
     struct sketch_cell **cells;
     struct sketch_cell **ordered; /* the cells in use by (window, partition), if in_order */
     bool in_order;
@@ -79,6 +80,11 @@ void sketch_reset(struct sketch *sketch)
 const struct sketch_shape *sketch_shape(const struct sketch *sketch)
 {
     return sketch->shape;
+}
+
+void sketch_remember_named(struct sketch *sketch, struct smallest_ranks *named)
+{
+    sketch->named = named;
 }
 
 bool sketch_has_room(const struct sketch *sketch, size_t events)
@@ -221,6 +227,7 @@ struct sketch_cell *sketch_cell_uncounted(struct sketch *sketch, size_t i)
         qsort(sketch->ordered, sketch->count, sizeof(struct sketch_cell *), compare_cells);
         sketch->in_order = true;
     }
+    sketch_cell_bin_rows(sketch->shape, sketch->ordered[i], sketch->named);
     return sketch->ordered[i];
 }
 
@@ -238,10 +245,8 @@ struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event 
     cell->late += event->late_ms > 0;
     cell->overdue += event->late_ms > sketch->shape->options.lateness_ms;
     cell->incomplete += !event->window_complete;
-    if (event->row && sketch_cell_add_rows(sketch->shape, cell, &event->row, 1)) {
-        struct event far = {.offset = event->offset, .id = {(const char *)&event->offset, sizeof event->offset}};
-        sketch_sample_far(sketch, cell, &event->row, (const struct event *const[]){&far}, 1);
-    }
+    if (event->row)
+        sketch_cell_add_row(sketch->shape, cell, event, sketch->named);
     if (event->schema_id >= 0)
         sketch_cell_add_schema(sketch->shape, cell, event->schema_id);
     if (event->values) {
@@ -249,11 +254,6 @@ struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event 
         sketch_cell_add_segments(sketch->shape, cell, event->values);
     }
     return cell;
-}
-
-int64_t sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n)
-{
-    return cell ? sketch_cell_add_rows(sketch->shape, cell, rows, n) : 0;
 }
 
 void sketch_add_score(struct sketch *sketch, struct sketch_cell *cell, size_t m, float score, enum decision decision)

@@ -9,9 +9,10 @@
  * A rejected record has no trustworthy time: the lane passes the partition's stream time T, and before the first
  * accepted event the record's timestamp.
  *
- * Of an event's features only the bins are found at once (sketch_bins.h): they wait in the cell, a byte a feature, and
- * are counted column by column when somebody asks for the counts.  A delta carries them as they are: the events of one
- * transaction and partition are fewer than the bins, and whoever merges it counts them once.
+ * An event's features wait in the cell: as they came until there are enough of them, or somebody asks, to find the bins of
+ * a whole column at once (sketch_bins.h); then as bins, a byte a feature, counted column by column when somebody asks for the
+ * counts.  A delta carries bins as they are: the events of one transaction and partition are fewer than the bins, and whoever
+ * merges it counts them once.
  *
  * Cost: O(1) an event and feature, no allocation once the cells of a window exist.
  * Bounded: sketch_cells_max(shape) cells (and the parts of sketch_extra.h); an event that would need one more is counted as `beyond` of its partition
@@ -25,6 +26,7 @@
 #include "monitor/baseline.h"
 #include "monitor/cardinality.h"
 #include "monitor/sketch_values.h"
+#include "monitor/smallest_ranks.h"
 #include "scoring/decision.h"
 #include "scoring/features.h"
 #include "scoring/reject.h"
@@ -110,6 +112,7 @@ struct sketch_cell {
     struct sketch_values *values;   /* by segment: those that the baseline does not name; then schema ids; then far values */
     struct sketch_extra **extras;   /* by model: sketch_extra.h; NULL: none has any */
     size_t *parts_left;             /* that the sketch may still make; NULL: a cell on its own */
+    struct raw_rows *raw;           /* rows that wait for their bins (sketch_rows.c); NULL: none ever did */
     /* Rows whose bins are not yet counted (a delta's): sketch_row_bins. */
     size_t row_count;
     uint8_t *rows;
@@ -197,6 +200,8 @@ struct sketch *sketch_create(const struct sketch_shape *shape); /* NULL if memor
 void sketch_destroy(struct sketch *sketch);
 void sketch_reset(struct sketch *sketch); /* empty again; its memory is kept */
 const struct sketch_shape *sketch_shape(const struct sketch *sketch);
+/* The far values that the stream has named so far, for sketches that take turns; NULL (as at first): nobody remembers. */
+void sketch_remember_named(struct sketch *sketch, struct smallest_ranks *named);
 bool sketch_has_room(const struct sketch *sketch, size_t events); /* even if every one opens a window; of very many: half of all cells */
 
 /* One scored event. */
@@ -204,17 +209,14 @@ struct sketch_event {
     int32_t partition;
     int64_t offset, time_ms, late_ms;
     bool window_complete;
-    const float *row;           /* feature_count; NULL: comes with sketch_add_rows */
+    const float *row;           /* feature_count, copied; NULL: not looked at */
+    uint64_t id_hash;           /* cardinality_hash of its id: which far values are named hangs on it */
     int32_t schema_id;          /* of its writer; -1: none */
     const struct value *values; /* by slot, field_count; NULL: not looked at */
 };
 /* Folds it and advances the partition's position (T = time_ms + late_ms).  Returns its cell, to which the scores of
  * the same event go (NULL: beyond; then they are not counted either).  The cell lives until reset. */
 struct sketch_cell *sketch_add(struct sketch *sketch, const struct sketch_event *event);
-/* Rows of n events that have this cell, at once: several searches go side by side.  Returns how many far values there are
- * among them: then they are to be sampled, by the events' ids and with their offsets. */
-int64_t sketch_add_rows(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, size_t n);
-void sketch_sample_far(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, const struct event *const *events, size_t n);
 /* The entity's event before (feature_outcome), of each event. */
 void sketch_add_entity(struct sketch *sketch, struct sketch_cell *cell, int64_t time_ms, int64_t before_ms);
 /* Contributions of an event that is in the sample, feature_count of them. */

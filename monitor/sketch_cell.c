@@ -32,7 +32,7 @@ size_t sketch_cell_bytes(const struct sketch_shape *shape)
 size_t sketch_cells_max(const struct sketch_shape *shape)
 {
     size_t rows = shape->options.baseline ? shape->options.feature_count * SKETCH_ROWS_MAX : 0;
-    size_t fit = ((size_t)32 << 20) / (sketch_cell_bytes(shape) + rows);
+    size_t fit = ((size_t)32 << 20) / (sketch_cell_bytes(shape) + sketch_raw_bytes(shape) + rows);
     return fit < 16 ? 16 : fit > 4096 ? 4096 : fit;
 }
 
@@ -55,10 +55,11 @@ struct sketch_cell *sketch_cell_create(const struct sketch_shape *shape, int32_t
 
 void sketch_cell_destroy(const struct sketch_shape *shape, struct sketch_cell *cell)
 {
-    if (cell)
-        sketch_extras_clear(shape, cell);
-    if (cell)
-        free(cell->rows);
+    if (!cell)
+        return;
+    sketch_extras_clear(shape, cell);
+    free(cell->rows);
+    free(cell->raw);
     free(cell);
 }
 
@@ -87,6 +88,8 @@ void sketch_cell_clear(const struct sketch_shape *shape, struct sketch_cell *cel
     for (size_t i = 0; i < o->segment_count + 2; i++)
         cell->values[i].count = 0;
     cell->row_count = cell->models_end = 0;
+    if (cell->raw)
+        cell->raw->count = 0;
 }
 
 static void add_features(const struct sketch_shape *shape, struct sketch_cell *into, const struct sketch_cell *from)
@@ -101,7 +104,7 @@ static void add_features(const struct sketch_shape *shape, struct sketch_cell *i
 void sketch_cell_merge(const struct sketch_shape *shape, struct sketch_cell *into, const struct sketch_cell *from)
 {
     const struct sketch_shape_options *o = &shape->options;
-    assert(!from->row_count && "its rows are counted first");
+    assert(!from->row_count && (!from->raw || !from->raw->count) && "its rows are counted first");
     if (from->models_end > into->models_end)
         into->models_end = from->models_end;
     into->events += from->events;

@@ -1,11 +1,14 @@
-/* Rows of features: binned when they come, counted when somebody asks.
+/* Rows of features: kept as they come, binned together, counted when somebody asks.
  *
- * Rows wait column by column, SKETCH_ROWS_MAX a column, one byte each.  A column is counted while its bins are at
- * hand: one pass over bytes that follow each other.  What needs no bin (missing and far values, sums) is counted at once. */
+ * A worker that keeps up sees events one by one, and a search for the bins of one value costs as much as for sixteen: so rows
+ * are copied, and BIN_RUN_MAX of them (or what a transaction has of a partition) are binned at once.  Their bins wait column by
+ * column, SKETCH_ROWS_MAX a column, one byte each.  A column is counted while its bins are at hand: one pass over bytes that
+ * follow each other.  What needs no bin (missing and far values, sums) is counted when bins are found. */
 #include "monitor/sketch_shape.h"
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 static struct sketch_feature_counts *feature_counts(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t f)
 {
@@ -68,45 +71,64 @@ void sketch_cell_add_bins(const struct sketch_shape *shape, struct sketch_cell *
     cell->counted = true;
 }
 
-static void *room_for_rows(const struct sketch_shape *shape)
+static uint8_t *room_for_rows(const struct sketch_shape *shape)
 {
-    void *room = malloc(shape->options.feature_count * SKETCH_ROWS_MAX);
+    uint8_t *room = malloc(shape->options.feature_count * SKETCH_ROWS_MAX);
     assert(room && "memory is short");
     return room;
 }
 
-static int64_t add_run(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n)
+/* ---- rows as they come ---- */
+
+size_t sketch_raw_bytes(const struct sketch_shape *shape)
+{
+    return sizeof(struct raw_rows) + BIN_RUN_MAX * shape->options.feature_count * sizeof(float);
+}
+
+void sketch_cell_add_row(const struct sketch_shape *shape, struct sketch_cell *cell, const struct sketch_event *event, struct smallest_ranks *named)
+{
+    size_t features = shape->options.feature_count;
+    struct raw_rows *raw = cell->raw ? cell->raw : (cell->raw = calloc(1, sketch_raw_bytes(shape)));
+    assert(raw && "memory is short");
+    raw->offsets[raw->count] = event->offset;
+    raw->ids[raw->count] = event->id_hash;
+    memcpy(raw->rows + raw->count * features, event->row, features * sizeof *raw->rows);
+    if (++raw->count == BIN_RUN_MAX)
+        sketch_cell_bin_rows(shape, cell, named);
+}
+
+/* bins: of the n values of column f, behind those that wait. */
+static void bin_column(const struct sketch_shape *shape, struct sketch_cell *cell, size_t f, uint8_t *bins, struct smallest_ranks *named)
+{
+    struct sketch_feature_counts *counts = feature_counts(shape, cell, f);
+    struct column_tally tally = {0};
+    const struct raw_rows *raw = cell->raw;
+    float x[BIN_RUN_MAX];
+    for (size_t i = 0; i < raw->count; i++)
+        x[i] = raw->rows[i * shape->options.feature_count + f];
+    shape->bin(&shape->columns[f], x, raw->count, bins, &tally);
+    cell->sums[f] += tally.sum;
+    counts->missing += tally.missing;
+    counts->below += tally.below;
+    counts->above += tally.above;
+    counts->far += tally.far;
+    if (tally.far)
+        sketch_name_far(shape, cell, f, x, named);
+}
+
+void sketch_cell_bin_rows(const struct sketch_shape *shape, struct sketch_cell *cell, struct smallest_ranks *named)
 {
     bool binned = shape->options.baseline && shape->options.feature_count;
     uint8_t nowhere[BIN_RUN_MAX];
-    int64_t far = 0;
+    if (!cell->raw || !cell->raw->count)
+        return;
     if (binned && !cell->rows)
         cell->rows = room_for_rows(shape);
-    if (binned && cell->row_count + n > SKETCH_ROWS_MAX)
+    if (binned && cell->row_count + cell->raw->count > SKETCH_ROWS_MAX)
         sketch_cell_count_rows(shape, cell);
-    for (size_t f = 0; f < shape->options.feature_count; f++) {
-        struct sketch_feature_counts *counts = feature_counts(shape, cell, f);
-        struct column_tally tally = {0};
-        float x[BIN_RUN_MAX];
-        for (size_t i = 0; i < n; i++)
-            x[i] = rows[i][f];
-        shape->bin(&shape->columns[f], x, n, binned ? cell->rows + f * SKETCH_ROWS_MAX + cell->row_count : nowhere, &tally);
-        cell->sums[f] += tally.sum;
-        counts->missing += tally.missing;
-        counts->below += tally.below;
-        counts->above += tally.above;
-        counts->far += tally.far;
-        far += tally.far;
-    }
+    for (size_t f = 0; f < shape->options.feature_count; f++)
+        bin_column(shape, cell, f, binned ? cell->rows + f * SKETCH_ROWS_MAX + cell->row_count : nowhere, named);
     if (binned)
-        cell->row_count += n;
-    return far;
-}
-
-int64_t sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n)
-{
-    int64_t far = 0;
-    for (size_t i = 0; i < n; i += BIN_RUN_MAX)
-        far += add_run(shape, cell, rows + i, n - i < BIN_RUN_MAX ? n - i : BIN_RUN_MAX);
-    return far;
+        cell->row_count += cell->raw->count;
+    cell->raw->count = 0;
 }

@@ -16,6 +16,8 @@
 
 #include "monitor/sketch_shape.h"
 
+_Static_assert((int)SKETCH_VALUES_MAX <= (int)SMALLEST_RANKS, "what is not admitted is in no sample");
+
 enum { CONTRIBUTION_BITS = 24, SQUARE_BITS = 16, CONTRIBUTION_MAX = 1 << 12 /* of the margin: more counts as this */ };
 enum { RAISING, LOWERING, SQUARES, KEPT }; /* of a feature, behind the number of events */
 
@@ -54,29 +56,30 @@ size_t sketch_contribution_counts(const struct sketch_shape *shape)
 
 /* ---- far values ---- */
 
-static void keep_far(struct sketch_cell *cell, struct sketch_values *kept, const struct event *event, size_t f, double sigmas)
+/* Raw row i, with this value of feature f; false: it cannot be named. */
+static bool keep_far(const struct sketch_shape *shape, struct sketch_cell *cell, size_t i, size_t f, uint64_t hash, double x)
 {
+    const struct baseline_column *reference = &shape->options.baseline->features[f];
     char text[64];
-    int fresh, size = snprintf(text, sizeof text, "%d:%" PRId64 ":%zu:%.3g", cell->partition, event->offset, f, sigmas);
-    uint64_t hash = cardinality_hash(event->id.data, event->id.size) ^ cardinality_hash_integer((int64_t)f);
+    int fresh, size = snprintf(text, sizeof text, "%d:%" PRId64 ":%zu:%.3g", cell->partition, cell->raw->offsets[i], f, (x - reference->mean) / reference->std);
     if (size > SKETCH_VALUE_BYTES)
-        return; /* numbers of 39 digits together: counted, not named */
-    struct sketch_value *value = sketch_values_add(kept, hash, 1, &fresh);
+        return false; /* numbers of 39 digits together: counted, not named */
+    struct sketch_value *value = sketch_values_add(&cell->values[shape->options.segment_count + 1], hash, 1, &fresh);
     if (value && fresh)
         sketch_value_name(value, text, (size_t)size);
+    return true;
 }
 
-void sketch_sample_far(struct sketch *sketch, struct sketch_cell *cell, const float *const *rows, const struct event *const *events, size_t n)
+void sketch_name_far(const struct sketch_shape *shape, struct sketch_cell *cell, size_t f, const float *x, struct smallest_ranks *named)
 {
-    const struct sketch_shape *shape = sketch_shape(sketch);
-    const struct baseline *baseline = shape->options.baseline;
-    for (size_t f = 0; cell && baseline && f < shape->options.feature_count; f++) {
-        const struct sketch_column *column = &shape->columns[f];
-        for (size_t i = 0; i < n; i++) {
-            float x = rows[i][f];
-            if (x < column->far_below || x > column->far_above)
-                keep_far(cell, &cell->values[shape->options.segment_count + 1], events[i], f, ((double)x - baseline->features[f].mean) / baseline->features[f].std);
-        }
+    const struct sketch_column *column = &shape->columns[f];
+    uint64_t of_feature = cardinality_hash_integer((int64_t)f);
+    for (size_t i = 0; i < cell->raw->count; i++) {
+        uint64_t hash = cell->raw->ids[i] ^ of_feature;
+        if (!(x[i] < column->far_below || x[i] > column->far_above) || (named && !smallest_ranks_admit(named, cell->window_start_ms, 0, hash)))
+            continue;
+        if (keep_far(shape, cell, i, f, hash, (double)x[i]) && named)
+            smallest_ranks_add(named, cell->window_start_ms, 0, hash);
     }
 }
 

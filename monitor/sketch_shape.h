@@ -38,7 +38,19 @@ struct sketch_shape {
     struct model_table *models; /* the one thing that still grows */
 };
 
-int64_t sketch_cell_add_rows(const struct sketch_shape *shape, struct sketch_cell *cell, const float *const *rows, size_t n); /* far values among them */
+/* Rows as they came, of events that are not all of one batch. */
+struct raw_rows {
+    size_t count;
+    int64_t offsets[BIN_RUN_MAX];
+    uint64_t ids[BIN_RUN_MAX]; /* hashes */
+    float rows[];              /* BIN_RUN_MAX x features */
+};
+size_t sketch_raw_bytes(const struct sketch_shape *shape);
+/* named: those that the stream has named so far, or NULL. */
+void sketch_cell_add_row(const struct sketch_shape *shape, struct sketch_cell *cell, const struct sketch_event *event, struct smallest_ranks *named);
+void sketch_cell_bin_rows(const struct sketch_shape *shape, struct sketch_cell *cell, struct smallest_ranks *named); /* then none is raw */
+/* Names far values of column f: x[i] is that of raw row i. */
+void sketch_name_far(const struct sketch_shape *shape, struct sketch_cell *cell, size_t f, const float *x, struct smallest_ranks *named);
 void sketch_cell_add_fields(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values, int64_t time_ms);
 void sketch_cell_add_segments(const struct sketch_shape *shape, struct sketch_cell *cell, const struct value *values);
 void sketch_cell_add_schema(const struct sketch_shape *shape, struct sketch_cell *cell, int32_t schema_id);

@@ -40,6 +40,7 @@ static void cover_what_checkpoints_wrote(struct lane *l)
 void lane_end_transaction(struct lane *l)
 {
     cover_what_checkpoints_wrote(l);
+    pipeline_settle_sketch(l->pipeline);
     lane_emit_sketch(l);
     int64_t now = clock_monotonic_ns();
     l->ended.sequence = writer_sequence(l->writer);

@@ -65,6 +65,7 @@ void lane_forget_partition(struct lane *l, int32_t id)
     lane_free_partition(p);
     *p = l->partitions[--l->partition_count];
     metrics_drop_partition(&l->metrics, id);
+    pipeline_settle_sketch(l->pipeline);
     for (int i = 0; i < 2; i++)
         sketch_drop(l->sketches[i], id);
     observer_forget(l->o.observer, id);

@@ -218,6 +218,7 @@ static int merge_sketch(struct replay *r, struct err *err)
 {
     if (!r->sketch)
         return 0;
+    pipeline_settle_sketch(r->pipeline);
     observer_merge(r->observer, r->sketch, 0);
     sketch_reset(r->sketch);
     return write_reports(r, true, err);

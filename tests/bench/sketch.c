@@ -13,7 +13,7 @@
 #include "consumer/aggregator/sketch_record.h"
 #include "monitor/sketch.h"
 
-enum { TRANSACTIONS = 400, FIELDS = 10, ROWS = 20000, RUN_MAX = 10000, WINDOW_MS = 300000, GATHERED = 10 /* records: a second of them */ };
+enum { TRANSACTIONS = 400, FIELDS = 10, ROWS = 20000, WINDOW_MS = 300000, GATHERED = 10 /* records: a second of them */ };
 
 static uint64_t seed = 7;
 
@@ -88,26 +88,21 @@ static void make_rows(struct traffic *t)
 static void fold(const struct traffic *t, struct sketch *sketch, int n, int32_t partition, int64_t time_ms)
 {
     static const char *const channels[] = {"POS", "ECOM", "ATM", "MOTO"}, *const countries[] = {"DE", "FR", "US", "GB", "NL", "IT", "ES", "PL"};
-    static const float *run[RUN_MAX];
     static char entities[ROWS][8]; /* any bytes */
-    size_t count = 0;
-    struct sketch_cell *cell = NULL;
-    for (size_t i = (size_t)partition; i < t->events; i += (size_t)t->partitions, count++) {
+    for (size_t i = (size_t)partition; i < t->events; i += (size_t)t->partitions) {
         size_t event = (size_t)n * t->events + i, r = event % ROWS;
         memcpy(entities[r], &r, sizeof r);
         struct value values[FIELDS] = {{.type = VALUE_INT, .integer = (int64_t)event}, {.type = VALUE_TEXT, .text = entities[r], .size = 8},
             {.type = VALUE_INT, .integer = time_ms}, {.type = VALUE_INT, .integer = 5000 + (int64_t)(r % 40)},
             {.type = VALUE_TEXT, .text = countries[r % 8], .size = 2}, {.type = VALUE_TEXT, .text = channels[r % 4], .size = 3}};
-        cell = sketch_add(sketch, &(struct sketch_event){.partition = partition, .offset = (int64_t)(event / (size_t)t->partitions), .time_ms = time_ms, .window_complete = true,
-            .schema_id = 1, .values = values});
-        run[count] = t->rows + r * t->features;
+        struct sketch_cell *cell = sketch_add(sketch, &(struct sketch_event){.partition = partition, .offset = (int64_t)(event / (size_t)t->partitions), .time_ms = time_ms, .window_complete = true,
+            .row = t->rows + r * t->features, .id_hash = event, .schema_id = 1, .values = values});
         for (size_t m = 0; m < t->models; m++) {
             sketch_add_score(sketch, cell, m, t->scores[r], DECISION_APPROVE);
             if (m)
                 sketch_add_comparison(sketch, cell, m, t->scores[r], DECISION_APPROVE, t->scores[(r + 1) % ROWS], DECISION_APPROVE);
         }
     }
-    sketch_add_rows(sketch, cell, run, count);
 }
 
 static void append(void *context, int32_t partition, const struct buffer *piece)
@@ -185,7 +180,7 @@ int main(int argc, char **argv)
     const char **names = calloc(t.features, sizeof *names), *fields[FIELDS] = {"id", "entity", "time", "mcc", "country", "channel", "a", "b", "c", "d"};
     struct sketch_model known[SKETCH_MODELS_MAX];
     char text[SKETCH_MODELS_MAX][32];
-    assert(t.models <= SKETCH_MODELS_MAX && t.partitions > 0 && t.events <= RUN_MAX);
+    assert(t.models <= SKETCH_MODELS_MAX && t.partitions > 0 && t.events > 0);
     for (size_t f = 0; f < t.features; f++)
         names[f] = "feature";
     for (size_t m = 0; m < t.models; m++) {

@@ -143,7 +143,6 @@ static void rows_that_wait_are_counted_in_full(void **state)
     (void)state;
     enum { ROWS = 2 * SKETCH_ROWS_MAX + 77 };
     static float rows[ROWS][SCENE_FEATURES];
-    static const float *list[ROWS];
     struct baseline *baseline = scene_baseline();
     struct sketch_shape *shape = scene_shape(baseline, 240);
     struct sketch *sketch = sketch_create(shape);
@@ -151,10 +150,10 @@ static void rows_that_wait_are_counted_in_full(void **state)
     for (size_t i = 0; i < ROWS; i++) {
         rows[i][0] = scene_random(&seed) % 16 ? (float)(scene_random(&seed) % 12000) : NAN;
         rows[i][1] = (float)(scene_random(&seed) & 1);
-        list[i] = rows[i];
     }
-    struct sketch_cell *cell = sketch_add(sketch, &(struct sketch_event){.schema_id = -1});
-    sketch_add_rows(sketch, cell, list, ROWS);
+    struct sketch_cell *cell = NULL;
+    for (size_t i = 0; i < ROWS; i++)
+        cell = sketch_add(sketch, &(struct sketch_event){.row = rows[i], .schema_id = -1});
     assert_true(sketch_cell_uncounted(sketch, 0)->row_count > 0);
     int64_t missing = sketch_feature(shape, cell, 0)->missing;
     int64_t wanted[SCENE_FEATURES][BASELINE_FINE] = {{0}};

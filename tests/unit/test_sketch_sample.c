@@ -3,7 +3,7 @@
 
 #include "tests/unit/monitor_scene.h"
 
-enum { EVENTS = 4000, FAR_EVERY = 50 };
+enum { EVENTS = 4000, FAR_EVERY = 50, TRANSACTION = 300 };
 
 static float amount_of(int64_t i)
 {
@@ -14,25 +14,38 @@ static float amount_of(int64_t i)
 static void add(struct sketch *sketch, int64_t i)
 {
     float row[] = {amount_of(i), 0}, contributions[] = {(float)((i * 37) % 101) * 0.01f - 0.7f, -0.001f * (float)(i % 7)};
-    struct sketch_event event = {.partition = (int32_t)(i % 12), .offset = i, .time_ms = 1000 + i, .row = row, .schema_id = -1};
+    struct sketch_event event = {.partition = (int32_t)(i % 12), .offset = i, .time_ms = 1000 + i, .row = row, .id_hash = cardinality_hash(&i, sizeof i), .schema_id = -1};
     struct sketch_cell *cell = sketch_add(sketch, &event);
     sketch_add_entity(sketch, cell, event.time_ms, i % 3 ? event.time_ms - i * 1000 : TIME_UNKNOWN);
     if (i % 5 == 0)
         sketch_add_contributions(sketch, cell, contributions);
 }
 
-/* The stream over so many sketches, merged into one cell. */
+static void hand_on(const struct sketch_shape *shape, struct sketch *delta, struct sketch_cell *whole)
+{
+    for (size_t k = 0; k < sketch_cell_count(delta); k++)
+        sketch_cell_merge(shape, whole, sketch_cell(delta, k));
+    sketch_reset(delta);
+}
+
+/* The stream over so many lanes, each in transactions, merged into one cell.  One alone remembers nothing that it has named. */
 static struct sketch_cell *merged(const struct sketch_shape *shape, int parts)
 {
     struct sketch_cell *whole = sketch_cell_create(shape, -1, 0);
     for (int part = parts - 1; part >= 0; part--) {
         struct sketch *sketch = sketch_create(shape);
-        for (int64_t i = 0; i < EVENTS; i++)
+        struct smallest_ranks *named = smallest_ranks_create();
+        if (parts > 1)
+            sketch_remember_named(sketch, named);
+        for (int64_t i = 0; i < EVENTS; i++) {
             if (i % 12 % parts == part)
                 add(sketch, i);
-        for (size_t k = 0; k < sketch_cell_count(sketch); k++)
-            sketch_cell_merge(shape, whole, sketch_cell(sketch, k));
+            if (i % TRANSACTION == 0)
+                hand_on(shape, sketch, whole);
+        }
+        hand_on(shape, sketch, whole);
         sketch_destroy(sketch);
+        smallest_ranks_destroy(named);
     }
     return whole;
 }
