@@ -167,5 +167,6 @@ void encode_report(struct buffer *out, const struct report *report)
     put_optional_double(out, report->p_value);
     put_long(out, report->count);
     put_long(out, report->severity);
-    put_optional(out, *report->detail ? report->detail : NULL, strlen(report->detail));
+    size_t detail = report->detail ? strlen(report->detail) : 0;
+    put_optional(out, detail ? report->detail : NULL, detail);
 }

@@ -157,11 +157,11 @@ static void statistic_row(struct rows *rows, size_t f, enum statistic_kind kind,
         return;
     double gain = rows->options->baseline->features[f].gain;
     struct report *report = row_add(rows, REPORT_DRIFT, rows->options->features[f], statistic_name(kind), s->value, s->count);
-    row_judge(report, s);
+    row_judge(rows, report, s);
     report->importance = gain;
     if (kind == STATISTIC_MISSING_CHANGE) {
         const struct sketch_cell *cell = rows->window->cell;
-        row_baseline(report, (double)sketch_feature(rows->window->shape, cell, f)->missing / (double)cell->events - s->value);
+        row_baseline(rows, report, (double)sketch_feature(rows->window->shape, cell, f)->missing / (double)cell->events - s->value);
     }
     if (kind != STATISTIC_MISSING_CHANGE)
         report->severity = severity_by_importance(report->severity, gain, rows->options->feature_count);
@@ -183,7 +183,7 @@ static void plain_rows(struct rows *rows, size_t f)
         return;
     struct report *mean = row_add(rows, REPORT_DRIFT, name, "mean", sketch_feature_mean(w->shape, w->cell, f), there);
     if (rows->options->baseline && rows->options->baseline->features[f].count)
-        row_baseline(mean, rows->options->baseline->features[f].mean);
+        row_baseline(rows, mean, rows->options->baseline->features[f].mean);
 }
 
 static void correct_ks(struct statistic (*all)[FEATURE_STATISTICS], size_t n)
@@ -216,8 +216,8 @@ static void all_features_rows(struct rows *rows, struct statistic (*all)[FEATURE
         struct statistic least_share = statistic_drifted_share(least, n, DRIFT_PSI_WARNING, NULL), least_weighted = statistic_weighted_psi(least, known ? gain : NULL, n, NULL);
         statistic_allow(&share, &least_share);
         statistic_allow(&weighted, &least_weighted);
-        row_judge(row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_DRIFTED_SHARE), share.value, share.count), &share);
-        row_judge(row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_WEIGHTED_PSI), weighted.value, weighted.count), &weighted);
+        row_judge(rows, row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_DRIFTED_SHARE), share.value, share.count), &share);
+        row_judge(rows, row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_WEIGHTED_PSI), weighted.value, weighted.count), &weighted);
     }
     free(psi);
     free(gain);
@@ -253,7 +253,7 @@ static void feature_rows(struct rows *rows)
 /* ---- segments ---- */
 
 /* The unnamed values that came most often. */
-static void name_new_values(struct report *report, const struct sketch_values *values)
+static void name_new_values(struct rows *rows, struct report *report, const struct sketch_values *values)
 {
     bool told[SKETCH_VALUES_MAX] = {false};
     for (int n = 0; n < 3; n++) {
@@ -265,7 +265,7 @@ static void name_new_values(struct report *report, const struct sketch_values *v
             return;
         static const char *const names[] = {"new", "new_2", "new_3"};
         told[best] = true;
-        row_detail_text(report, names[n], values->of[best].text, values->of[best].size);
+        row_detail_text(rows, report, names[n], values->of[best].text, values->of[best].size);
     }
 }
 
@@ -312,10 +312,10 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
     if (there > 0 && was_there > 0) {
         struct statistic fresh = statistic_new_category(counts->categories, expected, categories, NULL);
         if (!isnan(chi.value))
-            row_judge(row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_CHI_SQUARE), chi.value, chi.count), &chi);
+            row_judge(rows, row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_CHI_SQUARE), chi.value, chi.count), &chi);
         struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_NEW_CATEGORY), fresh.value, fresh.count);
-        row_judge(report, &fresh);
-        name_new_values(report, &rows->window->cell->values[s]);
+        row_judge(rows, report, &fresh);
+        name_new_values(rows, report, &rows->window->cell->values[s]);
     }
     struct statistic change = compare_nulls(rows, rows->hours, reference, counts->nulls, there, &before);
     if (isnan(change.value))
@@ -325,8 +325,8 @@ static void category_rows(struct rows *rows, size_t s, const struct baseline_seg
         statistic_allow(&change, &trend);
     }
     struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count);
-    row_judge(report, &change);
-    row_baseline(report, before);
+    row_judge(rows, report, &change);
+    row_baseline(rows, report, before);
 }
 
 static const struct baseline_distinct *expected_distinct(const struct rows *rows, const char *field)
@@ -367,8 +367,8 @@ static void segment_rows(struct rows *rows)
         struct statistic ratio = statistic_distinct(distinct, before->mean, NULL);
         if (!usual_events(rows))
             statistic_leave(&ratio, STATISTIC_DISTINCT);
-        row_baseline(report, before->mean);
-        row_judge(report, &ratio);
+        row_baseline(rows, report, before->mean);
+        row_judge(rows, report, &ratio);
     }
 }
 
@@ -400,16 +400,16 @@ static void score_rows(struct rows *rows, size_t m)
     }
     struct report *report = row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_PSI), psi.value, psi.count);
     if (baseline->model_id && !strcmp(baseline->model_id, sketch_model_of(shape, m).id)) {
-        row_judge(report, &psi);
-        row_judge(row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_KS), ks.value, ks.count), &ks);
+        row_judge(rows, report, &psi);
+        row_judge(rows, row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_KS), ks.value, ks.count), &ks);
         return;
     }
     report->judged = false;
-    row_detail(report, "\"judged\": false");
+    row_detail(rows, report, "\"judged\": false");
     if (baseline->model_id)
-        row_detail_text(report, "baseline_model", baseline->model_id, strlen(baseline->model_id));
+        row_detail_text(rows, report, "baseline_model", baseline->model_id, strlen(baseline->model_id));
     else
-        row_detail(report, "\"baseline_model\": null");
+        row_detail(rows, report, "\"baseline_model\": null");
 }
 
 void drift_rows_write(struct rows *rows)

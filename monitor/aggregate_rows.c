@@ -41,8 +41,7 @@ struct report *row_add(struct rows *rows, enum report_kind kind, const char *sub
     report->count = count;
     report->judged = true;
     report->revision = rows->window->revision > 0;
-    if (rows->window->revision)
-        snprintf(report->detail, sizeof report->detail, "{\"revision\": %d}", rows->window->revision);
+    report->detail = rows->head;
     return report;
 }
 
@@ -53,45 +52,50 @@ struct report *row_add_model(struct rows *rows, enum report_kind kind, size_t m,
     return report;
 }
 
-static void add_members(struct report *report, const char *members)
+/* In place of the closing brace. */
+static void add_members(struct rows *rows, struct report *report, const char *members)
 {
-    size_t used = strlen(report->detail), start = used ? used - 1 : 0; /* in place of the closing brace */
+    char whole[REPORT_DETAIL_MAX];
+    size_t used = strlen(report->detail);
     struct text_buffer text;
-    text_init(&text, report->detail + start, sizeof report->detail - start);
-    text_add(&text, "%s%s}", used ? ", " : "{", members);
-    if (text.full)
-        strcpy(report->detail + start, used ? "}" : "");
+    text_init(&text, whole, sizeof whole);
+    text_add_bytes(&text, report->detail, used ? used - 1 : 0);
+    text_add_bytes(&text, used ? ", " : "{", used ? 2 : 1);
+    text_add_bytes(&text, members, strlen(members));
+    text_add_bytes(&text, "}", 1);
+    if (!text.full)
+        report->detail = report_text(rows->reports, whole, text.size);
 }
 
-void row_detail(struct report *report, const char *format, ...)
+void row_detail(struct rows *rows, struct report *report, const char *format, ...)
 {
-    char members[sizeof report->detail];
+    char members[REPORT_DETAIL_MAX];
     va_list args;
     va_start(args, format);
     vsnprintf(members, sizeof members, format, args); /* one that is cut does not fit below either */
     va_end(args);
-    add_members(report, members);
+    add_members(rows, report, members);
 }
 
-void row_detail_text(struct report *report, const char *name, const char *value, size_t size)
+void row_detail_text(struct rows *rows, struct report *report, const char *name, const char *value, size_t size)
 {
-    char copy[SKETCH_MODEL_ID_MAX + 1], members[sizeof report->detail];
+    char copy[SKETCH_MODEL_ID_MAX + 1], members[REPORT_DETAIL_MAX];
     struct text_buffer text;
     snprintf(copy, sizeof copy, "%.*s", (int)(size < sizeof copy ? size : sizeof copy - 1), value);
     text_init(&text, members, sizeof members);
     text_add(&text, "\"%s\": ", name);
     text_add_json_string(&text, copy);
     if (!text.full)
-        add_members(report, members);
+        add_members(rows, report, members);
 }
 
-void row_baseline(struct report *report, double value)
+void row_baseline(struct rows *rows, struct report *report, double value)
 {
     report->baseline = value;
-    row_detail(report, "\"baseline\": %.9g", value);
+    row_detail(rows, report, "\"baseline\": %.9g", value);
 }
 
-void row_judge(struct report *report, const struct statistic *statistic)
+void row_judge(struct rows *rows, struct report *report, const struct statistic *statistic)
 {
     report->p_value = statistic->p_value;
     report->threshold = statistic->threshold;
@@ -99,9 +103,9 @@ void row_judge(struct report *report, const struct statistic *statistic)
     report->judged = statistic->judged;
     report->effect = statistic->effect;
     if (!isnan(statistic->effect) && (isnan(statistic->value) || statistic->effect < statistic->value || statistic->effect > statistic->value))
-        row_detail(report, "\"effect\": %.9g", statistic->effect);
+        row_detail(rows, report, "\"effect\": %.9g", statistic->effect);
     if (!statistic->judged)
-        row_detail(report, "\"judged\": false");
+        add_members(rows, report, "\"judged\": false");
 }
 
 /* ---- predictions ---- */
@@ -151,8 +155,8 @@ static void positive_row(struct rows *rows, size_t m, const int64_t *decisions, 
         struct statistic trend = positive_share(rows, &rows->trends[i], positives, n, &unused, &unused_all);
         statistic_allow(&share, &trend);
     }
-    row_baseline(report, (double)expected / (double)all);
-    row_judge(report, &share);
+    row_baseline(rows, report, (double)expected / (double)all);
+    row_judge(rows, report, &share);
 }
 
 static void decision_rows(struct rows *rows, size_t m, const struct sketch_model_counts *counts, int64_t scores, int64_t n)
@@ -164,7 +168,7 @@ static void decision_rows(struct rows *rows, size_t m, const struct sketch_model
     if (scores == 0)
         return;
     struct statistic uncertain = statistic_uncertain_share(counts->uncertain, scores, NULL);
-    row_judge(row_add_model(rows, REPORT_PREDICTION, m, "uncertain_share", uncertain.value, scores), &uncertain);
+    row_judge(rows, row_add_model(rows, REPORT_PREDICTION, m, "uncertain_share", uncertain.value, scores), &uncertain);
 }
 
 static void prediction_rows(struct rows *rows)
@@ -190,7 +194,7 @@ static void schema_row(struct rows *rows)
     const struct sketch_values *ids = &rows->window->cell->values[rows->options->segment_count];
     struct report *report = row_add(rows, REPORT_FRESHNESS, rows->window->topic, "schema_ids", (double)ids->count, rows->window->cell->events);
     for (size_t i = 0; i < ids->count; i++)
-        row_detail(report, "\"%.*s\": %" PRId64, ids->of[i].size, ids->of[i].text, ids->of[i].count);
+        row_detail(rows, report, "\"%.*s\": %" PRId64, ids->of[i].size, ids->of[i].text, ids->of[i].count);
 }
 
 static void freshness_rows(struct rows *rows)
@@ -202,7 +206,7 @@ static void freshness_rows(struct rows *rows)
         struct report *report = row_add(rows, REPORT_FRESHNESS, rows->options->fields[i], "age_seconds", age, w->cell->events);
         report->judged = w->cell->events >= DRIFT_SAMPLES_MIN; /* a few late events say nothing of a sender */
         if (w->last_seen_ms[i] == TIME_UNKNOWN)
-            row_detail(report, "\"seen\": false");
+            row_detail(rows, report, "\"seen\": false");
     }
     schema_row(rows);
     entity_rows_write(rows);
@@ -246,8 +250,8 @@ static void rate_row(struct rows *rows, int64_t records)
         return;
     report = row_add(rows, REPORT_QUALITY, rows->window->topic, "rate", rate.value, cell->events);
     report->baseline = expected;
-    row_detail(report, "\"expected\": %.9g", expected);
-    row_judge(report, &rate);
+    row_detail(rows, report, "\"expected\": %.9g", expected);
+    row_judge(rows, report, &rate);
 }
 
 static void reject_share_row(struct rows *rows, int64_t rejects, int64_t records)
@@ -258,9 +262,9 @@ static void reject_share_row(struct rows *rows, int64_t rejects, int64_t records
     const struct baseline *baseline = rows->options->baseline;
     if (!baseline || baseline->records <= 0)
         return;
-    row_baseline(report, (double)(baseline->records - baseline->events) / (double)baseline->records);
+    row_baseline(rows, report, (double)(baseline->records - baseline->events) / (double)baseline->records);
     struct statistic share = statistic_reject_share(rejects, records, baseline->records - baseline->events, baseline->records, NULL);
-    row_judge(report, &share);
+    row_judge(rows, report, &share);
 }
 
 static void field_reject_rows(struct rows *rows, int64_t records)
@@ -311,7 +315,10 @@ static void quality_rows(struct rows *rows)
 
 void window_rows_write(const struct window_rows *window, struct report_list *reports)
 {
-    struct rows rows = {.window = window, .options = sketch_shape_of(window->shape), .reports = reports};
+    struct rows rows = {.window = window, .options = sketch_shape_of(window->shape), .reports = reports, .head = ""};
+    char head[32];
+    if (window->revision)
+        rows.head = report_text(reports, head, (size_t)snprintf(head, sizeof head, "{\"revision\": %d}", window->revision));
     if (baseline_hours_of(window->cell->window_start_ms, window->cell->window_start_ms + window->width_ms, &rows.hour_set))
         rows.hours = &rows.hour_set;
     rows.trend_count = baseline_hours_trends(window->cell->window_start_ms, window->cell->window_start_ms + window->width_ms, rows.trends);

@@ -20,8 +20,8 @@ void contribution_row_write(struct rows *rows, size_t f)
         statistic_leave(&s, STATISTIC_CONTRIBUTION);
     struct report *report = row_add(rows, REPORT_DRIFT, rows->options->features[f], statistic_name(STATISTIC_CONTRIBUTION), s.value, s.count);
     report->model_id = rows->options->baseline->model_id;
-    row_judge(report, &s);
-    row_baseline(report, reference->contribution);
+    row_judge(rows, report, &s);
+    row_baseline(rows, report, reference->contribution);
     report->importance = reference->gain;
     report->severity = severity_by_importance(report->severity, reference->gain, rows->options->feature_count);
 }
@@ -38,7 +38,7 @@ void far_row_write(struct rows *rows, size_t f, int64_t there)
     for (size_t i = 0; i < n && i < FAR_NAMED; i++)
         text_add(&text, "%s{\"partition\": %d, \"offset\": %" PRId64 ", \"sigmas\": %.3g}", i ? ", " : "", far[i].partition, far[i].offset, far[i].sigmas);
     if (n)
-        row_detail(report, "\"events\": [%s]", events);
+        row_detail(rows, report, "\"events\": [%s]", events);
 }
 
 void entity_rows_write(struct rows *rows)

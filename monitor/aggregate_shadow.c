@@ -31,7 +31,7 @@ static struct agreement agreement_of(const struct sketch_comparison *c)
 static void add_agreement(struct rows *rows, size_t m, const struct sketch_comparison *c, struct agreement a)
 {
     struct report *report = row_add_model(rows, REPORT_SHADOW, m, "agreement", (double)a.same / (double)a.events, a.events);
-    row_detail(report, "\"decisions\": [[%" PRId64 ", %" PRId64 ", %" PRId64 "], [%" PRId64 ", %" PRId64 ", %" PRId64 "], [%" PRId64 ", %" PRId64 ", %" PRId64 "]]",
+    row_detail(rows, report, "\"decisions\": [[%" PRId64 ", %" PRId64 ", %" PRId64 "], [%" PRId64 ", %" PRId64 ", %" PRId64 "], [%" PRId64 ", %" PRId64 ", %" PRId64 "]]",
                c->decisions[0][0], c->decisions[0][1], c->decisions[0][2], c->decisions[1][0], c->decisions[1][1], c->decisions[1][2], c->decisions[2][0], c->decisions[2][1],
                c->decisions[2][2]);
     row_add_model(rows, REPORT_SHADOW, m, "stricter_share", (double)a.stricter / (double)a.events, a.events);

@@ -47,7 +47,7 @@ static struct part_view view_of(struct rows *rows, size_t segment, const struct 
     char subject[512];
     struct part_view view = {0};
     snprintf(subject, sizeof subject, "%.400s=%.*s", o->fields[o->segments[segment].slot], part->size, part->text);
-    view.subject = report_text(rows->reports, subject);
+    view.subject = report_text(rows->reports, subject, strlen(subject));
     for (size_t served = 0; served < DECISION_COUNT; served++)
         for (size_t own = 0; own < DECISION_COUNT; own++) {
             view.events += part->counts.comparison.decisions[served][own];
@@ -110,7 +110,7 @@ static void leader_row(struct rows *rows, size_t m, const struct leaders *leader
             view->disagreeing, view->events);
         whole = text.full ? whole : text.size;
     }
-    row_detail(report, "%.*s]", (int)whole, list);
+    row_detail(rows, report, "%.*s]", (int)whole, list);
 }
 
 static void segment_rows(struct rows *rows, size_t m, const struct sketch_extra *extra, int64_t events)
@@ -174,7 +174,7 @@ static void explained_rows(struct rows *rows, size_t m, const struct sketch_extr
         double mean = ldexp((double)sums[i].sum, -EXPLAINED_BITS) / (double)extra->explained;
         struct report *report = row_add_model(rows, REPORT_SHADOW, m, "contribution_difference", mean, (int64_t)extra->explained);
         report->subject = rows->options->features[sums[i].feature];
-        row_detail(report, "\"place\": %zu, \"share\": %.6g", i + 1, all ? (double)sums[i].sum / (double)all : 0.0);
+        row_detail(rows, report, "\"place\": %zu, \"share\": %.6g", i + 1, all ? (double)sums[i].sum / (double)all : 0.0);
     }
     free(sums);
 }
@@ -191,7 +191,7 @@ void shadow_part_rows_write(struct rows *rows, size_t m, int64_t events, int64_t
 /* ---- latency ---- */
 
 /* Who serves has a budget; a shadow holds up nobody. */
-static void timing_row_judge(const struct rows *rows, size_t m, struct report *report)
+static void timing_row_judge(struct rows *rows, size_t m, struct report *report)
 {
     double budget = rows->window->scoring_budget_seconds;
     if (budget <= 0 || sketch_model_of(rows->window->shape, m).shadow)

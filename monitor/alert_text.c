@@ -146,7 +146,7 @@ static void say_new_category(const struct alert *alert, const struct report *row
         add_percent(text, alert->threshold);
         text_add(text, ")");
     }
-    const char *at = row ? strstr(row->detail, "\"new\": ") : NULL;
+    const char *at = row && row->detail ? strstr(row->detail, "\"new\": ") : NULL;
     for (int n = 0; at && n < 3; n++) {
         const char *value = strstr(at, ": ") + 2, *end = value + 1;
         while (*end && *end != '"')

@@ -181,6 +181,12 @@ static struct report *add(struct writing *w, enum report_kind kind, const char *
     return row;
 }
 
+static void __attribute__((format(printf, 3, 0))) detail(struct writing *w, struct report *row, const char *format, double number)
+{
+    char text[64];
+    row->detail = report_text(w->rows, text, (size_t)snprintf(text, sizeof text, format, number));
+}
+
 static void add_threshold(struct writing *w, int t)
 {
     static const char *const names[THRESHOLDS][7] = {
@@ -192,7 +198,7 @@ static void add_threshold(struct writing *w, int t)
     for (int i = 0; i < 7; i++) {
         struct report *row = add(w, REPORT_QUALITY, names[t][i], values[i]);
         if (row)
-            snprintf(row->detail, sizeof row->detail, "{\"threshold\": %.17g}", w->quality->thresholds[t]);
+            detail(w, row, "{\"threshold\": %.17g}", w->quality->thresholds[t]);
     }
 }
 
@@ -209,7 +215,7 @@ static void add_calibration(struct writing *w, const char *name, const struct ca
     row->severity = s.severity;
     row->judged = s.judged;
     if (!s.judged)
-        snprintf(row->detail, sizeof row->detail, "{\"judged\": false}");
+        row->detail = "{\"judged\": false}";
 }
 
 static void add_group(struct writing *w)
@@ -220,7 +226,7 @@ static void add_group(struct writing *w)
     add(w, REPORT_QUALITY, "positives", (double)calibration_positives(&g->calibration));
     struct report *auc = add(w, REPORT_QUALITY, "auc", ranking.ranking.auc);
     if (auc)
-        snprintf(auc->detail, sizeof auc->detail, "{\"error_at_most\": %.3g}", ranking.auc_error);
+        detail(w, auc, "{\"error_at_most\": %.3g}", ranking.auc_error);
     add(w, REPORT_QUALITY, "average_precision", ranking.ranking.average_precision);
     for (int t = 0; t < THRESHOLDS; t++)
         add_threshold(w, t);

@@ -15,34 +15,76 @@ struct report *report_add(struct report_list *list)
         list->capacity = capacity;
     }
     struct report *row = &list->rows[list->count++];
-    *row = (struct report){.threshold = NAN, .p_value = NAN, .importance = NAN, .effect = NAN, .baseline = NAN};
+    *row = (struct report){.detail = "", .threshold = NAN, .p_value = NAN, .importance = NAN, .effect = NAN, .baseline = NAN};
     return row;
 }
 
-const char *report_text(struct report_list *list, const char *text)
+struct report *report_append(struct report_list *list, const struct report *row)
 {
-    if (list->text_count == list->text_capacity) {
-        size_t capacity = list->text_capacity ? 2 * list->text_capacity : 64;
-        list->texts = reallocarray(list->texts, capacity, sizeof(char *));
-        assert(list->texts && "memory is short");
-        list->text_capacity = capacity;
+    struct report *copy = report_add(list);
+    *copy = *row;
+    copy->detail = row->detail && *row->detail ? report_text(list, row->detail, strlen(row->detail)) : "";
+    return copy;
+}
+
+/* ---- texts ---- */
+
+enum { BLOCK_BYTES = 32 << 10 };
+
+struct report_texts {
+    struct report_texts *next;
+    size_t used, capacity;
+    char bytes[];
+};
+
+static struct report_texts *new_block(size_t bytes)
+{
+    size_t capacity = bytes > BLOCK_BYTES ? bytes : BLOCK_BYTES;
+    struct report_texts *block = malloc(sizeof *block + capacity);
+    assert(block && "memory is short");
+    *block = (struct report_texts){.capacity = capacity};
+    return block;
+}
+
+/* The block that has room for so many bytes: this one, the next, or a new one behind it. */
+static struct report_texts *block_for(struct report_list *list, size_t bytes)
+{
+    struct report_texts *at = list->last;
+    if (at && at->capacity - at->used >= bytes)
+        return at;
+    struct report_texts *next = at ? at->next : list->texts;
+    if (!next || next->capacity < bytes) {
+        struct report_texts *fresh = new_block(bytes);
+        fresh->next = next;
+        *(at ? &at->next : &list->texts) = fresh;
+        next = fresh;
     }
-    char *copy = strdup(text);
-    assert(copy && "memory is short");
-    return list->texts[list->text_count++] = copy;
+    next->used = 0;
+    return list->last = next;
+}
+
+const char *report_text(struct report_list *list, const char *text, size_t size)
+{
+    struct report_texts *block = block_for(list, size + 1);
+    char *copy = block->bytes + block->used;
+    memcpy(copy, text, size);
+    copy[size] = 0;
+    block->used += size + 1;
+    return copy;
 }
 
 void report_list_clear(struct report_list *list)
 {
-    for (size_t i = 0; i < list->text_count; i++)
-        free(list->texts[i]);
-    list->count = list->text_count = 0;
+    list->count = 0;
+    list->last = NULL;
 }
 
 void report_list_finish(struct report_list *list)
 {
-    report_list_clear(list);
-    free(list->texts);
+    for (struct report_texts *next; list->texts; list->texts = next) {
+        next = list->texts->next;
+        free(list->texts);
+    }
     free(list->rows);
     *list = (struct report_list){0};
 }

@@ -6,7 +6,7 @@
 
 #include "monitor/drift.h"
 
-enum { REPORT_DETAIL_MAX = 1024 };
+enum { REPORT_DETAIL_MAX = 1024 /* bytes of a detail, with its end */ };
 
 enum report_kind {
     REPORT_DRIFT, REPORT_PREDICTION, REPORT_FRESHNESS, REPORT_LATENCY, REPORT_QUALITY, REPORT_CALIBRATION,
@@ -21,7 +21,7 @@ struct report {
     double value, threshold, p_value; /* the last two NaN: null */
     int64_t count;
     enum severity severity;
-    char detail[REPORT_DETAIL_MAX]; /* JSON object; empty: null */
+    const char *detail; /* JSON object; "" or NULL: null */
     /* Not published: for whoever raises alerts. */
     bool revision;     /* its window was published before */
     bool judged;       /* there were enough values to hold it against a limit */
@@ -30,15 +30,16 @@ struct report {
     double baseline;   /* what the value was then; NaN: unknown */
 };
 
-/* Rows in order.  Their texts belong to the aggregate (or the shape), or to the list, and live as long as those. */
+/* Rows in order.  Their texts belong to the aggregate (or the shape), or to the list, and live as long as those; details
+ * are the list's.  A row is small, for a window has hundreds and most have no detail. */
 struct report_list {
     size_t count, capacity;
     struct report *rows;
-    size_t text_count, text_capacity;
-    char **texts; /* of report_text */
+    struct report_texts *texts, *last; /* blocks of texts, the first and the one that is filled */
 };
 struct report *report_add(struct report_list *list); /* a zeroed row, its unknown numbers NaN; memory short aborts */
-const char *report_text(struct report_list *list, const char *text); /* a copy that lives as long as the list */
+struct report *report_append(struct report_list *list, const struct report *row); /* a copy, with its detail */
+const char *report_text(struct report_list *list, const char *text, size_t size); /* a copy that lives until the list is cleared */
 void report_list_clear(struct report_list *list); /* no rows; its memory is kept */
 void report_list_finish(struct report_list *list);
 

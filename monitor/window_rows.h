@@ -11,20 +11,21 @@ struct rows {
     size_t trend_count; /* of what the hour may be a little earlier or later: what is like that is no drift */
     struct baseline_hour_set trends[BASELINE_TRENDS];
     struct report_list *reports;
+    const char *head; /* what the detail of every row begins as: the revision, or nothing */
 };
 
 struct report *row_add(struct rows *rows, enum report_kind kind, const char *subject, const char *statistic, double value, int64_t count);
 struct report *row_add_model(struct rows *rows, enum report_kind kind, size_t m, const char *statistic, double value, int64_t count);
 /* Adds members to the detail's object; left out as a whole if they do not fit. */
-void row_detail(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void row_detail(struct rows *rows, struct report *report, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* A member that is a JSON string. */
-void row_detail_text(struct report *report, const char *name, const char *text, size_t size);
+void row_detail_text(struct rows *rows, struct report *report, const char *name, const char *text, size_t size);
 /* What the value is in the baseline. */
-void row_baseline(struct report *report, double value);
+void row_baseline(struct rows *rows, struct report *report, double value);
 /* What is no more than the clock explains is as severe as that: `trend` is the same against one of rows->trends. */
 void statistic_allow(struct statistic *statistic, const struct statistic *trend);
 /* Value, p-value, threshold, severity; what was not judged says so. */
-void row_judge(struct report *report, const struct statistic *statistic);
+void row_judge(struct rows *rows, struct report *report, const struct statistic *statistic);
 
 /* Whether what was compared can be judged: `comparable` is what the baseline says of the window's hours, `back` that it
  * depends on events so far back. */

@@ -82,7 +82,7 @@ void evaluation_feed(struct evaluation *e, struct report_list *rows, size_t from
             alerting_feed(e->alerting, rows->rows + from, end - from, &alerts);
     }
     for (size_t i = 0; i < alerts.count; i++)
-        *report_add(rows) = alerts.rows[i];
+        report_append(rows, &alerts.rows[i]);
     report_list_finish(&alerts);
 }
 

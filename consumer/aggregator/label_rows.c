@@ -11,17 +11,11 @@
 
 void label_rows_clear(struct label_rows *rows)
 {
-    for (size_t i = 0; i < rows->rows.count; i++) {
-        free((char *)(uintptr_t)rows->rows.rows[i].model_id);
-        free((char *)(uintptr_t)rows->rows.rows[i].subject);
-        free((char *)(uintptr_t)rows->rows.rows[i].statistic);
-    }
-    rows->rows.count = 0;
+    report_list_clear(&rows->rows);
 }
 
 void label_rows_finish(struct label_rows *rows)
 {
-    label_rows_clear(rows);
     report_list_finish(&rows->rows);
 }
 
@@ -50,11 +44,9 @@ static double get_optional_double(struct avro_reader *r)
     return get_size(r, 1) ? get_double(r) : NAN;
 }
 
-static char *copy(struct bytes text)
+static const char *copy(struct label_rows *rows, struct bytes text)
 {
-    char *made = strndup(text.data, text.size);
-    assert(made && "memory is short");
-    return made;
+    return report_text(&rows->rows, text.data, text.size);
 }
 
 int label_rows_take(struct label_rows *rows, const void *body, size_t size, struct err *err)
@@ -72,14 +64,14 @@ int label_rows_take(struct label_rows *rows, const void *body, size_t size, stru
     row.severity = (enum severity)get_size(&r, SEVERITY_CRITICAL);
     if (get_size(&r, 1))
         detail = get_text(&r);
-    if (!reader_is_done(&r) || detail.size >= sizeof row.detail || row.window_start_ms > row.window_end_ms)
+    if (!reader_is_done(&r) || detail.size >= REPORT_DETAIL_MAX || row.window_start_ms > row.window_end_ms)
         return err_set(err, "it is no row of a report");
-    memcpy(row.detail, detail.data, detail.size);
+    row.detail = copy(rows, detail);
     row.importance = row.effect = row.baseline = NAN;
     row.judged = true;
-    row.model_id = has_model ? copy(model) : NULL;
-    row.subject = copy(subject);
-    row.statistic = copy(statistic);
+    row.model_id = has_model ? copy(rows, model) : NULL;
+    row.subject = copy(rows, subject);
+    row.statistic = copy(rows, statistic);
     *report_add(&rows->rows) = row;
     return 0;
 }

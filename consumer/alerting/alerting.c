@@ -163,8 +163,8 @@ static void add_row(const struct message *m, struct report_list *out)
     row->threshold = m->alert.threshold;
     row->count = m->alert.windows;
     row->severity = m->alert.state == ALERT_RESOLVED ? SEVERITY_OK : m->alert.severity;
-    if (strlen(m->json) < sizeof row->detail)
-        memcpy(row->detail, m->json, strlen(m->json) + 1);
+    if (strlen(m->json) < REPORT_DETAIL_MAX)
+        row->detail = report_text(out, m->json, strlen(m->json));
 }
 
 /* What the page shows, made anew when it may have changed. */

@@ -121,16 +121,16 @@ static int send_rejected(void *context, const struct record *record, const struc
 static int send_deployed(void *context, int32_t partition, int64_t first_offset, const struct deployment *deployment, struct err *err)
 {
     struct kafka_outputs *o = context;
-    char subject[280], champion[65], whole[65];
+    char subject[280], champion[65], whole[65], detail[200];
     uint8_t digest[32];
     int64_t now_ms = clock_wall_ms();
     struct report report = {.kind = REPORT_DEPLOYMENT, .window_start_ms = now_ms, .window_end_ms = now_ms, .model_id = deployment->champion.id, .subject = subject,
-        .statistic = "first_offset", .value = (double)first_offset, .threshold = NAN, .p_value = NAN, .count = 1};
+        .statistic = "first_offset", .detail = detail, .value = (double)first_offset, .threshold = NAN, .p_value = NAN, .count = 1};
     sha256(deployment->record, strlen(deployment->record), digest);
     sha256_hex(digest, whole);
     sha256_hex(deployment->champion.sha256, champion);
     snprintf(subject, sizeof subject, "%s-%d", o->config->input.topic, partition);
-    snprintf(report.detail, sizeof report.detail, "{\"deployment\": \"%s\", \"champion\": \"%s\"}", whole, champion);
+    snprintf(detail, sizeof detail, "{\"deployment\": \"%s\", \"champion\": \"%s\"}", whole, champion);
     if (changelog_put_deployment(o->changelog, partition, first_offset, deployment->record, strlen(deployment->record), err) < 0)
         return -1;
     o->report.size = 0;

@@ -158,7 +158,7 @@ static void write_rows(struct label_monitor *l, const struct label_window *windo
     struct work *w = l->work;
     struct label_join_counts counts = label_join_count(w->join);
     int64_t labels = 0;
-    w->rows.count = 0;
+    report_list_clear(&w->rows);
     label_quality_rows(window->quality, window->start_ms, window->end_ms, label_window_settled(&w->windows, window), &w->rows);
     for (int fate = 0; fate < LABEL_OUTCOME_COUNT; fate++)
         labels += (int64_t)window->fates[fate];

@@ -27,7 +27,7 @@ static void a_row_reads_back(void **state)
     assert_int_equal(label_rows_take(&rows, out.data, out.size, NULL), 0);
     row.model_id = NULL;
     row.threshold = NAN;
-    *row.detail = 0;
+    row.detail = "";
     out.size = 0;
     encode_report(&out, &row);
     assert_int_equal(label_rows_take(&rows, out.data, out.size, NULL), 0);

@@ -31,8 +31,7 @@ static struct report_list rows_of(const struct pair *pairs, size_t count)
     aggregate_flush(aggregate, true, &reports);
     for (size_t i = 0; i < reports.count; i++)
         if (reports.rows[i].kind == REPORT_SHADOW) {
-            struct report *row = report_add(&kept);
-            *row = reports.rows[i];
+            struct report *row = report_append(&kept, &reports.rows[i]);
             assert_string_equal(row->model_id, "shadow");
             row->model_id = row->subject = NULL; /* the aggregate's texts go */
         }
