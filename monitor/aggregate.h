@@ -17,7 +17,8 @@
  * closed window, or opens one, and is published as a revision: all rows of the window again, detail
  * {"revision": n}.  The n-th comes when the largest T has moved on 2^(n-1) windows since the last publication, so
  * a lagging partition costs a few rows and not a flood; before the window is forgotten; and at aggregate_flush.
- * Readers keep the highest revision of (kind, window, model, subject, statistic).
+ * Readers keep the highest revision of (kind, window, model, subject, statistic); and of SHADOW rows only those of the highest
+ * revision of (window, model), for a value of a segment that others have turned out since is in no row of it.
  *
  * Bounded: aggregate_windows_max windows of the shape's width, open and closed (288, a day of 5 minutes, or what 64 MiB
  * hold, at least 4), and four of each longer one.  One too many forgets the oldest, closing it first if it is open.  A

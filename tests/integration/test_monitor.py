@@ -1,5 +1,7 @@
 """The aggregator: reports of a group of workers do not depend on how the stream was split nor on who was restarted when."""
 
+import collections
+import datetime
 import json
 import random
 import time
@@ -28,8 +30,9 @@ def stream(schema_ids, partitions):
 
 
 def last_words(reports, topic, until):
-    """What stands of each window that ends by `until`: of the highest revision, which nothing says any more."""
-    rows = {}
+    """What stands of each window that ends by `until`: every row of its highest revision, which nothing says any more, and no
+    row of an earlier one."""
+    highest, rows = collections.defaultdict(int), {}
     for r in reports:
         if r["kind"] not in OF_THE_DATA or r["window_start"] == r["window_end"] or r["window_end"].timestamp() * 1000 > until:
             continue
@@ -39,9 +42,10 @@ def last_words(reports, topic, until):
             del event["partition"], event["offset"]            # where it lies hangs on the split; which one it is does not
         subject = "<topic>" if r["subject"] == topic else r["subject"]
         key = (r["kind"], r["window_start"], r["window_end"], r["model_id"], subject, r["statistic"])
+        highest[key[1:3]] = max(highest[key[1:3]], revision)
         if key not in rows or rows[key][0] <= revision:
             rows[key] = (revision, repr((r["value"], r["threshold"], r["p_value"], r["count"], r["severity"], sorted(detail.items()))))
-    return {key: row for key, (_, row) in rows.items()}
+    return {key: row for key, (revision, row) in rows.items() if revision == highest[key[1:3]]}
 
 
 def published(pipeline):
@@ -53,23 +57,29 @@ def told_events(rows):
     return {key[1:3]: float(row[1:].split(",")[0]) for key, row in rows.items() if key[0] == "QUALITY" and key[5] == "events"}
 
 
-def events_between(traffic, window):
-    start, end = (at.timestamp() * 1000 for at in window)
-    return sum(start <= r.event["event_time"] < end for r in traffic.records)
+def events_of_windows(traffic, until):
+    """The same as it must become; of a day and of an hour, as far as there are events."""
+    counts = collections.Counter()
+    for record in traffic.records:
+        for width in (WINDOW, 24 * WINDOW):
+            start = record.event["event_time"] // width * width
+            if start + width <= until:
+                counts[tuple(datetime.datetime.fromtimestamp(at / 1000, datetime.timezone.utc) for at in (start, start + width))] += 1
+    return counts
 
 
 def wait_published(pipeline, traffic, until):
-    """Until every window up to there is closed and tells of all its events, and nothing more comes."""
-    before, deadline = None, time.monotonic() + 150
+    """Until every window up to there is closed and tells of all its events: no delta can come for it any more."""
+    wanted, deadline = events_of_windows(traffic, until), time.monotonic() + 150
+    assert wanted
     while True:
         rows = last_words(published(pipeline), pipeline.topic, until)
-        closed = max((key[2].timestamp() * 1000 for key in rows), default=0)
-        short = {window: told for window, told in told_events(rows).items() if told != events_between(traffic, window)}
-        if closed >= until and not short and rows == before:
+        told = told_events(rows)
+        if told == wanted:
             return rows
-        assert time.monotonic() < deadline, f"windows are closed up to {closed}, not {until}, or tell of fewer events than came: {short}"
-        before = rows
-        time.sleep(5)                                          # revisions come three seconds after the last delta
+        short = {window: (told.get(window), events) for window, events in wanted.items() if told.get(window) != events}
+        assert time.monotonic() < deadline, f"of {len(wanted)} windows up to {until} these tell of fewer events than came, or are not there: {short}"
+        time.sleep(1)
 
 
 def last_whole_window(traffic):
