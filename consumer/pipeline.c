@@ -28,6 +28,13 @@ struct model_slots {
     } of[MODEL_SLOTS];
 };
 
+/* The CPU that a batch took is asked for once, for it is a system call, and divided among stages by the time that each
+ * took: batches of a worker that keeps up are few events, and six calls would cost as much as an event. */
+struct stage_clock {
+    int64_t cpu_ns, at_ns; /* where the batch began; where its last stage ended */
+    int64_t took_ns[STAGE_COUNT];
+};
+
 struct pipeline {
     const struct config *config;
     struct scorer *scorer;
@@ -39,7 +46,8 @@ struct pipeline {
     struct comparing *comparing;
     struct contributions *contributions;
     struct smallest_ranks *far_values; /* that were named */
-    int64_t stage_began_ns, stage_ns[STAGE_COUNT]; /* of the thread's CPU */
+    struct stage_clock clock;
+    int64_t stage_ns[STAGE_COUNT]; /* of the thread's CPU */
     struct batch batch;
 };
 
@@ -396,11 +404,25 @@ static void observe(struct pipeline *p, const struct partition_state *state, int
 
 /* ---- all stages ---- */
 
+static void stages_begin(struct pipeline *p)
+{
+    p->clock = (struct stage_clock){.cpu_ns = clock_thread_cpu_ns(), .at_ns = clock_monotonic_ns()};
+}
+
 static void stage_ends(struct pipeline *p, enum work_stage stage)
 {
-    int64_t now_ns = clock_thread_cpu_ns();
-    p->stage_ns[stage] += now_ns - p->stage_began_ns;
-    p->stage_began_ns = now_ns;
+    int64_t now_ns = clock_monotonic_ns();
+    p->clock.took_ns[stage] += now_ns - p->clock.at_ns;
+    p->clock.at_ns = now_ns;
+}
+
+static void stages_end(struct pipeline *p)
+{
+    double all_ns = 0, cpu_ns = (double)(clock_thread_cpu_ns() - p->clock.cpu_ns);
+    for (int i = 0; i < STAGE_COUNT; i++)
+        all_ns += (double)p->clock.took_ns[i];
+    for (int i = 0; i < STAGE_COUNT && all_ns > 0; i++)
+        p->stage_ns[i] += (int64_t)(cpu_ns * (double)p->clock.took_ns[i] / all_ns);
 }
 
 int pipeline_process(struct pipeline *p, struct partition_state *state, const struct sink *sink, struct err *err)
@@ -409,7 +431,7 @@ int pipeline_process(struct pipeline *p, struct partition_state *state, const st
     bool suppressed = b->count && b->records[0].offset < state->suppress_below;
     assert(!suppressed || b->records[b->count - 1].offset < state->suppress_below);
     int64_t from = state->next_offset, stream_time = windows_stream_time(state->windows);
-    p->stage_began_ns = clock_thread_cpu_ns();
+    stages_begin(p);
     decode(p, err);
     stage_ends(p, STAGE_DECODE);
     FAILPOINT(after_decode);
@@ -427,6 +449,7 @@ int pipeline_process(struct pipeline *p, struct partition_state *state, const st
     if (result == 0 && !suppressed)
         observe(p, state, from, stream_time, sink);
     stage_ends(p, STAGE_OBSERVE);
+    stages_end(p);
     scorer_settle(p->scorer, state);
     return result < 0 ? -1 : (int)b->count;
 }
@@ -435,9 +458,10 @@ void pipeline_settle_sketch(struct pipeline *p)
 {
     if (!contributions_wait(p->contributions))
         return;
-    p->stage_began_ns = clock_thread_cpu_ns();
+    stages_begin(p);
     contributions_flush(p->contributions, p->sketch);
     stage_ends(p, STAGE_OBSERVE);
+    stages_end(p);
 }
 
 struct decoder *pipeline_decoder(struct pipeline *p)
