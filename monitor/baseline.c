@@ -206,6 +206,9 @@ static struct baseline_hour_set beside_of(const struct baseline_hour_set *set, b
     return all_days ? of_all_days(&beside) : beside;
 }
 
+enum { HOUR_BINS_MAX = BASELINE_CATEGORIES_MAX + 1 };
+static_assert((int)HOUR_BINS_MAX >= (int)BASELINE_FINE, "room for whatever is held by hour");
+
 /* Where the counts come from. */
 enum of { OF_HOURS, OF_WHOLE, OF_NOTHING_ELSE };
 
@@ -222,9 +225,10 @@ static bool take_hours(const struct baseline_hours *hours, const struct baseline
 /* `out`: the hours' counts, unspecified if they are not taken. */
 static enum of choose(const struct baseline_hours *hours, const struct baseline_hours *missing, const struct baseline_hour_set *set, int64_t *out, int64_t *out_missing)
 {
-    int64_t absent, other[BASELINE_FINE], other_absent;
+    int64_t absent, other[HOUR_BINS_MAX], other_absent;
     if (!set || !hours->counts)
         return OF_WHOLE;
+    assert(hours->bins <= HOUR_BINS_MAX);
     bool all_days = false;
     if (!take_hours(hours, missing, set, out, &absent)) {
         struct baseline_hour_set wanted = of_all_days(set);

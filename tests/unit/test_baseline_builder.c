@@ -182,6 +182,25 @@ static void a_trend_moves_the_shares_and_keeps_the_number(void **state)
     baseline_destroy(b);
 }
 
+/* 255 names and what has none, each a thousand times in hour 5, the last twice as often in hour 6. */
+static void a_trend_has_room_for_every_category(void **state)
+{
+    (void)state;
+    enum { BINS = BASELINE_CATEGORIES_MAX + 1 };
+    uint32_t *held = calloc((size_t)BASELINE_HOURS * BINS, sizeof *held);
+    struct baseline_categories categories = {.count = BINS - 1, .hours = {.bins = BINS, .counts = held}};
+    struct baseline_hour_set sets[BASELINE_TRENDS];
+    int64_t counts[BINS];
+    for (int i = 0; i < BINS; i++)
+        held[5 * BINS + i] = held[6 * BINS + i] = 1000;
+    held[6 * BINS + BINS - 1] = 2000;
+    assert_int_equal(baseline_hours_trends(full_start_ms + 5 * hour_ms + 50 * 60000, full_start_ms + 5 * hour_ms + 55 * 60000, sets), 2);
+    assert_true(baseline_expected_categories(&categories, &sets[0], counts));
+    assert_in_range(counts[0], 990, 1000);
+    assert_in_range(counts[BINS - 1], 1370, 1375); /* 9 of 24 parts */
+    free(held);
+}
+
 static void equal_width_bins(void **state)
 {
     (void)state;
@@ -535,7 +554,7 @@ int main(void)
         cmocka_unit_test(hours_of_the_week_begin_on_monday), cmocka_unit_test(a_window_touches_its_hours), cmocka_unit_test(counts_are_held_by_hour),
         cmocka_unit_test(hours_add_up_to_the_whole), cmocka_unit_test(a_window_is_compared_with_its_own_hours_if_they_hold_enough),
         cmocka_unit_test(a_part_of_an_hour_has_a_nearer_and_a_farther_neighbour),
-        cmocka_unit_test(a_trend_moves_the_shares_and_keeps_the_number),
+        cmocka_unit_test(a_trend_moves_the_shares_and_keeps_the_number), cmocka_unit_test(a_trend_has_room_for_every_category),
         cmocka_unit_test(equal_width_bins), cmocka_unit_test(quartiles_and_moments), cmocka_unit_test(codes_are_categories),
         cmocka_unit_test(the_rarest_of_many_codes_have_no_name), cmocka_unit_test(segments_have_categories),
         cmocka_unit_test(a_part_is_the_baseline_of_one_value), cmocka_unit_test(scores_decisions_and_labels),
