@@ -116,7 +116,7 @@ def failpoint(run, action):
             slot.wait_end(2)
         else:
             time.sleep(1)
-        if not slot.running() and not (hit() and action.details["act"].startswith("kill")) and name not in PROVOKED_BY_STOPPING:
+        if not slot.running() and not (hit() and action.details["act"].startswith("kill")) and name not in PROVOKED_BY_STOPPING and not slot.wants_a_broker():
             run.findings.add("ended", f"{slot.name} at failpoint {name}:{action.details['act']}:\n{slot.worker.process.tail(15)}")
         slot.kill()
         slot.start()

@@ -34,22 +34,26 @@ class Slot:
     def has_taken_partitions(self):
         return "takes partitions" in self.worker.logged()
 
+    def wants_a_broker(self):
+        """What it said last is that there is none."""
+        return NOBODY_TO_COMMIT_TO.search(self.worker.process.tail(3))
+
     def checked(self, end):
         """Ends the worker by `end`; whatever a sanitizer had to say is a finding."""
         self.wanted = False
         try:
             end()
         except AssertionError as error:
-            if not NOBODY_TO_COMMIT_TO.search(self.worker.process.tail(3)):
+            if not self.wants_a_broker():
                 self.findings.add("ended", f"{self.name}: {error}")
 
     def kill(self):
         self.checked(self.worker.kill)
 
     def stop(self):
-        """SIGTERM: it must end with exit status 0."""
+        """SIGTERM: it must end with exit status 0, once it has begun to run."""
         began = time.monotonic()
-        self.checked(lambda: self.worker.stop(STOP_SECONDS_MAX))
+        self.checked(lambda: self.worker.stop(STOP_SECONDS_MAX) if self.worker.logged() else self.worker.kill())
         self.stops.append(time.monotonic() - began)
 
     def signal(self, number):
@@ -77,7 +81,8 @@ class Slot:
             if self.wanted and not self.running():
                 code = self.worker.process.kill()
                 self.checked(self.worker.assert_clean)
-                self.findings.add("ended", f"{self.name} by itself, exit status {code}:\n{self.worker.process.tail(15)}")
+                if not self.wants_a_broker():
+                    self.findings.add("ended", f"{self.name} by itself, exit status {code}:\n{self.worker.process.tail(15)}")
                 self.start()
         finally:
             self.lock.release()
