@@ -217,12 +217,12 @@ static uint8_t room_of(const struct window_store *store, const struct entity *e)
 
 enum { SMALL_LAYOUTS = 4 }; /* are not worth it */
 
-/* Below eleven sixteenths a ring gets one that is eight ninths full: so as not to come back soon. */
+/* Below thirteen sixteenths a ring gets one that is eight ninths full: so as not to come back soon. */
 static uint32_t fitting_kind(const struct feature_program *p, const struct entity *e)
 {
     const uint32_t capacity = entity_layout(p, e)->capacity;
     uint32_t kind = 0;
-    if (e->layout % p->layout_count < SMALL_LAYOUTS || e->count * 16 > capacity * 11)
+    if (e->layout % p->layout_count < SMALL_LAYOUTS || e->count * 16 > capacity * 13)
         return e->count == capacity ? e->layout + 1u : e->layout;
     while (p->layouts[kind].capacity < e->count + e->count / 8 + 1)
         kind++;
