@@ -17,7 +17,7 @@ static const char about[] =
     "Takes the input topic of a configuration, or an Avro container file of plain events, through the same features as\n"
     "weir run and writes what they look like: the file that monitor.baseline names. With a model (the configuration's\n"
     "champion, or --model) its scores, decisions and feature importance too, with --labels its calibration. It joins no\n"
-    "group and writes to no topic.\n"
+    "group and writes to no topic. The file takes some 0.1 MB a feature, 256 MiB at most.\n"
     "\n"
     "Windows fill from what lies before --from. Events less than the longest window after the first event of the file, or\n"
     "of their partition's log, are left out: their windows were still filling.";

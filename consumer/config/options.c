@@ -306,7 +306,7 @@ static const struct config_option rows[] = {
 
     {"monitor", OPTION_SECTION, .meaning = "What the monitoring topic reports."},
     {"monitor.window", OPTION_DURATION, AT(monitor.window_ms), .preset = "5m", .min = DURATION_S, .max = DURATION_DAY, .meaning = "Length of a report's window, event time."},
-    {"monitor.baseline", OPTION_PATH, AT(monitor.baseline), .meaning = "Reference statistics to compare with: the file that `weir baseline` or `weir train` wrote."},
+    {"monitor.baseline", OPTION_PATH, AT(monitor.baseline), .meaning = "Reference statistics to compare with: the file that `weir baseline` or `weir train` wrote (some 0.1 MB a feature, at most 256 MiB)."},
     {"monitor.bins", OPTION_CHOICE, AT(monitor.bins), .preset = "quantile", .choices = "quantile|equal",
      .meaning = "Bins of drift: 20 that hold a twentieth of the baseline's values each (KS: 240), or 20 of equal width between its least and largest value (KS too)."},
     {"monitor.segments", OPTION_TEXTS, AT(monitor.segments), .count_at = offsetof(struct config, monitor.segment_count), .most = 32,
