@@ -1,5 +1,6 @@
 """The workers of a run, each in a slot: who acts on one has it alone, and one that should run and does not is noted."""
 
+import itertools
 import os
 import re
 import signal
@@ -92,6 +93,7 @@ class Fleet:
     def __init__(self, names, pipeline, address, findings, changes=None):
         self.given = pipeline, address, findings, changes or {}
         self.slots = {name: Slot(name, *self.given) for name in names}
+        self.passers_by = itertools.count(len(self.slots))
         self.stopping = threading.Event()
         self.warden = threading.Thread(target=self.watch, name="warden", daemon=True)
 
@@ -105,7 +107,7 @@ class Fleet:
 
     def passer_by(self):
         """A worker that the group has never seen: unlike a guest who was there a moment ago, it makes others give up partitions."""
-        name = f"p{len(self.slots)}"
+        name = f"p{next(self.passers_by)}"
         slot = self.slots[name] = Slot(name, *self.given)
         slot.start()
         return slot
