@@ -96,14 +96,6 @@ void occurrences_rebuild(struct window_store *store, struct entity *e)
 
 /* ---- a new block ---- */
 
-/* What has `size` bytes for each place of the ring, from the oldest event on. */
-static void ring_copy(const struct feature_program *p, const struct entity *e, char *to, const char *from, size_t size)
-{
-    const uint32_t capacity = entity_layout(p, e)->capacity, left = capacity - e->first, n = left < e->count ? left : e->count;
-    memcpy(to, from + e->first * size, n * size);
-    memcpy(to + n * size, from, (e->count - n) * size);
-}
-
 /* Of tags to tags, with the counters beside them. */
 static void copy_tags(const struct window_store *store, const struct entity *e, uint32_t table, const struct layout *layout, char *block)
 {
@@ -111,9 +103,9 @@ static void copy_tags(const struct window_store *store, const struct entity *e, 
     char *to = block_table(block, layout, table);
     const char *from = occurrence_table(e, entity_layout(p, e), table);
     memset(to + e->count * sizeof(uint16_t), 0, (layout->tag_count - e->count) * sizeof(uint16_t));
-    ring_copy(p, e, to, from, sizeof(uint16_t));
+    entity_ring_copy(p, e, to, from, sizeof(uint16_t));
     if (table != TABLE_IDS && p->same_slot_words)
-        ring_copy(p, e, to + layout->ids_size, from + entity_layout(p, e)->ids_size, p->same_slot_words * sizeof(uint32_t));
+        entity_ring_copy(p, e, to + layout->ids_size, from + entity_layout(p, e)->ids_size, p->same_slot_words * sizeof(uint32_t));
 }
 
 bool occurrences_copy(const struct window_store *store, const struct entity *e, const struct layout *layout, char *block)

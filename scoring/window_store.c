@@ -158,14 +158,11 @@ void store_trim_some(struct window_store *store, struct entity *e, int64_t horiz
 
 static uint8_t room_of(const struct window_store *store, const struct entity *e);
 
-/* From the oldest on. */
-static void records_copy(const struct feature_program *p, const struct entity *e, char *to)
+void entity_ring_copy(const struct feature_program *p, const struct entity *e, char *to, const char *from, size_t size)
 {
-    const struct ring ring = entity_ring(p, e);
-    const size_t size = (size_t)ring.words * 8;
-    const uint32_t left = ring.capacity - ring.first, n = left < e->count ? left : e->count;
-    memcpy(to, ring.records + (size_t)ring.first * ring.words, n * size);
-    memcpy(to + n * size, ring.records, (e->count - n) * size);
+    const uint32_t left = entity_layout(p, e)->capacity - e->first, n = left < e->count ? left : e->count;
+    memcpy(to, from + e->first * size, n * size);
+    memcpy(to + n * size, from, (e->count - n) * size);
 }
 
 static int relay(struct window_store *store, struct entity *e, uint32_t kind)
@@ -177,7 +174,7 @@ static int relay(struct window_store *store, struct entity *e, uint32_t kind)
         return -1;
     const bool copied = occurrences_copy(store, e, layout, block);
     if (e->block) {
-        records_copy(p, e, block + layout->records_at);
+        entity_ring_copy(p, e, block + layout->records_at, e->block + entity_layout(p, e)->records_at, (size_t)p->record_words * 8);
         stairs_copy(p, e, layout, block);
         block_put(&store->blocks, e->layout, entity_layout(p, e)->size, e->block);
     }

@@ -127,6 +127,9 @@ static inline uint64_t *ring_at(const struct ring *ring, uint32_t at)
     return ring->records + (size_t)place * ring->words;
 }
 
+/* Copies what has `size` bytes for each place of the ring, from the oldest event on. */
+void entity_ring_copy(const struct feature_program *program, const struct entity *entity, char *to, const char *from, size_t size);
+
 static inline void store_trim(struct window_store *store, struct entity *e, int64_t horizon_ms)
 {
     if (e->count && record_time(entity_record(store->program, e, 0)) <= horizon_ms)
