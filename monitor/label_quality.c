@@ -202,12 +202,14 @@ static void add_threshold(struct writing *w, int t)
     }
 }
 
-static void add_calibration(struct writing *w, const char *name, const struct calibration_bin *bins)
+/* Returns how severe it is, judged or not. */
+static enum severity add_calibration(struct writing *w, const char *name, const struct calibration_bin *bins)
 {
     struct statistic s = statistic_ece(bins, NULL);
+    const enum severity severity = s.severity;
     struct report *row = add(w, REPORT_CALIBRATION, name, s.value);
     if (!row)
-        return;
+        return severity;
     bool told = *w->group->segment && w->whole > SEVERITY_OK;
     if (told || !w->settled)
         statistic_leave(&s, STATISTIC_ECE);
@@ -216,6 +218,7 @@ static void add_calibration(struct writing *w, const char *name, const struct ca
     row->judged = s.judged;
     if (!s.judged)
         row->detail = "{\"judged\": false}";
+    return severity;
 }
 
 static void add_group(struct writing *w)
@@ -230,9 +233,8 @@ static void add_group(struct writing *w)
     add(w, REPORT_QUALITY, "average_precision", ranking.ranking.average_precision);
     for (int t = 0; t < THRESHOLDS; t++)
         add_threshold(w, t);
-    if (!*g->segment)
-        w->whole = statistic_ece(g->calibration.equal, NULL).severity;
-    add_calibration(w, "ece", g->calibration.equal);
+    enum severity ece = add_calibration(w, "ece", g->calibration.equal);
+    w->whole = *g->segment ? w->whole : ece;
     if (w->quality->deciles)
         add_calibration(w, "ece_decile", g->calibration.decile);
     add(w, REPORT_CALIBRATION, "brier", calibration_brier(&g->calibration));
