@@ -63,13 +63,47 @@ bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms)
     return (comparable || w->width_ms >= DAY_MS) && !began && !incomplete;
 }
 
-void statistic_allow(struct statistic *s, const struct statistic *trend)
+/* ---- the trend of an hour ---- */
+
+/* What is no more than the clock explains is as severe as that. */
+static void allow(struct statistic *s, const struct statistic *trend)
 {
     if (!trend->judged || trend->severity >= s->severity)
         return;
     s->severity = trend->severity;
     s->threshold = trend->threshold;
 }
+
+static void clear(struct statistic *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        s[i] = (struct statistic){.value = NAN, .p_value = NAN, .effect = NAN};
+}
+
+static bool any_severe(const struct statistic *s, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (s[i].severity > SEVERITY_OK)
+            return true;
+    return false;
+}
+
+double rows_allow_trends(const struct rows *rows, rows_compare *compare, void *what, struct statistic *s, size_t n)
+{
+    double least = s[0].value;
+    for (size_t i = 0; i < rows->trend_count && any_severe(s, n); i++) {
+        struct statistic trend[FEATURE_STATISTICS];
+        assert(n <= FEATURE_STATISTICS);
+        clear(trend, n);
+        compare(rows, &rows->trends[i], what, trend);
+        for (size_t k = 0; k < n; k++)
+            allow(&s[k], &trend[k]);
+        least = fmin(least, trend[0].value);
+    }
+    return least;
+}
+
+/* ---- counts ---- */
 
 static void compare(const struct rows *rows, const struct baseline_hour_set *hours, size_t column, const struct baseline_column *reference, const int64_t *observed, struct compared *c)
 {
@@ -106,8 +140,9 @@ static void compare_values(const struct rows *rows, const struct baseline_hour_s
     s[AT_MEAN_SHIFT] = statistic_mean_shift(sketch_feature_mean(shape, rows->window->cell, f), rows->window->cell->events - counts->missing, reference->mean, reference->std, reference->count, NULL);
 }
 
-static void hold_against(const struct rows *rows, const struct baseline_hour_set *hours, size_t f, struct statistic s[FEATURE_STATISTICS])
+static void compare_feature(const struct rows *rows, const struct baseline_hour_set *hours, void *feature, struct statistic *s)
 {
+    const size_t f = *(const size_t *)feature;
     const struct sketch_shape *shape = rows->window->shape;
     const struct sketch_cell *cell = rows->window->cell;
     const struct sketch_feature_counts *counts = sketch_feature(shape, cell, f);
@@ -121,34 +156,12 @@ static void hold_against(const struct rows *rows, const struct baseline_hour_set
         statistic_leave(&s[i], kinds[i]);
 }
 
-static void clear(struct statistic s[FEATURE_STATISTICS])
-{
-    for (size_t i = 0; i < FEATURE_STATISTICS; i++)
-        s[i] = (struct statistic){.value = NAN, .p_value = NAN, .effect = NAN};
-}
-
-static bool any_severe(const struct statistic s[FEATURE_STATISTICS])
-{
-    for (size_t i = 0; i < FEATURE_STATISTICS; i++)
-        if (s[i].severity > SEVERITY_OK)
-            return true;
-    return false;
-}
-
 /* Returns the PSI against what it is most like. */
 static double evaluate_feature(const struct rows *rows, size_t f, struct statistic s[FEATURE_STATISTICS])
 {
-    hold_against(rows, rows->hours, f, s);
-    double least = s[AT_PSI].value;
-    for (size_t i = 0; i < rows->trend_count && any_severe(s); i++) {
-        struct statistic trend[FEATURE_STATISTICS];
-        clear(trend);
-        hold_against(rows, &rows->trends[i], f, trend);
-        for (size_t k = 0; k < FEATURE_STATISTICS; k++)
-            statistic_allow(&s[k], &trend[k]);
-        least = fmin(least, trend[AT_PSI].value);
-    }
-    return least;
+    static_assert(AT_PSI == 0, "the least of the first is the least PSI");
+    compare_feature(rows, rows->hours, &f, s);
+    return rows_allow_trends(rows, compare_feature, &f, s, FEATURE_STATISTICS);
 }
 
 static void statistic_row(struct rows *rows, size_t f, enum statistic_kind kind, const struct statistic *s)
@@ -214,8 +227,8 @@ static void all_features_rows(struct rows *rows, struct statistic (*all)[FEATURE
     if (any) {
         struct statistic share = statistic_drifted_share(psi, n, DRIFT_PSI_WARNING, NULL), weighted = statistic_weighted_psi(psi, known ? gain : NULL, n, NULL);
         struct statistic least_share = statistic_drifted_share(least, n, DRIFT_PSI_WARNING, NULL), least_weighted = statistic_weighted_psi(least, known ? gain : NULL, n, NULL);
-        statistic_allow(&share, &least_share);
-        statistic_allow(&weighted, &least_weighted);
+        allow(&share, &least_share);
+        allow(&weighted, &least_weighted);
         row_judge(rows, row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_DRIFTED_SHARE), share.value, share.count), &share);
         row_judge(rows, row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_WEIGHTED_PSI), weighted.value, weighted.count), &weighted);
     }
@@ -230,7 +243,7 @@ static void feature_rows(struct rows *rows)
     double *least = calloc(n + 1, sizeof *least);
     assert(all && least && "memory is short");
     for (size_t f = 0; f < n; f++) {
-        clear(all[f]);
+        clear(all[f], FEATURE_STATISTICS);
         least[f] = NAN;
         if (rows->options->baseline && rows->window->cell->events > 0)
             least[f] = evaluate_feature(rows, f, all[f]);
@@ -269,64 +282,78 @@ static void name_new_values(struct rows *rows, struct report *report, const stru
     }
 }
 
-/* The mix of the named values against that of the hours; false: it cannot be judged. */
-static bool compare_mix(const struct rows *rows, const struct baseline_hour_set *hours, const struct baseline_segment *reference, const int64_t *observed, size_t categories,
-                        int64_t *expected, struct statistic *chi)
+/* A segment's values and nulls, and what the hours that it was last compared with had. */
+struct mix {
+    const struct baseline_segment *reference;
+    const int64_t *observed;
+    size_t categories;
+    int64_t nulls, there;
+    int64_t expected[BASELINE_CATEGORIES_MAX + 1];
+    double missing_before;
+};
+
+static void compare_mix(const struct rows *rows, const struct baseline_hour_set *hours, void *what, struct statistic *chi)
 {
-    bool judged = rows_can_judge(rows, baseline_expected_categories(&reference->categories, hours, expected), 0);
-    *chi = statistic_chi_square(observed, expected, categories > 2 ? categories - 1 : categories, NULL);
+    struct mix *m = what;
+    bool judged = rows_can_judge(rows, baseline_expected_categories(&m->reference->categories, hours, m->expected), 0);
+    *chi = statistic_chi_square(m->observed, m->expected, m->categories > 2 ? m->categories - 1 : m->categories, NULL);
     if (!judged)
         statistic_leave(chi, STATISTIC_CHI_SQUARE); /* a new category is one at any hour */
-    return judged;
 }
 
-static struct statistic compare_nulls(const struct rows *rows, const struct baseline_hour_set *hours, const struct baseline_segment *reference, int64_t nulls, int64_t there, double *before)
+static void compare_nulls(const struct rows *rows, const struct baseline_hour_set *hours, void *what, struct statistic *change)
 {
+    struct mix *m = what;
     int64_t missing, was_there;
-    bool judged = rows_can_judge(rows, baseline_expected_segment_missing(reference, hours, &missing, &was_there), 0);
-    struct statistic change = statistic_missing_change(nulls, nulls + there, missing, missing + was_there, NULL);
+    bool judged = rows_can_judge(rows, baseline_expected_segment_missing(m->reference, hours, &missing, &was_there), 0);
+    *change = statistic_missing_change(m->nulls, m->nulls + m->there, missing, missing + was_there, NULL);
     if (!judged)
-        statistic_leave(&change, STATISTIC_MISSING_CHANGE);
-    *before = (double)missing / (double)(missing + was_there);
-    return change;
+        statistic_leave(change, STATISTIC_MISSING_CHANGE);
+    m->missing_before = (double)missing / (double)(missing + was_there);
+}
+
+static void value_rows(struct rows *rows, size_t s, struct mix *m)
+{
+    const char *field = rows->options->fields[rows->options->segments[s].slot];
+    int64_t was_there = 0;
+    struct statistic chi;
+    compare_mix(rows, rows->hours, m, &chi);
+    for (size_t i = 0; i < m->categories; i++)
+        was_there += m->expected[i];
+    if (m->there <= 0 || was_there <= 0)
+        return;
+    struct statistic fresh = statistic_new_category(m->observed, m->expected, m->categories, NULL);
+    rows_allow_trends(rows, compare_mix, m, &chi, 1);
+    if (!isnan(chi.value))
+        row_judge(rows, row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_CHI_SQUARE), chi.value, chi.count), &chi);
+    struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_NEW_CATEGORY), fresh.value, fresh.count);
+    row_judge(rows, report, &fresh);
+    name_new_values(rows, report, &rows->window->cell->values[s]);
+}
+
+static void null_row(struct rows *rows, size_t s, struct mix *m)
+{
+    struct statistic change;
+    compare_nulls(rows, rows->hours, m, &change);
+    double before = m->missing_before;
+    if (isnan(change.value))
+        return;
+    rows_allow_trends(rows, compare_nulls, m, &change, 1);
+    struct report *report = row_add(rows, REPORT_DRIFT, rows->options->fields[rows->options->segments[s].slot], statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count);
+    row_judge(rows, report, &change);
+    row_baseline(rows, report, before);
 }
 
 static void category_rows(struct rows *rows, size_t s, const struct baseline_segment *reference)
 {
     const struct sketch_shape *shape = rows->window->shape;
     const struct sketch_segment_counts *counts = sketch_segment_of(shape, rows->window->cell, s);
-    const char *field = rows->options->fields[rows->options->segments[s].slot];
-    size_t categories = sketch_segment_categories(shape, s);
-    int64_t expected[BASELINE_CATEGORIES_MAX + 1], moved[BASELINE_CATEGORIES_MAX + 1], there = 0, was_there = 0;
-    struct statistic chi, trend;
-    double before, unused;
-    assert(categories == reference->categories.count + 1 && categories <= BASELINE_CATEGORIES_MAX + 1);
-    compare_mix(rows, rows->hours, reference, counts->categories, categories, expected, &chi);
-    for (size_t i = 0; i < rows->trend_count && chi.severity > SEVERITY_OK; i++)
-        if (compare_mix(rows, &rows->trends[i], reference, counts->categories, categories, moved, &trend))
-            statistic_allow(&chi, &trend);
-    for (size_t i = 0; i < categories; i++) {
-        there += counts->categories[i];
-        was_there += expected[i];
-    }
-    if (there > 0 && was_there > 0) {
-        struct statistic fresh = statistic_new_category(counts->categories, expected, categories, NULL);
-        if (!isnan(chi.value))
-            row_judge(rows, row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_CHI_SQUARE), chi.value, chi.count), &chi);
-        struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_NEW_CATEGORY), fresh.value, fresh.count);
-        row_judge(rows, report, &fresh);
-        name_new_values(rows, report, &rows->window->cell->values[s]);
-    }
-    struct statistic change = compare_nulls(rows, rows->hours, reference, counts->nulls, there, &before);
-    if (isnan(change.value))
-        return;
-    for (size_t i = 0; i < rows->trend_count && change.severity > SEVERITY_OK; i++) {
-        trend = compare_nulls(rows, &rows->trends[i], reference, counts->nulls, there, &unused);
-        statistic_allow(&change, &trend);
-    }
-    struct report *report = row_add(rows, REPORT_DRIFT, field, statistic_name(STATISTIC_MISSING_CHANGE), change.value, change.count);
-    row_judge(rows, report, &change);
-    row_baseline(rows, report, before);
+    struct mix m = {.reference = reference, .observed = counts->categories, .categories = sketch_segment_categories(shape, s), .nulls = counts->nulls};
+    assert(m.categories == reference->categories.count + 1 && m.categories <= BASELINE_CATEGORIES_MAX + 1);
+    for (size_t i = 0; i < m.categories; i++)
+        m.there += m.observed[i];
+    value_rows(rows, s, &m);
+    null_row(rows, s, &m);
 }
 
 static const struct baseline_distinct *expected_distinct(const struct rows *rows, const char *field)
@@ -374,34 +401,33 @@ static void segment_rows(struct rows *rows)
 
 /* ---- scores ---- */
 
-static void compare_scores(const struct rows *rows, const struct baseline_hour_set *hours, size_t m, struct statistic *psi, struct statistic *ks)
+enum { SCORE_PSI, SCORE_KS, SCORE_STATISTICS };
+
+static void compare_scores(const struct rows *rows, const struct baseline_hour_set *hours, void *model, struct statistic *s)
 {
+    const size_t m = *(const size_t *)model;
     struct compared c;
     compare(rows, hours, rows->options->feature_count, &rows->options->baseline->score, sketch_model(rows->window->shape, rows->window->cell, m)->bins, &c);
-    *psi = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL);
-    *ks = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
+    s[SCORE_PSI] = statistic_psi(c.coarse_observed, c.coarse_expected, c.coarse, NULL);
+    s[SCORE_KS] = statistic_ks(c.observed, c.expected, c.bins, NULL, NULL);
     if (rows_can_judge(rows, c.comparable, rows_reach(rows)))
         return;
-    statistic_leave(psi, STATISTIC_PSI);
-    statistic_leave(ks, STATISTIC_KS);
+    statistic_leave(&s[SCORE_PSI], STATISTIC_PSI);
+    statistic_leave(&s[SCORE_KS], STATISTIC_KS);
 }
 
 static void score_rows(struct rows *rows, size_t m)
 {
     const struct sketch_shape *shape = rows->window->shape;
     const struct baseline *baseline = rows->options->baseline;
-    struct statistic psi, ks, psi_trend, ks_trend;
-    compare_scores(rows, rows->hours, m, &psi, &ks);
-    set_drift(rows, rows->options->feature_count + m, psi.value);
-    for (size_t i = 0; i < rows->trend_count && (psi.severity > SEVERITY_OK || ks.severity > SEVERITY_OK); i++) {
-        compare_scores(rows, &rows->trends[i], m, &psi_trend, &ks_trend);
-        statistic_allow(&psi, &psi_trend);
-        statistic_allow(&ks, &ks_trend);
-    }
-    struct report *report = row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_PSI), psi.value, psi.count);
+    struct statistic s[SCORE_STATISTICS], *psi = &s[SCORE_PSI], *ks = &s[SCORE_KS];
+    compare_scores(rows, rows->hours, &m, s);
+    set_drift(rows, rows->options->feature_count + m, psi->value);
+    rows_allow_trends(rows, compare_scores, &m, s, SCORE_STATISTICS);
+    struct report *report = row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_PSI), psi->value, psi->count);
     if (baseline->model_id && !strcmp(baseline->model_id, sketch_model_of(shape, m).id)) {
-        row_judge(rows, report, &psi);
-        row_judge(rows, row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_KS), ks.value, ks.count), &ks);
+        row_judge(rows, report, psi);
+        row_judge(rows, row_add_model(rows, REPORT_DRIFT, m, statistic_name(STATISTIC_KS), ks->value, ks->count), ks);
         return;
     }
     report->judged = false;

@@ -127,35 +127,37 @@ static void distribution_rows(struct rows *rows, size_t m, int64_t scores)
     row_add_model(rows, REPORT_PREDICTION, m, "p99", sketch_score_quantile(shape, cell, m, 0.99), scores);
 }
 
-/* positives of n against those of the hours; all: how many events those have. */
-static struct statistic positive_share(const struct rows *rows, const struct baseline_hour_set *hours, int64_t positives, int64_t n, int64_t *expected_positives, int64_t *all)
+/* Positives of n, and those of all events of the hours that they were last compared with. */
+struct positives {
+    int64_t count, n, expected, all;
+};
+
+static void compare_positives(const struct rows *rows, const struct baseline_hour_set *hours, void *what, struct statistic *share)
 {
+    struct positives *p = what;
     int64_t expected[DECISION_COUNT];
     bool judged = rows_can_judge(rows, baseline_expected_decisions(&rows->options->baseline->outcome, hours, expected), rows_reach(rows));
-    *all = 0;
+    p->all = 0;
     for (size_t d = 0; d < DECISION_COUNT; d++)
-        *all += expected[d];
-    *expected_positives = *all - expected[DECISION_APPROVE];
-    struct statistic share = statistic_positive_share(positives, n, *expected_positives, *all, NULL);
+        p->all += expected[d];
+    p->expected = p->all - expected[DECISION_APPROVE];
+    *share = statistic_positive_share(p->count, p->n, p->expected, p->all, NULL);
     if (!judged)
-        statistic_leave(&share, STATISTIC_POSITIVE_SHARE);
-    return share;
+        statistic_leave(share, STATISTIC_POSITIVE_SHARE);
 }
 
 static void positive_row(struct rows *rows, size_t m, const int64_t *decisions, int64_t n)
 {
-    int64_t positives = n - decisions[DECISION_APPROVE], expected, all, unused, unused_all;
-    struct report *report = row_add_model(rows, REPORT_PREDICTION, m, "positive_share", (double)positives / (double)n, n);
+    struct positives p = {.count = n - decisions[DECISION_APPROVE], .n = n};
+    struct statistic share;
+    struct report *report = row_add_model(rows, REPORT_PREDICTION, m, "positive_share", (double)p.count / (double)n, n);
     if (!is_baselines(rows, m))
         return;
-    struct statistic share = positive_share(rows, rows->hours, positives, n, &expected, &all);
-    if (!all)
+    compare_positives(rows, rows->hours, &p, &share);
+    if (!p.all)
         return;
-    for (size_t i = 0; i < rows->trend_count && share.severity > SEVERITY_OK; i++) {
-        struct statistic trend = positive_share(rows, &rows->trends[i], positives, n, &unused, &unused_all);
-        statistic_allow(&share, &trend);
-    }
-    row_baseline(rows, report, (double)expected / (double)all);
+    row_baseline(rows, report, (double)p.expected / (double)p.all);
+    rows_allow_trends(rows, compare_positives, &p, &share, 1);
     row_judge(rows, report, &share);
 }
 

@@ -22,8 +22,10 @@ void row_detail(struct rows *rows, struct report *report, const char *format, ..
 void row_detail_text(struct rows *rows, struct report *report, const char *name, const char *text, size_t size);
 /* What the value is in the baseline. */
 void row_baseline(struct rows *rows, struct report *report, double value);
-/* What is no more than the clock explains is as severe as that: `trend` is the same against one of rows->trends. */
-void statistic_allow(struct statistic *statistic, const struct statistic *trend);
+/* Takes what is evaluated through the hours that it is held against: `statistics` were so by rows->hours.  Where one is severe, all
+ * are held against rows->trends too, and are as severe as what they are most like.  Returns the least value of the first. */
+typedef void rows_compare(const struct rows *rows, const struct baseline_hour_set *hours, void *what, struct statistic *statistics);
+double rows_allow_trends(const struct rows *rows, rows_compare *compare, void *what, struct statistic *statistics, size_t count);
 /* Value, p-value, threshold, severity; what was not judged says so. */
 void row_judge(struct rows *rows, struct report *report, const struct statistic *statistic);
 
