@@ -255,7 +255,7 @@ static int append(struct windows *w, struct entity *e, const uint64_t *record)
     if (store_reserve(&w->store, e, INT64_MIN))
         return -1;
     struct occurrence id = occurrence_find(&w->store, e, TABLE_IDS, record[RECORD_ID]);
-    store_advance(&w->store, e, record_time(record), w->views[0].from, w->views[0].events);
+    store_advance(&w->store, e, record_time(record), w->views->from, w->views->events);
     store_place(&w->store, e, record);
     store_count_in(&w->store, e, record, &id);
     return 0;

@@ -351,6 +351,7 @@ static void place_lanes(struct feature_program *p)
 {
     p->lane_width = p->spec->max_events_per_entity < UINT16_MAX - 1 ? 16 : 32;
     p->lanes_a_group = 64 / p->lane_width;
+    p->counter_mask = (UINT64_C(1) << p->lane_width) - 1;
     p->lane_groups = (p->lane_count + p->lanes_a_group - 1) / p->lanes_a_group;
     for (uint32_t lane = 0; lane < p->count_lanes; lane++)
         p->count_masks[lane / p->lanes_a_group] |= UINT64_C(1) << lane % p->lanes_a_group * p->lane_width;
@@ -372,6 +373,18 @@ static void place_entity(struct feature_program *p, uint32_t header)
     p->entity_size = align_up(p->wides_at + p->wides_size, 16);
     if (align_up(p->entity_size, 64) - p->entity_size <= 16)
         p->entity_size = align_up(p->entity_size, 64); /* no entity on a cache line more than it needs */
+}
+
+/* Wides first: they need the most alignment. */
+static void place_counted(struct feature_program *p)
+{
+    struct counted_layout *at = &p->counted;
+    at->lanes = align_up(p->wides_size, 64);
+    at->sums = at->lanes + 8 * p->lane_groups * p->window_count;
+    at->best = at->sums + 8 * p->sum_count * p->window_count;
+    at->events = at->best + 8 * p->stair_count * p->window_count;
+    at->sames = at->events + 4 * p->window_count;
+    at->size = align_up(at->sames + 4 * p->same_count, 64) + 64;
 }
 
 /* Eight capacities for each doubling, so that a ring is filled by eight ninths at least once it has grown. */
@@ -490,6 +503,7 @@ static int compile(struct feature_program *p, struct draft *drafts, uint32_t ent
     order_wides(p);
     place_words(p);
     place_entity(p, entity_header);
+    place_counted(p);
     feature_program_vectors(p, true);
     return place_blocks(p);
 }

@@ -122,6 +122,12 @@ struct layout { /* of an entity's block, for one capacity of its ring */
     size_t size; /* a multiple of 32 */
 };
 
+/* What a view copies of its windows: where in it. */
+struct counted_layout {
+    uint32_t lanes, sums, best, wides, events, sames; /* byte offsets */
+    uint32_t size; /* whole vectors may be read from each part */
+};
+
 struct feature_program {
     const struct feature_spec *spec;
     uint64_t entity_seed, id_seed, text_seed; /* of hashes */
@@ -144,6 +150,7 @@ struct feature_program {
     uint32_t lane_width;  /* bits of a counter: 16, or 32 where an entity may hold more events than that */
     uint32_t lane_groups; /* words of counters a window */
     uint32_t lanes_a_group;
+    uint64_t counter_mask; /* of one counter */
     uint64_t *count_masks; /* of each group: the counters of count lanes */
     uint64_t group_bits, spread_factor, spread_mask; /* lanes of a group to counters: (bits & group_bits) * factor & mask */
     uint32_t lane_words;  /* words of lanes in a record */
@@ -163,6 +170,8 @@ struct feature_program {
 
     /* Byte offsets in an entity. */
     uint32_t entity_size, cursors_at, place_at, stair_state_at, lanes_at, sums_at, wides_at, wides_size;
+
+    struct counted_layout counted;
 
     bool fused; /* this machine takes all windows of a newest event at a time (newest.h) */
     uint32_t tags_max;

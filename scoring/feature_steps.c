@@ -8,7 +8,7 @@
 
 static inline uint32_t members(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (uint32_t)(v->lanes[s->group + i] >> s->shift & v->counter_mask);
+    return (uint32_t)(v->lanes[s->group + i] >> s->shift & v->store->program->counter_mask);
 }
 
 static inline int64_t sum_plain(const struct feature_view *v, const struct step *s, uint32_t i)
@@ -149,15 +149,15 @@ static double since(int64_t time_ms, int64_t from_ms)
 /* ---- steps ---- */
 
 /* A missing value is NAN itself, whose bits neither scale nor rounding change. */
-#define PUT(kind, expression)                                     \
-    case kind:                                                    \
-        for (size_t k = 0; k < n; k++) {                          \
-            const struct feature_view *v = views[k];              \
-            rows[k][column] = (float)((expression) * scale);      \
-        }                                                         \
+#define PUT(kind, expression)                                         \
+    case kind:                                                        \
+        for (size_t k = 0; k < n; k++) {                              \
+            const struct feature_view *v = feature_view_at(views, k); \
+            v->row[column] = (float)((expression) * scale);           \
+        }                                                             \
         break
 
-static void run_column(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
+static void run_column(const struct step *s, const struct feature_view *views, size_t n)
 {
     const uint32_t column = s->column;
     const double scale = s->scale, fixed = s->detail ? s->detail->fixed : 0;
@@ -173,17 +173,17 @@ static void run_column(const struct step *s, const struct feature_view *const *v
     }
 }
 
-#define PUT_WINDOWS(kind, expression)                  \
-    case kind:                                         \
-        for (size_t k = 0; k < n; k++) {               \
-            const struct feature_view *v = views[k];   \
-            float *to = rows[k] + s->column;           \
-            for (uint32_t i = 0; i < count; i++)       \
-                to[i] = (float)((expression) * scale); \
-        }                                              \
+#define PUT_WINDOWS(kind, expression)                                 \
+    case kind:                                                        \
+        for (size_t k = 0; k < n; k++) {                              \
+            const struct feature_view *v = feature_view_at(views, k); \
+            float *to = v->row + s->column;                           \
+            for (uint32_t i = 0; i < count; i++)                      \
+                to[i] = (float)((expression) * scale);                \
+        }                                                             \
         break
 
-void feature_step_windows(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
+void feature_step_windows(const struct step *s, const struct feature_view *views, size_t n)
 {
     const uint32_t count = s->count;
     const double scale = s->scale;
@@ -202,17 +202,16 @@ void feature_step_windows(const struct step *s, const struct feature_view *const
     }
 }
 
-void feature_steps_run(const struct feature_program *p, uint32_t first, uint32_t end, const struct feature_view *const *views,
-                       float *const *rows, size_t n)
+void feature_steps_run(const struct feature_program *p, uint32_t first, uint32_t end, const struct feature_view *views, size_t n)
 {
     for (const struct step *s = p->steps + first; s < p->steps + end; s++) {
         if (s->kind < STEP_EVENTS || s->kind > STEP_SAME)
-            run_column(s, views, rows, n);
+            run_column(s, views, n);
 #if defined __x86_64__
         else if (s->vectors)
-            feature_step_windows_avx512(s, views, rows, n);
+            feature_step_windows_avx512(s, views, n);
 #endif
         else
-            feature_step_windows(s, views, rows, n);
+            feature_step_windows(s, views, n);
     }
 }

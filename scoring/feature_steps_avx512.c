@@ -21,7 +21,7 @@ static inline __mmask8 windows_in(uint32_t count, uint32_t from)
 static inline __m512i members(const struct feature_view *v, const struct step *s, uint32_t i, __mmask8 in)
 {
     __m512i groups = _mm512_maskz_loadu_epi64(in, v->lanes + s->group + i);
-    return _mm512_and_si512(_mm512_srl_epi64(groups, _mm_cvtsi32_si128((int)s->shift)), _mm512_set1_epi64((int64_t)v->counter_mask));
+    return _mm512_and_si512(_mm512_srl_epi64(groups, _mm_cvtsi32_si128((int)s->shift)), _mm512_set1_epi64((int64_t)v->store->program->counter_mask));
 }
 
 static inline __m512i sums(const struct feature_view *v, const struct step *s, uint32_t i, __mmask8 in)
@@ -107,7 +107,7 @@ static inline __m512d zscores(const struct feature_view *v, const struct step *s
 }
 
 /* Eight windows of a deviation; false: 64 bits may not be enough. */
-static inline bool deviations_put(const struct feature_view *v, const struct step *s, uint32_t i, __mmask8 in, __m512d scale, float *to)
+static inline bool deviations_put(const struct feature_view *v, const struct step *s, uint32_t i, __mmask8 in, __m512d scale)
 {
     const __m512i n = members(v, s, i, in), total = sums(v, s, i, in);
     const struct squares both = squares(v, s, i, in);
@@ -119,17 +119,17 @@ static inline bool deviations_put(const struct feature_view *v, const struct ste
         x = zscores(v, s, x, total, n);
         known = value_is_null(&v->values[s->slot]) ? 0 : known;
     }
-    _mm256_mask_storeu_ps(to, in, _mm512_cvtpd_ps(_mm512_mul_pd(only(known, x), scale)));
+    _mm256_mask_storeu_ps(v->row + s->column + i, in, _mm512_cvtpd_ps(_mm512_mul_pd(only(known, x), scale)));
     return true;
 }
 
-static void run_deviations(const struct step *s, const struct feature_view *const *views, float *const *rows, size_t n)
+static void run_deviations(const struct step *s, const struct feature_view *views, size_t n)
 {
     const __m512d scale = _mm512_set1_pd(s->scale);
     for (size_t k = 0; k < n; k++)
         for (uint32_t i = 0; i < s->count; i += EIGHT)
-            if (!deviations_put(views[k], s, i, windows_in(s->count, i), scale, rows[k] + s->column + i)) {
-                feature_step_windows(s, &views[k], &rows[k], 1);
+            if (!deviations_put(feature_view_at(views, k), s, i, windows_in(s->count, i), scale)) {
+                feature_step_windows(s, feature_view_at(views, k), 1);
                 break;
             }
 }
@@ -137,17 +137,17 @@ static void run_deviations(const struct step *s, const struct feature_view *cons
 /* ---- steps ---- */
 
 /* An expression of v (the view), s, i (the first of eight windows) and in (which of them there are). */
-#define PUT(expression)                                                                                           \
-    for (uint32_t i = 0; i < step->count; i += EIGHT) {                                                           \
-        const __mmask8 in = windows_in(step->count, i);                                                           \
-        for (size_t k = 0; k < n; k++) {                                                                          \
-            const struct feature_view *v = views[k];                                                              \
-            _mm256_mask_storeu_ps(rows[k] + s->column + i, in, _mm512_cvtpd_ps(_mm512_mul_pd((expression), scale))); \
-        }                                                                                                         \
-    }                                                                                                             \
+#define PUT(expression)                                                                                             \
+    for (uint32_t i = 0; i < step->count; i += EIGHT) {                                                             \
+        const __mmask8 in = windows_in(step->count, i);                                                             \
+        for (size_t k = 0; k < n; k++) {                                                                            \
+            const struct feature_view *v = feature_view_at(views, k);                                               \
+            _mm256_mask_storeu_ps(v->row + s->column + i, in, _mm512_cvtpd_ps(_mm512_mul_pd((expression), scale))); \
+        }                                                                                                           \
+    }                                                                                                               \
     break
 
-void feature_step_windows_avx512(const struct step *step, const struct feature_view *const *views, float *const *rows, size_t n)
+void feature_step_windows_avx512(const struct step *step, const struct feature_view *views, size_t n)
 {
     const struct step own = *step, *s = &own; /* which stores surely do not change */
     const __m512d scale = _mm512_set1_pd(s->scale);
@@ -159,7 +159,7 @@ void feature_step_windows_avx512(const struct step *step, const struct feature_v
     case STEP_RATIO: PUT(ratios(v, s, i, in));
     case STEP_SAME: PUT(sames(v, s, i, in));
     case STEP_STD:
-    case STEP_ZSCORE: run_deviations(s, views, rows, n); break;
+    case STEP_ZSCORE: run_deviations(s, views, n); break;
     default: PUT(_mm512_cvtepi64_pd(sums(v, s, i, in)));
     }
 }

@@ -6,43 +6,59 @@
 #include "scoring/features.h"
 #include "scoring/staircase.h"
 
-int feature_view_init(struct feature_view *v, const struct window_store *store)
+static void find_parts(struct feature_view *v)
 {
-    const struct feature_program *p = store->program;
-    *v = (struct feature_view){.store = store, .counter_mask = (UINT64_C(1) << p->lane_width) - 1};
-    v->from = calloc(p->window_count + 1, sizeof(const uint64_t *));
-    v->events = calloc(p->window_count + 1, sizeof *v->events);
-    v->low = calloc(p->window_count + 1, sizeof *v->low);
-    v->best = calloc((size_t)p->stair_count * p->window_count + 1, sizeof *v->best);
-    v->sames = calloc(p->same_count + 1, sizeof *v->sames);
-    v->places = calloc(p->place_count + 1, sizeof *v->places);
-    v->own_lanes = calloc((size_t)p->window_count * p->lane_groups + 1, sizeof *v->own_lanes);
-    v->own_sums = calloc((size_t)p->window_count * p->sum_count + 1, sizeof *v->own_sums);
-    v->latest = calloc(p->channel_count + 1, sizeof *v->latest);
-    v->nothing = calloc(p->record_words, sizeof *v->nothing);
-    v->own_wides = aligned_alloc(16, (p->wides_size / 16 + 1) * 16);
-    if (v->from && v->events && v->low && v->best && v->sames && v->places && v->own_lanes && v->own_sums && v->own_wides &&
-        v->latest && v->nothing)
-        return 0;
-    feature_view_finish(v);
-    return -1;
+    const struct counted_layout *at = &v->store->program->counted;
+    v->lanes = (uint64_t *)(void *)(v->counted + at->lanes);
+    v->sums = (uint64_t *)(void *)(v->counted + at->sums);
+    v->best = (int64_t *)(void *)(v->counted + at->best);
+    v->wides = v->counted + at->wides;
+    v->events = (uint32_t *)(void *)(v->counted + at->events);
+    v->sames = (uint32_t *)(void *)(v->counted + at->sames);
 }
 
-void feature_view_finish(struct feature_view *v)
+static int view_init(struct feature_view *v, const struct window_store *store, uint32_t size)
 {
-    free(v->from);
-    free(v->events);
-    free(v->low);
-    free(v->best);
-    free(v->sames);
-    free(v->places);
-    free(v->own_lanes);
-    free(v->own_sums);
-    free(v->own_wides);
-    free(v->latest);
-    free(v->nothing);
-    free(v->seen);
-    *v = (struct feature_view){0};
+    const struct feature_program *p = store->program;
+    v->store = store;
+    v->size = size;
+    find_parts(v);
+    v->from = calloc(p->window_count + 1, sizeof(const uint64_t *));
+    v->low = calloc(p->window_count + 1, sizeof *v->low);
+    v->places = calloc(p->place_count + 1, sizeof *v->places);
+    v->latest = calloc(p->channel_count + 1, sizeof *v->latest);
+    v->nothing = calloc(p->record_words, sizeof *v->nothing);
+    return v->from && v->low && v->places && v->latest && v->nothing ? 0 : -1;
+}
+
+struct feature_view *feature_views_create(const struct window_store *store, size_t n)
+{
+    const uint32_t size = (uint32_t)sizeof(struct feature_view) + store->program->counted.size;
+    struct feature_view *views = aligned_alloc(_Alignof(struct feature_view), n * size);
+    if (!views)
+        return NULL;
+    memset(views, 0, n * size);
+    views->size = size;
+    for (size_t i = 0; i < n; i++)
+        if (view_init(feature_view_at(views, i), store, size)) {
+            feature_views_destroy(views, n);
+            return NULL;
+        }
+    return views;
+}
+
+void feature_views_destroy(struct feature_view *views, size_t n)
+{
+    for (size_t i = 0; views && i < n; i++) {
+        struct feature_view *v = feature_view_at(views, i);
+        free(v->from);
+        free(v->low);
+        free(v->places);
+        free(v->latest);
+        free(v->nothing);
+        free(v->seen);
+    }
+    free(views);
 }
 
 static void set_current(struct feature_view *v, const struct value *values, const uint64_t *record)
@@ -91,6 +107,24 @@ static void read_sames(struct feature_view *v, const struct entity *e)
     }
 }
 
+/* Word by word, as they have just been written: what is read as a whole would wait for all of them. */
+static void copy_words(void *to, const void *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 8)
+        memcpy((char *)to + i, (const char *)from + i, 8);
+}
+
+static void read_windows(struct feature_view *v, const struct entity *e, bool counted)
+{
+    const struct feature_program *p = v->store->program;
+    copy_words(v->lanes, entity_lanes(p, e), (size_t)p->lane_groups * p->window_count * 8);
+    copy_words(v->wides, entity_wides(p, e), p->wides_size);
+    copy_words(v->sums, entity_sums(p, e), (size_t)p->sum_count * p->window_count * 8);
+    read_bests(v, e, counted);
+    if (p->same_count)
+        read_sames(v, e);
+}
+
 void feature_view_begin(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
 {
     const struct feature_program *p = v->store->program;
@@ -105,40 +139,19 @@ void feature_view_newest(struct feature_view *v, const struct entity *e, const s
 {
     const struct feature_program *p = v->store->program;
     feature_view_begin(v, e, values, record);
-    v->lanes = entity_lanes(p, e);
-    v->wides = entity_wides(p, e);
-    v->sums = entity_sums(p, e);
     v->first_ms = v->time_ms;
     if (p->window_count && v->events[p->window_count - 1])
         v->first_ms = record_time(v->from[p->window_count - 1]);
-    if (!p->before_steps)
-        return;
-    read_bests(v, e, false);
-    if (p->same_count)
-        read_sames(v, e);
-}
-
-/* Word by word, as they have just been written: what is read as a whole would wait for all of them. */
-static void copy_words(void *to, const void *from, size_t bytes)
-{
-    for (size_t i = 0; i < bytes; i += 8)
-        memcpy((char *)to + i, (const char *)from + i, 8);
+    if (p->before_steps)
+        read_windows(v, e, false);
 }
 
 void feature_view_counted(struct feature_view *v, const struct entity *e)
 {
     const struct feature_program *p = v->store->program;
-    copy_words(v->own_lanes, v->lanes, (size_t)p->lane_groups * p->window_count * 8);
-    copy_words(v->own_wides, v->wides, p->wides_size);
-    copy_words(v->own_sums, v->sums, (size_t)p->sum_count * p->window_count * 8);
-    v->lanes = v->own_lanes;
-    v->wides = v->own_wides;
-    v->sums = v->own_sums;
     for (uint32_t w = 0; w < p->window_count; w++)
         v->events[w]++;
-    read_bests(v, e, true);
-    if (p->same_count)
-        read_sames(v, e);
+    read_windows(v, e, true);
 }
 
 /* ---- an older one ---- */
@@ -148,11 +161,11 @@ static void add_event(struct feature_view *v, const struct entity *e, uint32_t w
     const struct feature_program *p = v->store->program;
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[g * p->window_count + w] += lanes_spread(p, record, g) & p->count_masks[g];
-    sums_add(p, v->own_sums + w, record);
+        v->lanes[g * p->window_count + w] += lanes_spread(p, record, g) & p->count_masks[g];
+    sums_add(p, v->sums + w, record);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
-            wide_add(v->own_wides, &p->wides[i], record_number(record, p->wides[i].number));
+            wide_add(v->wides, &p->wides[i], record_number(record, p->wides[i].number));
 }
 
 static void take_event(struct feature_view *v, const struct entity *e, uint32_t w, uint32_t at)
@@ -160,21 +173,21 @@ static void take_event(struct feature_view *v, const struct entity *e, uint32_t 
     const struct feature_program *p = v->store->program;
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[g * p->window_count + w] -= lanes_spread(p, record, g) & p->count_masks[g];
-    sums_take(p, v->own_sums + w, record);
+        v->lanes[g * p->window_count + w] -= lanes_spread(p, record, g) & p->count_masks[g];
+    sums_take(p, v->sums + w, record);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
-            wide_take(v->own_wides, &p->wides[i], record_number(record, p->wides[i].number));
+            wide_take(v->wides, &p->wides[i], record_number(record, p->wides[i].number));
 }
 
 static void clear_window(struct feature_view *v, uint32_t w)
 {
     const struct feature_program *p = v->store->program;
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[g * p->window_count + w] = 0;
-    sums_clear(p, v->own_sums + w);
+        v->lanes[g * p->window_count + w] = 0;
+    sums_clear(p, v->sums + w);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
-        memset(v->own_wides + p->wides[i].offset, 0, p->wides[i].square ? sizeof(__int128) : sizeof(int64_t));
+        memset(v->wides + p->wides[i].offset, 0, p->wides[i].square ? sizeof(__int128) : sizeof(int64_t));
 }
 
 /* The kept window [cursor, count) becomes [low, end): by the difference, or anew where that is less work. */
@@ -183,7 +196,7 @@ static void move_window(struct feature_view *v, const struct entity *e, uint32_t
     const struct feature_program *p = v->store->program;
     uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq, low = v->low[w];
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->own_lanes[g * p->window_count + w] &= p->count_masks[g] * v->counter_mask;
+        v->lanes[g * p->window_count + w] &= p->count_masks[g] * p->counter_mask;
     if (cursor > v->end || e->count - v->end + cursor - low > v->end - low) {
         clear_window(v, w);
         for (uint32_t at = low; at < v->end; at++)
@@ -317,7 +330,7 @@ static int late_channel(struct feature_view *v, const struct entity *e, uint32_t
     v->latest[c] = UINT32_MAX;
     for (uint32_t at = v->end;; at--) {
         for (; w < p->window_count && v->low[w] == at; w++)
-            lane_counter_add(p, v->own_lanes + w, channel->last_lane, different);
+            lane_counter_add(p, v->lanes + w, channel->last_lane, different);
         if (at == low)
             break;
         const uint64_t *record = ring_at(&ring, at - 1);
@@ -348,12 +361,9 @@ int feature_view_late(struct feature_view *v, const struct entity *e, const stru
     set_current(v, values, record);
     v->end = at;
     v->last_ms = at ? record_time(entity_record(p, e, at - 1)) : TIME_UNKNOWN;
-    v->lanes = v->own_lanes;
-    v->wides = v->own_wides;
-    v->sums = v->own_sums;
-    memcpy(v->own_lanes, entity_lanes(p, e), (size_t)p->window_count * p->lane_groups * sizeof *v->own_lanes);
-    memcpy(v->own_wides, entity_wides(p, e), p->wides_size);
-    memcpy(v->own_sums, entity_sums(p, e), (size_t)p->window_count * p->sum_count * sizeof *v->own_sums);
+    memcpy(v->lanes, entity_lanes(p, e), (size_t)p->window_count * p->lane_groups * sizeof *v->lanes);
+    memcpy(v->wides, entity_wides(p, e), p->wides_size);
+    memcpy(v->sums, entity_sums(p, e), (size_t)p->window_count * p->sum_count * sizeof *v->sums);
     find_lows(v, e);
     v->first_ms = p->window_count && v->events[p->window_count - 1] ? record_time(v->from[p->window_count - 1]) : v->time_ms;
     for (uint32_t w = 0; w < p->window_count; w++)
@@ -373,16 +383,16 @@ static void count_window(struct feature_view *v, uint32_t w)
 {
     const struct feature_program *p = v->store->program;
     v->events[w]++;
-    uint64_t *groups = v->own_lanes + w;
+    uint64_t *groups = v->lanes + w;
     for (uint32_t g = 0; g < p->lane_groups; g++)
         groups[g * p->window_count] += lanes_spread(p, v->record, g) & p->count_masks[g];
-    sums_add(p, v->own_sums + w, v->record);
+    sums_add(p, v->sums + w, v->record);
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], v->record))
             lane_counter_add(p, groups, p->channels[c].last_lane, v->latest[c] == UINT32_MAX || v->latest[c] < v->low[w]);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, v->record, p->wides[i].lane))
-            wide_add(v->own_wides, &p->wides[i], record_number(v->record, p->wides[i].number));
+            wide_add(v->wides, &p->wides[i], record_number(v->record, p->wides[i].number));
 }
 
 static void count_bests(struct feature_view *v)
@@ -419,17 +429,14 @@ void feature_view_alone(struct feature_view *v, const struct value *values, cons
     v->end = 0;
     v->last_ms = TIME_UNKNOWN;
     v->first_ms = v->time_ms;
-    v->lanes = v->own_lanes;
-    v->wides = v->own_wides;
-    v->sums = v->own_sums;
-    memset(v->own_lanes, 0, (size_t)p->window_count * p->lane_groups * sizeof *v->own_lanes);
-    memset(v->own_wides, 0, p->wides_size);
+    memset(v->lanes, 0, (size_t)p->window_count * p->lane_groups * sizeof *v->lanes);
+    memset(v->wides, 0, p->wides_size);
     memset(v->events, 0, p->window_count * sizeof *v->events);
     memset(v->low, 0, p->window_count * sizeof *v->low);
     memset(v->sames, 0, p->same_count * sizeof *v->sames);
     for (uint32_t w = 0; w < p->window_count; w++)
         v->from[w] = v->nothing;
-    memset(v->own_sums, 0, (size_t)p->window_count * p->sum_count * sizeof *v->own_sums);
+    memset(v->sums, 0, (size_t)p->window_count * p->sum_count * sizeof *v->sums);
     for (uint32_t i = 0; i < p->stair_count * p->window_count; i++)
         v->best[i] = INT64_MIN;
     for (uint32_t i = 0; i < p->place_count; i++)

@@ -14,28 +14,30 @@ struct place_before {
 };
 
 struct feature_view {
-    const struct window_store *store;
+    float *row; /* that the steps fill */
     const struct value *values;
+    const uint64_t *record; /* of the current event, with the numbers themselves */
     int64_t time_ms;
-    const uint64_t *record;   /* of the current event, with the numbers themselves */
-    const uint64_t **from;    /* of each window the first record (the record at its end if it is empty) */
-    uint32_t *events;         /* of each window */
+    int64_t last_ms;  /* of the event before; TIME_UNKNOWN: none */
+    int64_t first_ms; /* of the first event of the longest window */
+
+    const struct window_store *store;
+    uint32_t size;            /* of this view, in bytes: to the next one */
     uint32_t empty;           /* so many of the shortest windows held nothing before the current event */
-    const uint64_t *lanes;    /* counters: of each group the windows */
-    uint64_t counter_mask;    /* of one counter */
-    const char *wides;
-    const uint64_t *sums;     /* of each sum the windows */
-    int64_t *best;            /* of each stair and window; INT64_MIN: none */
-    uint32_t *sames;          /* of each op `same` */
-    int64_t last_ms;          /* of the event before; TIME_UNKNOWN: none */
-    int64_t first_ms;         /* of the first event of the longest window */
+    const uint64_t **from;    /* of each window the first record (the record at its end if it is empty) */
     struct place_before *places; /* of each place the latest event before that has it */
 
-    /* Copies of what the entity counts, and what an event that is not the newest needs. */
+    /* Where the parts of `counted` are. */
+    uint64_t *lanes;  /* counters: of each group the windows */
+    uint64_t *sums;   /* of each sum the windows */
+    int64_t *best;    /* of each stair and window; INT64_MIN: none */
+    char *wides;
+    uint32_t *events; /* of each window */
+    uint32_t *sames;  /* of each op `same` */
+
+    /* What an event that is not the newest needs. */
     uint32_t *low; /* index of each window's first event */
     uint32_t end;  /* index after the windows' last event */
-    uint64_t *own_lanes, *own_sums;
-    char *own_wides;
     uint32_t *latest;  /* of each channel the index of the latest event of the current one's category; UINT32_MAX: none */
     uint64_t *nothing; /* a record of zeros */
     struct seen_category {
@@ -43,11 +45,19 @@ struct feature_view {
         bool met;
     } *seen; /* categories of newer events, and whether the window that is gone through has them */
     size_t seen_size, seen_room;
+
+    /* What the windows say, as the program lays it out (struct counted_layout); steps find it from the view alone. */
+    _Alignas(64) char counted[];
 };
 
-/* 0, or -1 if memory is short. */
-int feature_view_init(struct feature_view *view, const struct window_store *store);
-void feature_view_finish(struct feature_view *view);
+/* `n` views side by side; NULL if memory is short. */
+struct feature_view *feature_views_create(const struct window_store *store, size_t n);
+void feature_views_destroy(struct feature_view *views, size_t n);
+
+static inline struct feature_view *feature_view_at(const struct feature_view *views, size_t i)
+{
+    return (struct feature_view *)(void *)((char *)(uintptr_t)views + i * views->size);
+}
 
 /* A newest event: what does not depend on windows. */
 void feature_view_begin(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);

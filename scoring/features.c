@@ -64,14 +64,14 @@ static struct feature_outcome outcome_of(const struct windows *w, const struct e
 }
 
 /* The columns that leave the current event out look at what is still to be changed. */
-static void run_before(const struct windows *w, const struct feature_view *v, float *row)
+static void run_before(const struct windows *w, const struct feature_view *v)
 {
     if (w->program->before_steps)
-        feature_steps_run(w->program, 0, w->program->before_steps, &v, &row, 1);
+        feature_steps_run(w->program, 0, w->program->before_steps, v, 1);
 }
 
 static int fold_newest(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
-                       struct occurrence *id, float *row)
+                       struct occurrence *id)
 {
 #if defined __x86_64__
     if (w->program->fused) {
@@ -82,29 +82,29 @@ static int fold_newest(struct windows *w, struct feature_view *v, struct entity 
     v->empty = store_advance(&w->store, e, event->time_ms, v->from, v->events);
     store_place(&w->store, e, record);
     feature_view_newest(v, e, event->values, record);
-    run_before(w, v, row);
+    run_before(w, v);
     store_count_in(&w->store, e, record, id);
     feature_view_counted(v, e);
     return 0;
 }
 
-static int fold_late(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, uint64_t *record, float *row)
+static int fold_late(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, uint64_t *record)
 {
     uint32_t at = e->count;
     while (at && record_time(entity_record(w->program, e, at - 1)) > event->time_ms)
         at--;
     if (feature_view_late(v, e, event->values, record, at))
         return -1;
-    run_before(w, v, row);
+    run_before(w, v);
     feature_view_late_counted(v);
     store_insert(&w->store, e, record, at);
     return 0;
 }
 
-static void fold_alone(struct windows *w, struct feature_view *v, const struct event *event, const uint64_t *record, float *row)
+static void fold_alone(struct windows *w, struct feature_view *v, const struct event *event, const uint64_t *record)
 {
     feature_view_alone(v, event->values, record);
-    run_before(w, v, row);
+    run_before(w, v);
     feature_view_late_counted(v);
 }
 
@@ -129,10 +129,9 @@ static void stream_time_advance(struct windows *w, int64_t time_ms)
 }
 
 /* An event that is not visible changes nothing but when its entity was last seen. */
-static int fold_invisible(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
-                          float *row)
+static int fold_invisible(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record)
 {
-    fold_alone(w, v, event, record, row);
+    fold_alone(w, v, event, record);
     if (!e)
         return limits_keep(w, NULL);
     e->seen_offset = event->offset;
@@ -142,9 +141,9 @@ static int fold_invisible(struct windows *w, struct feature_view *v, struct enti
 }
 
 static int fold_visible(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, uint64_t *record,
-                        struct occurrence *id, float *row)
+                        struct occurrence *id)
 {
-    if (e->count && event->time_ms < e->newest_ms ? fold_late(w, v, e, event, record, row) : fold_newest(w, v, e, event, record, id, row))
+    if (e->count && event->time_ms < e->newest_ms ? fold_late(w, v, e, event, record) : fold_newest(w, v, e, event, record, id))
         return -1;
     e->seen_offset = event->offset;
     if (e->count > w->spec->max_events_per_entity)
@@ -182,7 +181,7 @@ static struct entity *entity_of(struct windows *w, struct entity *guess, struct 
     return guess && guess->held && entity_has_key(guess, key) ? guess : entity_find(&w->entities, key, hash);
 }
 
-static int fold_one(struct windows *w, struct feature_view *v, const struct event *event, size_t i, float *row, struct feature_outcome *outcome)
+static int fold_one(struct windows *w, struct feature_view *v, const struct event *event, size_t i, struct feature_outcome *outcome)
 {
     const uint64_t hash = w->hashes[i];
     uint64_t *record = record_of(w, i);
@@ -205,7 +204,7 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
     if (e && must_trim(w, e, outcome, event->time_ms))
         store_trim(&w->store, e, windows_horizon(w));
     if (event->time_ms <= windows_horizon(w))
-        return fold_invisible(w, v, e, event, record, row);
+        return fold_invisible(w, v, e, event, record);
     if (!e) {
         if (!(e = entity_add(&w->entities, event->entity, hash)))
             return -1;
@@ -214,7 +213,7 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
         if (entity_open(w, e, record[RECORD_ID], &id))
             return -1;
     }
-    return fold_visible(w, v, e, event, record, &id, row);
+    return fold_visible(w, v, e, event, record, &id);
 }
 
 /* ---- what is fetched ahead ---- */
@@ -294,21 +293,17 @@ static void fetch_first(struct windows *w, const struct event *events, size_t n)
 
 static int fold_group(struct windows *w, const struct event *events, size_t from, size_t n, float *rows, struct feature_outcome *outcomes)
 {
-    const struct feature_view *views[FOLD_GROUP];
-    float *due[FOLD_GROUP];
     size_t accepted = 0;
     for (size_t i = from; i < from + FOLD_GROUP && i < n; i++) {
-        struct feature_view *view = &w->views[i - from];
-        float *row = rows + i * w->spec->count;
+        struct feature_view *view = feature_view_at(w->views, accepted);
+        view->row = rows + i * w->spec->count;
         fetch_ahead(w, events, i, n);
-        if (fold_one(w, view, &events[i], i, row, &outcomes[i]))
+        if (fold_one(w, view, &events[i], i, &outcomes[i]))
             return -1;
         outcomes[i].before_ms = outcomes[i].reason == REJECT_NONE ? view->last_ms : TIME_UNKNOWN;
-        views[accepted] = view;
-        due[accepted] = row;
         accepted += outcomes[i].reason == REJECT_NONE;
     }
-    feature_steps_run(w->program, w->program->before_steps, w->program->step_count, views, due, accepted);
+    feature_steps_run(w->program, w->program->before_steps, w->program->step_count, w->views, accepted);
     return 0;
 }
 
@@ -325,14 +320,6 @@ int windows_fold(struct windows *w, const struct event *events, size_t n, float 
 
 /* ---- the state ---- */
 
-static int views_init(struct windows *w)
-{
-    for (size_t i = 0; i < FOLD_GROUP; i++)
-        if (feature_view_init(&w->views[i], &w->store))
-            return -1;
-    return 0;
-}
-
 struct windows *windows_create(const struct feature_spec *spec, struct window_limits limits)
 {
     struct windows *w = calloc(1, sizeof *w);
@@ -341,7 +328,7 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
     *w = (struct windows){.spec = spec, .limits = limits, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
     w->program = feature_program_create(spec, sizeof(struct entity));
     if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size, w->program->entity_seed) || window_store_init(&w->store, w->program) ||
-        views_init(w) || !(w->records = calloc(2 * FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
+        !(w->views = feature_views_create(&w->store, FOLD_GROUP)) || !(w->records = calloc(2 * FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
         windows_destroy(w);
         return NULL;
     }
@@ -367,8 +354,7 @@ void windows_destroy(struct windows *w)
     lazy_heap_finish(&w->by_oldest);
     lazy_heap_finish(&w->by_seen);
     changes_finish(w);
-    for (size_t i = 0; i < FOLD_GROUP; i++)
-        feature_view_finish(&w->views[i]);
+    feature_views_destroy(w->views, FOLD_GROUP);
     window_store_finish(&w->store);
     entity_table_finish(&w->entities);
     feature_program_destroy(w->program);

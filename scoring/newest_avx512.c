@@ -311,7 +311,7 @@ static inline void wides_count_in(struct feature_view *v, struct entity *e, cons
         if (record_lane(p, record, p->wides[i].lane))
             wide_add(wides, &p->wides[i], record_number(record, p->wides[i].number));
     for (uint32_t i = 0; i < p->wides_size; i += 8)
-        memcpy(v->own_wides + i, wides + i, 8);
+        memcpy(v->wides + i, wides + i, 8);
 }
 
 static inline __attribute__((always_inline)) void windows_settle(struct feature_view *v, struct entity *e, const struct moving *m, uint32_t groups,
@@ -323,15 +323,12 @@ static inline __attribute__((always_inline)) void windows_settle(struct feature_
     _mm256_mask_storeu_epi32(v->events, m->all, _mm256_sub_epi32(_mm256_set1_epi32((int)e->count + 1), m->at));
     for (uint32_t g = 0; g < groups; g++) {
         _mm512_mask_storeu_epi64(entity_lanes(p, e) + g * windows, m->all, m->groups[g]);
-        _mm512_mask_storeu_epi64(v->own_lanes + g * windows, m->all, m->groups[g]);
+        _mm512_mask_storeu_epi64(v->lanes + g * windows, m->all, m->groups[g]);
     }
     for (uint32_t i = 0; i < sums; i++) {
         _mm512_mask_storeu_epi64(entity_sums(p, e) + i * windows, m->all, m->sums[i]);
-        _mm512_mask_storeu_epi64(v->own_sums + i * windows, m->all, m->sums[i]);
+        _mm512_mask_storeu_epi64(v->sums + i * windows, m->all, m->sums[i]);
     }
-    v->lanes = v->own_lanes;
-    v->sums = v->own_sums;
-    v->wides = v->own_wides;
 }
 
 static inline int64_t first_time(const struct feature_program *p, const struct moving *m, int64_t time_ms)

@@ -13,7 +13,7 @@ struct windows {
     struct window_limits limits;
     struct entity_table entities;
     struct window_store store;
-    struct feature_view views[FOLD_GROUP]; /* of the events that are under way in windows_fold */
+    struct feature_view *views;            /* FOLD_GROUP of them: the events that are under way in windows_fold */
     uint64_t *records;                     /* of those and the group after them */
     uint64_t hashes[WINDOWS_BATCH_MAX];    /* of the batch's entities, as far as they are fetched */
     struct entity *guesses[WINDOWS_BATCH_MAX]; /* likewise */
