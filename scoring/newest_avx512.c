@@ -1,5 +1,6 @@
 #if defined __x86_64__
 #include <immintrin.h>
+#include <string.h>
 
 #include "scoring/features.h"
 #include "scoring/newest.h"
@@ -10,8 +11,13 @@
 
 /* ---- occurrences ---- */
 
+/* A vector reaches into no line of the cache behind the one that is wanted, masked or not: nobody has fetched that. */
 static inline uint32_t tags_equal(const uint16_t *tags, uint32_t count, __m512i wanted)
 {
+    if (count <= 16) {
+        const __mmask16 in = (__mmask16)((1u << count) - 1);
+        return _mm256_mask_cmpeq_epi16_mask(in, _mm256_maskz_loadu_epi16(in, tags), _mm512_castsi512_si256(wanted));
+    }
     const __mmask32 in = count < 32 ? (1u << count) - 1 : UINT32_MAX;
     return _mm512_mask_cmpeq_epi16_mask(in, _mm512_maskz_loadu_epi16(in, tags), wanted);
 }
@@ -46,7 +52,7 @@ static struct occurrence of_tag(const struct window_store *store, const struct e
     return (struct occurrence){.hash = hash};
 }
 
-/* The slots from `home` on, up to a line of the cache at a time; those behind an empty one are not looked at. */
+/* The slots from `home` on, a line of the cache at a time; those behind an empty one are not looked at. */
 static struct occurrence of_slot(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
 {
     const struct feature_program *p = store->program;
@@ -58,23 +64,24 @@ static struct occurrence of_slot(const struct window_store *store, const struct 
     const __m512i first_seq = _mm512_set1_epi32((int)e->first_seq), seq_mask = _mm512_set1_epi32((int)SEQ_MASK);
     uint32_t dead = UINT32_MAX, i = occurrence_home(layout, hash);
     for (;;) {
-        const uint32_t of_line = 16 - ((uint32_t)((uintptr_t)(slots + i) >> 2) & 15), step = end - i < of_line ? end - i : of_line;
-        const uint32_t in = (1u << step) - 1;
-        const __m512i slot = _mm512_maskz_loadu_epi32((__mmask16)in, slots + i);
+        const uint32_t lane = (uint32_t)((uintptr_t)(slots + i) >> 2) & 15, step = end - i < 16 - lane ? end - i : 16 - lane;
+        const uint32_t in = ((1u << step) - 1) << lane;
+        const int64_t line = (int64_t)i - lane; /* index of lane 0, which may lie before the first slot */
+        const __m512i slot = _mm512_maskz_loadu_epi32((__mmask16)in, slots + line);
         const __m512i at = _mm512_and_si512(_mm512_sub_epi32(slot, first_seq), seq_mask);
         const uint32_t empty = _mm512_mask_testn_epi32_mask((__mmask16)in, slot, slot);
-        const uint32_t before = empty ? (empty & -empty) - 1 : in;
+        const uint32_t before = empty ? in & ((empty & -empty) - 1) : in;
         const uint32_t held = _mm512_mask_cmplt_epu32_mask((__mmask16)before, at, count);
         uint32_t equal = _mm512_mask_cmpeq_epi32_mask((__mmask16)held, _mm512_srli_epi32(slot, SEQ_BITS), tag);
         for (; equal; equal &= equal - 1) {
-            const uint32_t found = i + (uint32_t)__builtin_ctz(equal), found_at = (slots[found] - e->first_seq) & SEQ_MASK;
+            const uint32_t found = (uint32_t)(line + __builtin_ctz(equal)), found_at = (slots[found] - e->first_seq) & SEQ_MASK;
             if (ring_at(&ring, found_at)[word_at] == word)
                 return (struct occurrence){.found = true, .at = found_at, .slot = found, .hash = hash};
         }
         if (dead == UINT32_MAX && before & ~held)
-            dead = i + (uint32_t)__builtin_ctz(before & ~held);
+            dead = (uint32_t)(line + __builtin_ctz(before & ~held));
         if (empty)
-            return (struct occurrence){.slot = dead == UINT32_MAX ? i + (uint32_t)__builtin_ctz(empty) : dead, .hash = hash};
+            return (struct occurrence){.slot = dead == UINT32_MAX ? (uint32_t)(line + __builtin_ctz(empty)) : dead, .hash = hash};
         i = i + step == end ? 0 : i + step;
     }
 }
@@ -342,10 +349,12 @@ static inline int64_t first_time(const struct feature_program *p, const struct m
 static inline void record_place(const struct feature_program *p, const struct ring *ring, uint32_t at, const uint64_t *record)
 {
     uint64_t *to = ring_at(ring, at);
-    for (uint32_t i = 0; i < p->record_words; i += 8) {
-        const __mmask8 in = first_lanes(p->record_words - i);
-        _mm512_mask_storeu_epi64(to + i, in, _mm512_maskz_loadu_epi64(in, record + i));
-    }
+    const uint32_t words = p->record_words;
+    uint32_t i = 0;
+    for (; i + 4 <= words; i += 4)
+        memcpy(to + i, record + i, 32);
+    for (; i < words; i++)
+        to[i] = record[i];
 }
 
 static inline __attribute__((always_inline)) void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
