@@ -18,7 +18,7 @@
 #include "scoring/staircase.h"
 
 /* How many events ahead something is fetched: long enough for memory to answer, and not more than the nearest cache holds. */
-enum { BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD, INDEX_AHEAD = 3 * BLOCK_AHEAD };
+enum { FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD, INDEX_AHEAD = 3 * BLOCK_AHEAD };
 enum { INDEX_FETCHED = 512 }; /* bytes of an index that is gone through in order: the rest comes by itself */
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
@@ -236,11 +236,22 @@ static void fetch_entity(struct windows *w, size_t i)
         fetch((const char *)e + at);
 }
 
-/* The record is the event's own: it says where its searches begin. */
-static void fetch_block(const struct windows *w, const struct entity *e, const uint64_t *record)
+/* A record and the next one: a window steps to that, seldom farther. */
+static void fetch_two(const uint64_t *record, const struct ring *ring)
+{
+    fetch(record);
+    fetch(record + ring->words);
+}
+
+static bool has_block(const struct entity *e)
+{
+    return e && e->held && e->block;
+}
+
+static void fetch_block(const struct windows *w, const struct entity *e)
 {
     const struct feature_program *p = w->program;
-    if (!e || !e->held || !e->block)
+    if (!has_block(e))
         return;
     const struct layout *layout = entity_layout(p, e);
     const struct ring ring = entity_ring(p, e);
@@ -252,24 +263,39 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
         }
     } else {
         stairs_fetch(p, e);
-        occurrences_fetch(&w->store, e, record);
     }
     fetch(ring_at(&ring, e->count));
     if (!e->room)
         fetch(ring_at(&ring, 0));
     for (uint32_t i = 0; i < p->window_count; i++)
-        fetch(ring_at(&ring, cursors[i] - first_seq));
+        fetch_two(ring_at(&ring, cursors[i] - first_seq), &ring);
 }
 
 /* ---- a group ---- */
 
-static void load(struct windows *w, const struct event *events, size_t i)
+static bool has_slots(const struct windows *w, const struct entity *e)
 {
-    feature_program_load(w->program, &events[i], record_of(w, i));
-    fetch_block(w, w->guesses[i], record_of(w, i));
+    return has_block(e) && !entity_layout(w->program, e)->tag_count;
 }
 
-/* What later events need, a step of each. */
+/* The record says where the searches of its event begin. */
+static void load(struct windows *w, const struct event *events, size_t i)
+{
+    const struct entity *e = w->guesses[i];
+    fetch_block(w, e);
+    feature_program_load(w->program, &events[i], record_of(w, i));
+    if (has_slots(w, e))
+        occurrences_fetch(&w->store, e, record_of(w, i));
+}
+
+static void fetch_found(const struct windows *w, size_t i)
+{
+    if (has_slots(w, w->guesses[i]))
+        occurrences_fetch_found(&w->store, w->guesses[i], record_of(w, i));
+}
+
+/* What later events need, a step of each.  What comes from memory that the machine has to look up in its page tables first
+ * is asked for in one go, before the work: it waits for all look-ups together, not for one after the other. */
 static void fetch_ahead(struct windows *w, const struct event *events, size_t i, size_t n)
 {
     if (i + INDEX_AHEAD < n)
@@ -278,6 +304,8 @@ static void fetch_ahead(struct windows *w, const struct event *events, size_t i,
         fetch_entity(w, i + ENTITY_AHEAD);
     if (i + BLOCK_AHEAD < n)
         load(w, events, i + BLOCK_AHEAD);
+    if (i + FOUND_AHEAD < n)
+        fetch_found(w, i + FOUND_AHEAD);
 }
 
 /* As if others had gone before. */

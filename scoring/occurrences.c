@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { SLOTS_LOOKED_AT = 16 }; /* for what is fetched in advance */
+
 /* Of eight places the one that has the tag and the word; UINT32_MAX: none. */
 static uint32_t right_place(const struct feature_program *p, const uint16_t *tags, uint32_t from, uint16_t tag, const uint64_t *words, uint64_t word)
 {
@@ -182,14 +184,32 @@ void occurrence_follow(const struct window_store *store, const struct entity *e,
 
 /* ---- the rest ---- */
 
+/* A search's first slot, and the count of those that are not empty. */
 void occurrences_fetch(const struct window_store *store, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
     for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
         const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
-        uint64_t hash = occurrence_hash(table, record[occurrence_word_at(p, table)]);
-        __builtin_prefetch(&slots[occurrence_home(layout, hash)]);
+        __builtin_prefetch(&slots[occurrence_home(layout, occurrence_hash(table, record[occurrence_word_at(p, table)]))]);
+        __builtin_prefetch(&slots[layout->slot_count]);
+    }
+}
+
+void occurrences_fetch_found(const struct window_store *store, const struct entity *e, const uint64_t *record)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    const struct ring ring = entity_ring(p, e);
+    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
+        const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
+        const uint64_t hash = occurrence_hash(table, record[occurrence_word_at(p, table)]);
+        uint32_t i = occurrence_home(layout, hash);
+        for (uint32_t looked_at = 0; looked_at < SLOTS_LOOKED_AT && slots[i]; looked_at++, i = i + 1 == layout->slot_count ? 0 : i + 1) {
+            const uint32_t at = (slots[i] - e->first_seq) & SEQ_MASK;
+            if (at < e->count && slots[i] == occurrence_slot_word(hash, slots[i]))
+                __builtin_prefetch(ring_at(&ring, at));
+        }
     }
 }
 

@@ -178,7 +178,8 @@ bool occurrences_copy(const struct window_store *store, const struct entity *ent
 void occurrences_shift(struct window_store *store, struct entity *entity, uint32_t at);
 /* What was found before that shift. */
 void occurrence_follow(const struct window_store *store, const struct entity *entity, struct occurrence *found, uint32_t at);
-/* Of a ring with slots: fetches the memory where the searches for a record begin. */
+/* Of a ring with slots: fetches the memory where the searches for a record begin, and later the events they will find. */
 void occurrences_fetch(const struct window_store *store, const struct entity *entity, const uint64_t *record);
+void occurrences_fetch_found(const struct window_store *store, const struct entity *entity, const uint64_t *record);
 /* How many more events surely fit into all tables. */
 uint32_t occurrences_room(const struct window_store *store, const struct entity *entity);
