@@ -70,9 +70,14 @@ static int chunk_add(struct block_pool *pool, size_t at_least)
     return 0;
 }
 
+static size_t alignment_of(size_t size)
+{
+    return size & 32 ? 32 : 64;
+}
+
 static void *large_take(struct block_pool *pool, size_t size)
 {
-    void *block = size > LARGEST ? aligned_alloc(32, size) : span_take(&pool->spans, size);
+    void *block = size > LARGEST ? aligned_alloc(alignment_of(size), size) : span_take(&pool->spans, size);
     pool->bytes += block && size > LARGEST ? size : 0;
     pool->used += block ? size : 0;
     return block;
@@ -88,6 +93,7 @@ void *block_take(struct block_pool *pool, uint32_t kind, size_t size)
         pool->used += size;
         return block;
     }
+    pool->at += (uintptr_t)pool->at & (alignment_of(size) - 1);
     if ((size_t)(pool->end - pool->at) < size && chunk_add(pool, size))
         return NULL;
     block = pool->at;

@@ -1,6 +1,6 @@
 /* Memory for the blocks of entities: one free list for each size that the feature program knows, filled from chunks.
- * A block is aligned to 32 bytes.  What is freed serves later blocks of its size; large ones go back at once, to a span
- * pool or, the largest, to the system. */
+ * A block is aligned to 32 bytes, to 64 if its size is a multiple of that.  What is freed serves later blocks of its
+ * size; large ones go back at once, to a span pool or, the largest, to the system. */
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>

@@ -110,16 +110,17 @@ struct filter_def {
 enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8, FUSED_SUMS = 8 }; /* the most that newest.h takes */
 
 enum { TAGS_MAX = 512 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
+enum { SLOTS_A_LINE = 16 };
 
 struct layout { /* of an entity's block, for one capacity of its ring */
     uint32_t capacity;   /* records */
     uint32_t tag_count;  /* of each occurrence table, a multiple of 8; 0: it has slots */
-    uint32_t slot_count;
+    uint32_t slot_count; /* a multiple of SLOTS_A_LINE */
     uint32_t stair_slots, stairs_most; /* of a staircase: places, and stairs in them */
     /* Bytes, from the block's start: the staircases, the occurrence tables, the records; what is looked at for each
      * event comes first and lies together. */
-    size_t index_at, ids_size, channel_size, records_at;
-    size_t size; /* a multiple of 32 */
+    size_t index_at, ids_size, channels_at, channel_size, records_at;
+    size_t size; /* a multiple of 32; of 64 where there are slots, whose tables begin with a line of the cache */
 };
 
 /* What a view copies of its windows: where in it. */

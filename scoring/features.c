@@ -155,7 +155,7 @@ static struct occurrence id_find(const struct windows *w, const struct entity *e
 {
 #if defined __x86_64__
     if (w->program->fused)
-        return occurrence_find_avx512(&w->store, e, TABLE_IDS, id_hash);
+        return id_find_avx512(&w->store, e, id_hash);
 #endif
     return occurrence_find(&w->store, e, TABLE_IDS, id_hash);
 }

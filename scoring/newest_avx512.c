@@ -11,39 +11,54 @@
 
 /* ---- occurrences ---- */
 
-/* A vector reaches into no line of the cache behind the one that is wanted, masked or not: nobody has fetched that. */
-static inline uint32_t tags_equal(const uint16_t *tags, uint32_t count, __m512i wanted)
+/* Most searches find nothing: what they need is inlined, and whatever looks like a match is left to a function. */
+
+static inline __mmask32 tags_32(const uint16_t *tags, __m512i wanted)
 {
-    if (count <= 16) {
-        const __mmask16 in = (__mmask16)((1u << count) - 1);
-        return _mm256_mask_cmpeq_epi16_mask(in, _mm256_maskz_loadu_epi16(in, tags), _mm512_castsi512_si256(wanted));
-    }
-    const __mmask32 in = count < 32 ? (1u << count) - 1 : UINT32_MAX;
-    return _mm512_mask_cmpeq_epi16_mask(in, _mm512_maskz_loadu_epi16(in, tags), wanted);
+    return _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(tags), wanted);
 }
 
-/* From 64 tags on: the first pair of vectors that has the tag, or the rest. */
-static inline uint32_t tags_skip(const uint16_t *tags, uint32_t from, uint32_t count, __m512i wanted)
+static inline __mmask16 tags_16(const uint16_t *tags, __m256i wanted)
 {
-    for (; from + 64 <= count; from += 64) {
-        const __mmask32 low = _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(tags + from), wanted);
-        if (low | _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(tags + from + 32), wanted))
-            break;
-    }
-    return from;
+    return _mm256_cmpeq_epi16_mask(_mm256_loadu_si256((const __m256i *)(const void *)tags), wanted);
 }
 
-static struct occurrence of_tag(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
+/* Of the tags from `from` on, up to 32: those that are equal. */
+static inline uint32_t tags_equal(const uint16_t *tags, uint32_t from, uint32_t count, __m512i wanted)
 {
-    const struct feature_program *p = store->program;
+    const __mmask32 in = count - from < 32 ? (1u << (count - from)) - 1 : UINT32_MAX;
+    return _mm512_mask_cmpeq_epi16_mask(in, _mm512_maskz_loadu_epi16(in, tags + from), wanted);
+}
+
+/* A place from which on they are to be looked through; `count`: none is equal.  Vectors overlap rather than reach behind
+ * the last tag: into a line of the cache that nobody has fetched. */
+static inline uint32_t tags_skip(const uint16_t *tags, uint32_t count, __m512i wanted)
+{
+    const __m256i half = _mm512_castsi512_si256(wanted);
+    if (count >= 32) {
+        uint32_t from = 0;
+        for (; count - from > 64; from += 64)
+            if (!_kortestz_mask32_u8(tags_32(tags + from, wanted), tags_32(tags + from + 32, wanted)))
+                return from;
+        const uint32_t last = count - 32, one_before = from < last ? from : last;
+        return _kortestz_mask32_u8(tags_32(tags + one_before, wanted), tags_32(tags + last, wanted)) ? count : one_before;
+    }
+    if (count >= 16)
+        return tags_16(tags, half) | tags_16(tags + count - 16, half) ? 0 : count;
+    return _mm_cmpeq_epi16_mask(_mm_loadu_si128((const __m128i *)(const void *)tags), _mm256_castsi256_si128(half)) ? 0 : count;
+}
+
+static __attribute__((noinline)) struct occurrence of_tag(const struct feature_program *p, const struct entity *e, uint32_t table, uint64_t word,
+                                                          uint32_t from)
+{
+    const uint64_t hash = occurrence_hash(table, word);
     const struct layout *layout = entity_layout(p, e);
     const uint16_t *tags = (const uint16_t *)(const void *)occurrence_table(e, layout, table);
     const uint64_t *words = (const uint64_t *)(const void *)(e->block + layout->records_at) + occurrence_word_at(p, table);
     const __m512i wanted = _mm512_set1_epi16((short)occurrence_tag(hash));
-    const uint32_t count = layout->tag_count;
-    for (uint32_t i = tags_skip(tags, 0, count, wanted); i < count; i = tags_skip(tags, i + 32, count, wanted))
-        for (uint32_t equal = tags_equal(tags + i, count - i, wanted); equal; equal &= equal - 1) {
-            const uint32_t place = i + (uint32_t)__builtin_ctz(equal);
+    for (; from < layout->tag_count; from += 32)
+        for (uint32_t equal = tags_equal(tags, from, layout->tag_count, wanted); equal; equal &= equal - 1) {
+            const uint32_t place = from + (uint32_t)__builtin_ctz(equal);
             if (words[(size_t)place * p->record_words] != word)
                 continue;
             const uint32_t at = place >= e->first ? place - e->first : place + layout->capacity - e->first;
@@ -52,44 +67,82 @@ static struct occurrence of_tag(const struct window_store *store, const struct e
     return (struct occurrence){.hash = hash};
 }
 
-/* The slots from `home` on, a line of the cache at a time; those behind an empty one are not looked at. */
-static struct occurrence of_slot(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word, uint64_t hash)
+/* A line of slots of which those count that are `in`: in the first line those before the home do not.  What is compared is a
+ * sequence number's distance from the first, in a word's upper bits. */
+struct slot_line {
+    uint32_t empty, open, equal; /* open: the first of them is where a newcomer goes; equal: tags, before any empty one */
+};
+
+static inline struct slot_line slots_compare(const uint32_t *slots, const struct entity *e, uint64_t hash, uint32_t in)
 {
-    const struct feature_program *p = store->program;
+    enum { SEQ_SHIFT = 32 - SEQ_BITS };
+    const __m512i slot = _mm512_load_si512(slots), at = _mm512_sub_epi32(_mm512_slli_epi32(slot, SEQ_SHIFT), _mm512_set1_epi32((int)(e->first_seq << SEQ_SHIFT)));
+    const __mmask16 gone = _mm512_cmpge_epu32_mask(at, _mm512_set1_epi32((int)(e->count << SEQ_SHIFT)));
+    const uint32_t empty = _mm512_testn_epi32_mask(slot, slot) & in, before = (empty ^ (empty - 1)) & in;
+    const __m512i tag = _mm512_set1_epi32((int)(occurrence_slot_word(hash, 0) >> SEQ_BITS));
+    const __mmask16 equal = _mm512_mask_cmpeq_epi32_mask((__mmask16)~gone, _mm512_srli_epi32(slot, SEQ_BITS), tag);
+    return (struct slot_line){empty, (gone | empty) & before, equal & before};
+}
+
+static inline uint32_t next_line(const struct layout *layout, uint32_t line)
+{
+    return line + SLOTS_A_LINE == layout->slot_count ? 0 : line + SLOTS_A_LINE;
+}
+
+static __attribute__((noinline)) struct occurrence of_slot(const struct feature_program *p, const struct entity *e, uint32_t table, uint64_t word)
+{
+    const uint64_t hash = occurrence_hash(table, word);
     const struct layout *layout = entity_layout(p, e);
-    const struct ring ring = entity_ring(p, e);
-    const uint32_t word_at = occurrence_word_at(p, table), end = layout->slot_count;
     const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
-    const __m512i tag = _mm512_set1_epi32((int)(occurrence_slot_word(hash, 0) >> SEQ_BITS)), count = _mm512_set1_epi32((int)e->count);
-    const __m512i first_seq = _mm512_set1_epi32((int)e->first_seq), seq_mask = _mm512_set1_epi32((int)SEQ_MASK);
-    uint32_t dead = UINT32_MAX, i = occurrence_home(layout, hash);
-    for (;;) {
-        const uint32_t lane = (uint32_t)((uintptr_t)(slots + i) >> 2) & 15, step = end - i < 16 - lane ? end - i : 16 - lane;
-        const uint32_t in = ((1u << step) - 1) << lane;
-        const int64_t line = (int64_t)i - lane; /* index of lane 0, which may lie before the first slot */
-        const __m512i slot = _mm512_maskz_loadu_epi32((__mmask16)in, slots + line);
-        const __m512i at = _mm512_and_si512(_mm512_sub_epi32(slot, first_seq), seq_mask);
-        const uint32_t empty = _mm512_mask_testn_epi32_mask((__mmask16)in, slot, slot);
-        const uint32_t before = empty ? in & ((empty & -empty) - 1) : in;
-        const uint32_t held = _mm512_mask_cmplt_epu32_mask((__mmask16)before, at, count);
-        uint32_t equal = _mm512_mask_cmpeq_epi32_mask((__mmask16)held, _mm512_srli_epi32(slot, SEQ_BITS), tag);
-        for (; equal; equal &= equal - 1) {
-            const uint32_t found = (uint32_t)(line + __builtin_ctz(equal)), found_at = (slots[found] - e->first_seq) & SEQ_MASK;
-            if (ring_at(&ring, found_at)[word_at] == word)
-                return (struct occurrence){.found = true, .at = found_at, .slot = found, .hash = hash};
+    const uint32_t word_at = occurrence_word_at(p, table), home = occurrence_home(layout, hash);
+    uint32_t in = UINT32_MAX << home % SLOTS_A_LINE, open = UINT32_MAX;
+    for (uint32_t line = home - home % SLOTS_A_LINE;; line = next_line(layout, line), in = UINT16_MAX) {
+        const struct slot_line compared = slots_compare(slots + line, e, hash, in);
+        for (uint32_t equal = compared.equal; equal; equal &= equal - 1) {
+            const uint32_t slot = line + (uint32_t)__builtin_ctz(equal), at = (slots[slot] - e->first_seq) & SEQ_MASK;
+            if (entity_record(p, e, at)[word_at] == word)
+                return (struct occurrence){.found = true, .at = at, .slot = slot, .hash = hash};
         }
-        if (dead == UINT32_MAX && before & ~held)
-            dead = (uint32_t)(line + __builtin_ctz(before & ~held));
-        if (empty)
-            return (struct occurrence){.slot = dead == UINT32_MAX ? (uint32_t)(line + __builtin_ctz(empty)) : dead, .hash = hash};
-        i = i + step == end ? 0 : i + step;
+        if (open == UINT32_MAX && compared.open)
+            open = line + (uint32_t)__builtin_ctz(compared.open);
+        if (compared.empty)
+            return (struct occurrence){.slot = open, .hash = hash};
     }
 }
 
-struct occurrence occurrence_find_avx512(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
+/* Where a newcomer goes, line by line of the cache; UINT32_MAX: there is something that looks like it. */
+static inline uint32_t open_slot(const struct entity *e, const struct layout *layout, const uint32_t *slots, uint64_t hash)
 {
+    const uint32_t home = occurrence_home(layout, hash);
+    uint32_t in = UINT32_MAX << home % SLOTS_A_LINE, open = UINT32_MAX;
+    for (uint32_t line = home - home % SLOTS_A_LINE;; line = next_line(layout, line), in = UINT16_MAX) {
+        const struct slot_line compared = slots_compare(slots + line, e, hash, in);
+        if (compared.equal)
+            return UINT32_MAX;
+        if (open == UINT32_MAX && compared.open)
+            open = line + (uint32_t)__builtin_ctz(compared.open);
+        if (compared.empty)
+            return open;
+    }
+}
+
+static inline __attribute__((always_inline)) struct occurrence find(const struct feature_program *p, const struct entity *e, uint32_t table, uint64_t word)
+{
+    const struct layout *layout = entity_layout(p, e);
+    const char *start = occurrence_table(e, layout, table);
     const uint64_t hash = occurrence_hash(table, word);
-    return entity_layout(store->program, e)->tag_count ? of_tag(store, e, table, word, hash) : of_slot(store, e, table, word, hash);
+    struct occurrence none = {.hash = hash};
+    if (layout->tag_count) {
+        const uint32_t from = tags_skip((const uint16_t *)(const void *)start, layout->tag_count, _mm512_set1_epi16((short)occurrence_tag(hash)));
+        return from < layout->tag_count ? of_tag(p, e, table, word, from) : none;
+    }
+    none.slot = open_slot(e, layout, (const uint32_t *)(const void *)start, hash);
+    return none.slot == UINT32_MAX ? of_slot(p, e, table, word) : none;
+}
+
+struct occurrence id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash)
+{
+    return find(store->program, e, TABLE_IDS, id_hash);
 }
 
 /* ---- the windows ---- */
@@ -200,7 +253,7 @@ static inline void channel_count_in(struct window_store *store, struct entity *e
     const struct channel_def *channel = &p->channels[c];
     const uint32_t group = (uint32_t)channel->last_lane / p->lanes_a_group;
     const uint32_t shift = (uint32_t)channel->last_lane % p->lanes_a_group * p->lane_width;
-    struct occurrence latest = occurrence_find_avx512(store, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
+    struct occurrence latest = find(p, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
     if (latest.found)
         record_lane_set(p, entity_record(p, e, latest.at), channel->last_lane, false);
     const __mmask8 without = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(latest.found ? (int)latest.at : -1), m->at);

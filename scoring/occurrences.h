@@ -36,7 +36,7 @@ static inline uint64_t occurrence_hash(uint32_t table, uint64_t word)
 
 static inline char *block_table(char *block, const struct layout *layout, uint32_t table)
 {
-    return block + layout->index_at + (table == TABLE_IDS ? 0 : layout->ids_size + (table - TABLE_CHANNELS) * layout->channel_size);
+    return block + (table == TABLE_IDS ? layout->index_at : layout->channels_at + (table - TABLE_CHANNELS) * layout->channel_size);
 }
 
 static inline char *occurrence_table(const struct entity *e, const struct layout *layout, uint32_t table)
@@ -133,24 +133,28 @@ static inline uint32_t *occurrence_counters(const struct window_store *store, co
 
 void occurrence_move_counters(struct window_store *store, struct entity *entity, uint32_t table, const struct occurrence *found, uint32_t slot);
 
+/* Gives the slot. */
+static inline uint32_t occurrence_write(const struct layout *layout, char *table, const struct occurrence *found, uint32_t place, uint32_t seq)
+{
+    if (layout->tag_count) {
+        uint16_t *tags = (uint16_t *)(void *)table;
+        if (found->found)
+            tags[found->slot] = 0;
+        tags[place] = occurrence_tag(found->hash);
+        return place;
+    }
+    uint32_t *slots = (uint32_t *)(void *)table;
+    slots[layout->slot_count] += !slots[found->slot];
+    slots[found->slot] = occurrence_slot_word(found->hash, seq);
+    return found->slot;
+}
+
 /* What occurrence_find just gave is from now on the event `at`; found->slot becomes that event's. */
 static inline void occurrence_set(struct window_store *store, struct entity *e, uint32_t table, struct occurrence *found, uint32_t at)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
-    char *start = occurrence_table(e, layout, table);
-    uint32_t slot = found->slot;
-    if (layout->tag_count) {
-        uint16_t *tags = (uint16_t *)(void *)start;
-        slot = entity_place(p, e, at);
-        if (found->found)
-            tags[found->slot] = 0;
-        tags[slot] = occurrence_tag(found->hash);
-    } else {
-        uint32_t *slots = (uint32_t *)(void *)start;
-        slots[layout->slot_count] += !slots[slot];
-        slots[slot] = occurrence_slot_word(found->hash, e->first_seq + at);
-    }
+    const uint32_t slot = occurrence_write(layout, occurrence_table(e, layout, table), found, entity_place(p, e, at), e->first_seq + at);
     if (table != TABLE_IDS && p->same_slot_words)
         occurrence_move_counters(store, e, table, found, slot);
     found->slot = slot;
