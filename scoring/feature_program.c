@@ -95,9 +95,8 @@ static void same_add(struct feature_program *p, int channel, int window)
 /* A step while the program grows: lanes, channels and accumulators are still indexes. */
 struct draft {
     struct step step;
-    enum step_kind kind;
     bool before; /* the current event is left out */
-    int window, lane, channel, sum, square;
+    int window, number, lane, channel, stair, sum, square;
 };
 
 static void plain_sum_add(struct feature_program *p, int number)
@@ -112,7 +111,7 @@ static void plain_sum_add(struct feature_program *p, int number)
 static void draft_sums(struct feature_program *p, struct draft *d, const struct feature *f, bool square)
 {
     int number = number_add(p, f->slot, f->has_fixed ? f->fixed : 0);
-    d->step.number = (uint32_t)number;
+    d->number = number;
     if (f->where < 0)
         plain_sum_add(p, number);
     d->lane = lane_add(p, f->where, f->slot);
@@ -151,46 +150,43 @@ static void draft_window(struct feature_program *p, struct draft *d, const struc
     double fixed = f->has_fixed ? f->fixed : 0;
     switch (f->op) {
     case OP_COUNT:
-        d->kind = f->where < 0 && f->slot < 0 ? STEP_EVENTS : STEP_LANE;
-        if (d->kind == STEP_LANE)
+        d->step.kind = f->where < 0 && f->slot < 0 ? STEP_EVENTS : STEP_LANE;
+        if (d->step.kind == STEP_LANE)
             d->lane = lane_add(p, f->where, f->slot);
         break;
     case OP_MIN:
     case OP_MAX:
-        d->kind = STEP_BEST;
-        d->step.best = (uint32_t)stair_add(p, number_add(p, f->slot, fixed), lane_add(p, f->where, f->slot), f->op == OP_MAX) * p->window_count +
-                       (uint32_t)f->window;
+        d->step.kind = STEP_BEST;
+        d->stair = stair_add(p, number_add(p, f->slot, fixed), lane_add(p, f->where, f->slot), f->op == OP_MAX);
         break;
     case OP_DISTINCT:
     case OP_SAME:
-        d->kind = f->op == OP_SAME ? STEP_SAME : STEP_LANE;
+        d->step.kind = f->op == OP_SAME ? STEP_SAME : STEP_LANE;
         d->channel = channel_add(p, category_add(p, f->slot, fixed), f->where);
         if (f->op == OP_SAME)
             same_add(p, d->channel, f->window);
         break;
     default:
-        d->kind = f->op == OP_SUM ? STEP_SUM : f->op == OP_MEAN ? STEP_MEAN : f->op == OP_STD ? STEP_STD : f->op == OP_ZSCORE ? STEP_ZSCORE : STEP_RATIO;
+        d->step.kind = f->op == OP_SUM ? STEP_SUM : f->op == OP_MEAN ? STEP_MEAN : f->op == OP_STD ? STEP_STD : f->op == OP_ZSCORE ? STEP_ZSCORE : STEP_RATIO;
         draft_sums(p, d, f, f->op == OP_STD || f->op == OP_ZSCORE);
-        if (d->kind == STEP_SUM && d->sum >= 0)
-            d->kind = STEP_SUM_WIDE;
     }
 }
 
 static int draft_feature(struct feature_program *p, struct draft *d, const struct feature *f, uint32_t column)
 {
-    *d = (struct draft){.before = f->exclude_current, .window = f->window, .lane = -1, .channel = -1, .sum = -1, .square = -1};
+    *d = (struct draft){.before = f->exclude_current, .window = f->window, .number = -1, .lane = -1, .channel = -1, .stair = -1, .sum = -1, .square = -1};
     d->step = (struct step){.column = column, .slot = f->slot, .scale = f->has_scale ? f->scale : 1};
     switch (f->op) {
-    case OP_VALUE: d->kind = STEP_VALUE; return draft_detail(p, d, f);
+    case OP_VALUE: d->step.kind = f->has_fixed ? STEP_ROUNDED : STEP_VALUE; return draft_detail(p, d, f);
     case OP_EQUALS:
-    case OP_IN: d->kind = STEP_LISTED; return draft_detail(p, d, f);
-    case OP_CODE: d->kind = STEP_CODE; return draft_detail(p, d, f);
+    case OP_IN: d->step.kind = STEP_LISTED; return draft_detail(p, d, f);
+    case OP_CODE: d->step.kind = STEP_CODE; return draft_detail(p, d, f);
     case OP_HOUR_OF_DAY:
-    case OP_DAY_OF_WEEK: d->kind = STEP_CLOCK; return draft_detail(p, d, f);
-    case OP_SINCE_LAST: d->kind = STEP_SINCE_LAST; break;
-    case OP_SINCE_FIRST: d->kind = STEP_SINCE_FIRST; break;
+    case OP_DAY_OF_WEEK: d->step.kind = STEP_CLOCK; return draft_detail(p, d, f);
+    case OP_SINCE_LAST: d->step.kind = STEP_SINCE_LAST; break;
+    case OP_SINCE_FIRST: d->step.kind = STEP_SINCE_FIRST; break;
     case OP_SPEED_KMH:
-        d->kind = STEP_SPEED;
+        d->step.kind = STEP_SPEED;
         d->step.place = (uint32_t)place_add(p, f->lat, f->lon);
         break;
     default: draft_window(p, d, f);
@@ -261,34 +257,57 @@ static int draft_order(const void *a, const void *b)
     return x->step.column < y->step.column ? -1 : 1;
 }
 
+static uint32_t same_of(const struct feature_program *p, int channel, int window)
+{
+    uint32_t i = 0;
+    while (p->sames[i].channel != channel || p->sames[i].window != window)
+        i++;
+    return i;
+}
+
+/* Where a view has what the step's first window says, beside counters and squares. */
+static uint32_t counted_at(const struct feature_program *p, const struct draft *d, uint32_t window)
+{
+    const struct counted_layout *at = &p->counted;
+    const uint32_t windows = p->window_count;
+    switch (d->step.kind) {
+    case STEP_EVENTS: return at->events + 4 * window;
+    case STEP_SAME: return at->sames + 4 * same_of(p, d->channel, d->window);
+    case STEP_BEST: return at->best + 8 * ((uint32_t)d->stair * windows + window);
+    case STEP_LANE: return 0;
+    default: return d->sum >= 0 ? at->wides + p->wides[d->sum].offset : at->sums + 8 * ((uint32_t)p->numbers[d->number].sum * windows + window);
+    }
+}
+
+static bool looks_at_windows(const struct step *s)
+{
+    return s->kind >= STEP_EVENTS;
+}
+
 static void settle_step(const struct feature_program *p, struct draft *d)
 {
     struct step *s = &d->step;
-    int lane = d->channel >= 0 ? p->channels[d->channel].last_lane : d->lane;
-    s->kind = d->kind;
     s->count = 1;
-    s->window = d->window < 0 ? 0 : (uint32_t)d->window;
-    s->group = (lane < 0 ? 0 : (uint32_t)lane / p->lanes_a_group) * p->window_count + s->window;
-    s->shift = lane < 0 ? 0 : (uint32_t)lane % p->lanes_a_group * p->lane_width;
-    s->word = RECORD_NUMBERS + s->number;
-    if (p->number_count && p->numbers[s->number].sum >= 0)
-        s->plain = (uint32_t)p->numbers[s->number].sum * p->window_count + s->window;
-    s->sum = d->sum < 0 ? -1 : (int32_t)p->wides[d->sum].offset;
-    s->square = d->square < 0 ? -1 : (int32_t)p->wides[d->square].offset;
-    while (d->kind == STEP_SAME && (p->sames[s->same].channel != d->channel || p->sames[s->same].window != d->window))
-        s->same++;
+    if (!looks_at_windows(s))
+        return;
+    const int lane = d->channel >= 0 ? p->channels[d->channel].last_lane : d->lane;
+    const uint32_t window = (uint32_t)d->window, own = lane < 0 ? 0 : (uint32_t)lane;
+    s->counters = p->counted.lanes + 8 * (own / p->lanes_a_group * p->window_count + window);
+    s->shift = own % p->lanes_a_group * p->lane_width;
+    s->counter_mask = (uint32_t)p->counter_mask;
+    s->counted = counted_at(p, d, window);
+    s->squares = d->square < 0 ? 0 : p->counted.wides + p->wides[d->square].offset;
+    s->word = d->number < 0 ? 0 : (uint32_t)(RECORD_NUMBERS + d->number);
 }
 
 /* Whether `next` is the column that a step of so many columns would go on with. */
 static bool continues(const struct step *s, const struct step *next)
 {
-    uint32_t n = s->count;
-    return s->kind == next->kind && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME && next->column == s->column + n &&
-           next->window == s->window + n && same_double(next->scale, s->scale) && next->group == s->group + n &&
-           next->shift == s->shift && next->number == s->number && next->slot == s->slot &&
-           (s->kind != STEP_BEST || next->best == s->best + n) && (s->kind != STEP_SAME || next->same == s->same + n) &&
-           (s->sum < 0 ? next->sum < 0 : next->sum == s->sum + (int32_t)(n * sizeof(int64_t))) &&
-           (s->square < 0 ? next->square < 0 : next->square == s->square + (int32_t)(n * sizeof(__int128)));
+    const uint32_t n = s->count, counted = s->kind == STEP_LANE ? 0 : s->kind == STEP_EVENTS || s->kind == STEP_SAME ? 4 : 8;
+    const uint32_t squares = s->kind == STEP_STD || s->kind == STEP_ZSCORE ? 16 : 0;
+    return n < STEP_COLUMNS && looks_at_windows(s) && s->kind == next->kind && next->column == s->column + n && same_double(next->scale, s->scale) &&
+           next->counters == s->counters + 8 * n && next->shift == s->shift && next->counted == s->counted + counted * n &&
+           next->squares == s->squares + squares * n && next->word == s->word && next->slot == s->slot;
 }
 
 static void settle_steps(struct feature_program *p, struct draft *drafts)
@@ -319,13 +338,9 @@ static bool machine_has_vectors(void)
 
 void feature_program_vectors(struct feature_program *p, bool allowed)
 {
-    const bool have = allowed && machine_has_vectors();
-    p->fused = have && p->window_count && p->window_count <= FUSED_WINDOWS && p->lane_width == 16 && p->lane_groups <= FUSED_GROUPS && p->sum_count <= FUSED_SUMS && !p->lane_words && !p->same_count &&
+    p->vectors = allowed && machine_has_vectors();
+    p->fused = p->vectors && p->window_count && p->window_count <= FUSED_WINDOWS && p->lane_width == 16 && p->lane_groups <= FUSED_GROUPS && p->sum_count <= FUSED_SUMS && !p->lane_words && !p->same_count &&
                !p->before_steps && (uint64_t)p->record_words * ((uint64_t)p->spec->max_events_per_entity + p->record_words) < INT32_MAX / 2;
-    for (uint32_t i = 0; i < p->step_count; i++) {
-        struct step *s = &p->steps[i];
-        s->vectors = have && s->kind >= STEP_EVENTS && s->kind <= STEP_SAME;
-    }
 }
 
 /* ---- where everything lies ---- */
@@ -379,12 +394,12 @@ static void place_entity(struct feature_program *p, uint32_t header)
 static void place_counted(struct feature_program *p)
 {
     struct counted_layout *at = &p->counted;
-    at->lanes = align_up(p->wides_size, 64);
+    at->lanes = p->wides_size;
     at->sums = at->lanes + 8 * p->lane_groups * p->window_count;
     at->best = at->sums + 8 * p->sum_count * p->window_count;
     at->events = at->best + 8 * p->stair_count * p->window_count;
     at->sames = at->events + 4 * p->window_count;
-    at->size = align_up(at->sames + 4 * p->same_count, 64) + 64;
+    at->size = align_up(at->sames + 4 * p->same_count, 64) + STEP_COLUMNS * (uint32_t)sizeof(__int128);
 }
 
 /* Eight capacities for each doubling, so that a ring is filled by eight ninths at least once it has grown. */
@@ -501,11 +516,11 @@ static int compile(struct feature_program *p, struct draft *drafts, uint32_t ent
     settle_channels(p);
     place_wides(p);
     place_lanes(p);
+    place_counted(p);
     settle_steps(p, drafts);
     order_wides(p);
     place_words(p);
     place_entity(p, entity_header);
-    place_counted(p);
     feature_program_vectors(p, true);
     return place_blocks(p);
 }

@@ -71,24 +71,24 @@ struct wide_def { /* an accumulator of one window that is updated event by event
 };
 
 enum step_kind {
-    STEP_VALUE, STEP_LISTED, STEP_CODE, STEP_CLOCK,
-    STEP_EVENTS, STEP_LANE, STEP_SUM, STEP_SUM_WIDE, STEP_BEST,
-    STEP_MEAN, STEP_STD, STEP_ZSCORE, STEP_RATIO, STEP_SAME,
-    STEP_SINCE_LAST, STEP_SINCE_FIRST, STEP_SPEED
+    STEP_VALUE, STEP_ROUNDED, STEP_LISTED, STEP_CODE, STEP_CLOCK, STEP_SINCE_LAST, STEP_SINCE_FIRST, STEP_SPEED,
+    STEP_EVENTS, STEP_LANE, STEP_SUM, STEP_BEST, STEP_MEAN, STEP_STD, STEP_ZSCORE, STEP_RATIO, STEP_SAME /* of windows */
 };
 
-/* Columns that follow each other and differ only in their windows, which follow each other too: one feature, usually. */
+enum { STEP_COLUMNS = 8 }; /* the most of a step: a vector of them */
+
+/* Columns that follow each other and differ only in their windows, which follow each other too: one feature, usually.
+ * What a step reads of its windows lies side by side in a view, window by window. */
 struct step {
     enum step_kind kind;
-    bool vectors;   /* this machine takes eight windows at a time */
-    uint32_t count; /* columns */
-    uint32_t column, window;    /* the first */
+    uint32_t count;  /* columns */
+    uint32_t column; /* the first */
     double scale;
-    uint32_t group, shift;      /* of the lane's counter in the first window */
-    uint32_t number, word;      /* of the field, in the sums and in the record */
-    uint32_t plain;             /* of the first window, among the sums */
-    int32_t sum, square;        /* byte offsets among the wides, of the first window; sum -1: a plain one */
-    uint32_t best, same;        /* of the first window */
+    uint32_t counters; /* words that hold the lane's counters: */
+    uint32_t shift, counter_mask;
+    uint32_t counted;         /* events, sums, bests or sames */
+    uint32_t squares;         /* of deviations */
+    uint32_t word;            /* of the field, in the record */
     uint32_t place;
     int32_t slot;
     const struct step_detail *detail; /* of the kinds that look at the event alone */
@@ -123,7 +123,7 @@ struct layout { /* of an entity's block, for one capacity of its ring */
     size_t size; /* a multiple of 32; of 64 where there are slots, whose tables begin with a line of the cache */
 };
 
-/* What a view copies of its windows: where in it. */
+/* Where a view has what its windows say (feature_view.h: counted). */
 struct counted_layout {
     uint32_t lanes, sums, best, wides, events, sames; /* byte offsets */
     uint32_t size; /* whole vectors may be read from each part */
@@ -174,6 +174,7 @@ struct feature_program {
 
     struct counted_layout counted;
 
+    bool vectors; /* this machine takes eight windows of a step at a time */
     bool fused; /* this machine takes all windows of a newest event at a time (newest.h) */
     uint32_t tags_max;
     uint32_t layout_count; /* layouts[i] has small staircases, layouts[layout_count + i] whole ones */

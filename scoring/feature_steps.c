@@ -6,24 +6,24 @@
 
 /* ---- what a window says: the i-th of a step ---- */
 
+static inline const void *counted(const struct feature_view *v, uint32_t at)
+{
+    return v->counted + at;
+}
+
 static inline uint32_t members(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (uint32_t)(v->lanes[s->group + i] >> s->shift & v->store->program->counter_mask);
+    return (uint32_t)(((const uint64_t *)counted(v, s->counters))[i] >> s->shift) & s->counter_mask;
 }
 
-static inline int64_t sum_plain(const struct feature_view *v, const struct step *s, uint32_t i)
+static inline int64_t number(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return (int64_t)v->sums[s->plain + i];
+    return ((const int64_t *)counted(v, s->counted))[i];
 }
 
-static inline int64_t sum_wide(const struct feature_view *v, const struct step *s, uint32_t i)
+static inline uint32_t count(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return ((const int64_t *)(const void *)(v->wides + s->sum))[i];
-}
-
-static inline int64_t sum(const struct feature_view *v, const struct step *s, uint32_t i)
-{
-    return s->sum < 0 ? sum_plain(v, s, i) : sum_wide(v, s, i);
+    return ((const uint32_t *)counted(v, s->counted))[i];
 }
 
 static inline double double_of(__int128 x)
@@ -34,15 +34,15 @@ static inline double double_of(__int128 x)
 /* Population deviation: sqrt(n * sum(x * x) - sum(x) * sum(x)) / n, exact up to the root. */
 static inline double deviation(const struct feature_view *v, const struct step *s, uint32_t i, uint32_t n)
 {
-    __int128 squares = ((const __int128 *)(const void *)(v->wides + s->square))[i];
-    int64_t total = sum(v, s, i);
+    __int128 squares = ((const __int128 *)counted(v, s->squares))[i];
+    int64_t total = number(v, s, i);
     return sqrt(double_of(n * squares - (__int128)total * total)) / (double)n;
 }
 
 static inline double mean(const struct feature_view *v, const struct step *s, uint32_t i)
 {
     uint32_t n = members(v, s, i);
-    return n ? (double)sum(v, s, i) / (double)n : NAN;
+    return n ? (double)number(v, s, i) / (double)n : NAN;
 }
 
 static inline double std_of(const struct feature_view *v, const struct step *s, uint32_t i)
@@ -72,18 +72,18 @@ static inline double zscore(const struct feature_view *v, const struct step *s, 
 
 static inline double ratio(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return members(v, s, i) && sum(v, s, i) && !current_null(v, s) ? current_number(v, s) / mean(v, s, i) : NAN;
+    return members(v, s, i) && number(v, s, i) && !current_null(v, s) ? current_number(v, s) / mean(v, s, i) : NAN;
 }
 
 static inline double best(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    int64_t x = v->best[s->best + i];
+    int64_t x = number(v, s, i);
     return x == INT64_MIN ? NAN : (double)x;
 }
 
 static inline double same(const struct feature_view *v, const struct step *s, uint32_t i)
 {
-    return current_null(v, s) ? NAN : (double)v->sames[s->same + i];
+    return current_null(v, s) ? NAN : (double)count(v, s, i);
 }
 
 /* ---- the event itself ---- */
@@ -94,7 +94,7 @@ static inline double value(const struct feature_view *v, const struct step *s)
     return x->type == VALUE_INT ? (double)x->integer : value_is_null(x) ? NAN : x->real;
 }
 
-static double fixed_value(const struct feature_view *v, const struct step *s)
+static double rounded(const struct feature_view *v, const struct step *s)
 {
     return current_null(v, s) ? NAN : (double)llrint(value(v, s) / s->detail->fixed);
 }
@@ -148,70 +148,56 @@ static double since(int64_t time_ms, int64_t from_ms)
 
 /* ---- steps ---- */
 
+#define EACH_EVENT for (const struct feature_view *v = views; v != end; v = feature_view_after(v, size))
+
 /* A missing value is NAN itself, whose bits neither scale nor rounding change. */
-#define PUT(kind, expression)                                         \
-    case kind:                                                        \
-        for (size_t k = 0; k < n; k++) {                              \
-            const struct feature_view *v = feature_view_at(views, k); \
-            v->row[column] = (float)((expression) * scale);           \
-        }                                                             \
-        break
+#define PUT(expression)                                 \
+    EACH_EVENT                                          \
+        v->row[column] = (float)((expression) * scale); \
+    break
 
-static void run_column(const struct step *s, const struct feature_view *views, size_t n)
+/* Column i of a window each. */
+#define PUT_WINDOWS(expression)                                 \
+    EACH_EVENT                                                  \
+        for (uint32_t i = 0; i < columns; i++)                  \
+            v->row[column + i] = (float)((expression) * scale); \
+    break
+
+void feature_step_run(const struct step *s, const struct feature_view *views, size_t n)
 {
-    const uint32_t column = s->column;
-    const double scale = s->scale, fixed = s->detail ? s->detail->fixed : 0;
-    switch (s->kind) {
-        PUT(STEP_VALUE, fixed > 0 ? fixed_value(v, s) : value(v, s));
-        PUT(STEP_LISTED, listed(v, s));
-        PUT(STEP_CODE, code(v, s));
-        PUT(STEP_CLOCK, clock_of(v, s));
-        PUT(STEP_SINCE_LAST, since(v->time_ms, v->last_ms));
-        PUT(STEP_SINCE_FIRST, since(v->time_ms, v->first_ms));
-    default:
-        PUT(STEP_SPEED, speed(v, s));
-    }
-}
-
-#define PUT_WINDOWS(kind, expression)                                 \
-    case kind:                                                        \
-        for (size_t k = 0; k < n; k++) {                              \
-            const struct feature_view *v = feature_view_at(views, k); \
-            float *to = v->row + s->column;                           \
-            for (uint32_t i = 0; i < count; i++)                      \
-                to[i] = (float)((expression) * scale);                \
-        }                                                             \
-        break
-
-void feature_step_windows(const struct step *s, const struct feature_view *views, size_t n)
-{
-    const uint32_t count = s->count;
+    const struct feature_view *const end = feature_view_at(views, n);
+    const size_t size = views->size, column = s->column;
+    const uint32_t columns = s->count;
     const double scale = s->scale;
     switch (s->kind) {
-        PUT_WINDOWS(STEP_EVENTS, (double)v->events[s->window + i]);
-        PUT_WINDOWS(STEP_LANE, (double)members(v, s, i));
-        PUT_WINDOWS(STEP_SUM, (double)sum_plain(v, s, i));
-        PUT_WINDOWS(STEP_SUM_WIDE, (double)sum_wide(v, s, i));
-        PUT_WINDOWS(STEP_BEST, best(v, s, i));
-        PUT_WINDOWS(STEP_MEAN, mean(v, s, i));
-        PUT_WINDOWS(STEP_STD, std_of(v, s, i));
-        PUT_WINDOWS(STEP_ZSCORE, zscore(v, s, i));
-        PUT_WINDOWS(STEP_RATIO, ratio(v, s, i));
-    default:
-        PUT_WINDOWS(STEP_SAME, same(v, s, i));
+    case STEP_VALUE: PUT(value(v, s));
+    case STEP_ROUNDED: PUT(rounded(v, s));
+    case STEP_LISTED: PUT(listed(v, s));
+    case STEP_CODE: PUT(code(v, s));
+    case STEP_CLOCK: PUT(clock_of(v, s));
+    case STEP_SINCE_LAST: PUT(since(v->time_ms, v->last_ms));
+    case STEP_SINCE_FIRST: PUT(since(v->time_ms, v->first_ms));
+    case STEP_SPEED: PUT(speed(v, s));
+    case STEP_EVENTS: PUT_WINDOWS((double)count(v, s, i));
+    case STEP_LANE: PUT_WINDOWS((double)members(v, s, i));
+    case STEP_SUM: PUT_WINDOWS((double)number(v, s, i));
+    case STEP_BEST: PUT_WINDOWS(best(v, s, i));
+    case STEP_MEAN: PUT_WINDOWS(mean(v, s, i));
+    case STEP_STD: PUT_WINDOWS(std_of(v, s, i));
+    case STEP_ZSCORE: PUT_WINDOWS(zscore(v, s, i));
+    case STEP_RATIO: PUT_WINDOWS(ratio(v, s, i));
+    case STEP_SAME: PUT_WINDOWS(same(v, s, i));
     }
 }
 
 void feature_steps_run(const struct feature_program *p, uint32_t first, uint32_t end, const struct feature_view *views, size_t n)
 {
-    for (const struct step *s = p->steps + first; s < p->steps + end; s++) {
-        if (s->kind < STEP_EVENTS || s->kind > STEP_SAME)
-            run_column(s, views, n);
 #if defined __x86_64__
-        else if (s->vectors)
-            feature_step_windows_avx512(s, views, n);
-#endif
-        else
-            feature_step_windows(s, views, n);
+    if (p->vectors) {
+        feature_steps_run_avx512(p->steps + first, p->steps + end, views, n);
+        return;
     }
+#endif
+    for (const struct step *s = p->steps + first; s < p->steps + end; s++)
+        feature_step_run(s, views, n);
 }

@@ -59,6 +59,11 @@ static inline struct feature_view *feature_view_at(const struct feature_view *vi
     return (struct feature_view *)(void *)((char *)(uintptr_t)views + i * views->size);
 }
 
+static inline const struct feature_view *feature_view_after(const struct feature_view *view, size_t size)
+{
+    return (const struct feature_view *)(const void *)((const char *)view + size);
+}
+
 /* A newest event: what does not depend on windows. */
 void feature_view_begin(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);
 /* The windows without the current event, which is the newest: store_advance (into from and events) and store_place are
