@@ -27,14 +27,10 @@ static inline uint64_t hash_integer(uint64_t x, uint64_t seed)
     return hash_mix(x ^ HASH_P0, hash_mix(seed ^ HASH_P1, HASH_P2) ^ x);
 }
 
-static inline uint64_t hash_bytes(const void *data, uint32_t size, uint64_t seed)
+/* The last 16 bytes at most. */
+static inline uint64_t hash_end(const unsigned char *p, uint32_t left, uint32_t size, uint64_t h)
 {
-    const unsigned char *p = data;
-    uint64_t h = seed ^ hash_mix(seed ^ HASH_P0, size ^ HASH_P1);
-    uint32_t left = size;
-    for (; left > 16; left -= 16, p += 16)
-        h = hash_mix(hash_read(p, 8) ^ HASH_P1, hash_read(p + 8, 8) ^ h);
-    uint64_t a, b;
+    uint64_t a = 0, b = 0;
     if (left >= 8) { /* the two words overlap */
         a = hash_read(p, 8);
         b = hash_read(p + left - 8, 8);
@@ -43,9 +39,18 @@ static inline uint64_t hash_bytes(const void *data, uint32_t size, uint64_t seed
         b = hash_read(p + left - 4, 4);
     } else if (left) {
         a = (uint64_t)p[0] << 16 | (uint64_t)p[left >> 1] << 8 | p[left - 1];
-        b = 0;
-    } else {
-        a = b = 0;
     }
     return hash_mix(HASH_P1 ^ size, hash_mix(a ^ HASH_P2, b ^ h));
+}
+
+static inline uint64_t hash_bytes(const void *data, uint32_t size, uint64_t seed)
+{
+    const unsigned char *p = data;
+    uint64_t h = seed ^ hash_mix(seed ^ HASH_P0, size ^ HASH_P1);
+    if (size <= 16)
+        return hash_end(p, size, size, h);
+    const unsigned char *last = p + size - 16;
+    for (; p < last; p += 16)
+        h = hash_mix(hash_read(p, 8) ^ HASH_P1, hash_read(p + 8, 8) ^ h);
+    return hash_end(p, (uint32_t)(last - p) + 16, size, h);
 }

@@ -1,11 +1,53 @@
-/* From the fields of an event to its record. */
+/* From the fields of events to their records, column by column: what a column's definition says stays in registers, and
+ * each loop goes straight on for the kind of value that its column nearly always has.  What is left, a value of another
+ * type, a null, a number in steps, is loaded on its own.
+ *
+ *   invariant  a record has all lanes of the program but those that need a field which is null or a filter that does not
+ *              pass: each column takes away what its own nulls shut. */
 #include <math.h>
 
 #include "scoring/bytes_hash.h"
 #include "scoring/feature_program.h"
 #include "scoring/features.h"
 
-static int64_t number_load(const struct value *value, double fixed)
+#define ALONE __attribute__((noinline)) /* a loop that has the registers for itself, or what it leaves out */
+
+struct batch { /* of events, to be loaded */
+    const struct feature_program *program;
+    const struct event *events, *end;
+    uint64_t *records;
+};
+
+static void lanes_shut(const struct feature_program *p, uint64_t *record, const uint64_t *lanes)
+{
+    for (uint32_t i = 0; i < p->mask_words; i++)
+        record[p->lane_word + i] &= ~lanes[i];
+}
+
+/* ---- time, id, and the lanes to begin with ---- */
+
+static ALONE void ids_load(const struct batch *b)
+{
+    const uint32_t words = b->program->record_words;
+    const uint64_t seed = b->program->id_seed, lanes = b->program->lane_words ? 0 : b->program->all_lanes[0];
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += words) {
+        record[RECORD_TIME] = (uint64_t)event->time_ms << TIME_SHIFT | lanes;
+        record[RECORD_ID] = hash_bytes(event->id.data, event->id.size, seed);
+    }
+}
+
+static void lane_words_load(const struct batch *b)
+{
+    const struct feature_program *p = b->program;
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += p->record_words)
+        memcpy(record + p->lane_word, p->all_lanes, p->lane_words * sizeof *record);
+}
+
+/* ---- numbers ---- */
+
+static int64_t number_of(const struct value *value, double fixed)
 {
     if (value_is_null(value))
         return 0;
@@ -14,25 +56,58 @@ static int64_t number_load(const struct value *value, double fixed)
     return value->integer;
 }
 
+static ALONE uint64_t number_of_any(const struct batch *b, const struct number_def *number, const struct value *value, uint64_t *record)
+{
+    if (value_is_null(value))
+        lanes_shut(b->program, record, number->lanes);
+    return (uint64_t)number_of(value, number->fixed);
+}
+
+static ALONE void number_load(const struct batch *b, const struct number_def *number, uint32_t word)
+{
+    const uint32_t words = b->program->record_words, slot = (uint32_t)number->slot;
+    const uint32_t whole = number->fixed > 0 ? UINT32_MAX : VALUE_INT; /* the type whose values are taken as they are */
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += words) {
+        const struct value *value = &event->values[slot];
+        record[word] = value->type == whole ? (uint64_t)value->integer : number_of_any(b, number, value, record);
+    }
+}
+
+/* ---- categories ---- */
+
 /* Different numbers have different words, but for four of 64 bits that no sane field holds: two that would be the
  * words 0 and 1, and two that are those of false and true. */
 static uint64_t category_word(uint64_t word)
 {
-    return word ? word : 1;
+    return word + !word;
 }
 
-static uint64_t category_load(const struct value *value, double fixed, uint64_t seed)
+static ALONE uint64_t category_of_any(const struct batch *b, const struct category_def *category, const struct value *value, uint64_t *record)
 {
-    if (value_is_null(value))
+    if (value_is_null(value)) {
+        lanes_shut(b->program, record, category->lanes);
         return 0;
-    if (value->type == VALUE_TEXT)
-        return category_word(hash_bytes(value->text, value->size, seed));
+    }
     if (value->type == VALUE_BOOL)
         return category_word(HASH_P1 + (uint64_t)value->integer);
-    return category_word((uint64_t)number_load(value, fixed) ^ HASH_P0);
+    return category_word((uint64_t)number_of(value, category->fixed) ^ HASH_P0);
 }
 
-static double coordinate_load(const struct value *value, double limit)
+static ALONE void category_load(const struct batch *b, const struct category_def *category, uint32_t word)
+{
+    const uint32_t words = b->program->record_words, slot = (uint32_t)category->slot;
+    const uint64_t seed = b->program->text_seed;
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += words) {
+        const struct value *value = &event->values[slot];
+        record[word] = value->type == VALUE_TEXT ? category_word(hash_bytes(value->text, value->size, seed)) : category_of_any(b, category, value, record);
+    }
+}
+
+/* ---- places ---- */
+
+static double coordinate_of(const struct value *value, double limit)
 {
     if (value->type != VALUE_INT && value->type != VALUE_DOUBLE)
         return NAN;
@@ -40,15 +115,29 @@ static double coordinate_load(const struct value *value, double limit)
     return degrees >= -limit && degrees <= limit ? degrees : NAN;
 }
 
-static void place_load(const struct place_def *place, const struct value *values, uint64_t *words)
+static ALONE void place_load(const struct batch *b, const struct place_def *place, uint32_t word)
 {
-    double degrees[2] = {coordinate_load(&values[place->lat], 90), coordinate_load(&values[place->lon], 180)};
-    if (isnan(degrees[1]))
-        degrees[0] = NAN;
-    memcpy(words, degrees, sizeof degrees);
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += b->program->record_words) {
+        double degrees[2] = {coordinate_of(&event->values[place->lat], 90), coordinate_of(&event->values[place->lon], 180)};
+        if (isnan(degrees[1]))
+            degrees[0] = NAN;
+        memcpy(record + word, degrees, sizeof degrees);
+    }
 }
 
-static bool filter_passes(const struct filter_def *filter, const struct value *values)
+/* ---- lanes ---- */
+
+/* Of a field that is no column. */
+static void presence_load(const struct batch *b, const struct presence_def *presence)
+{
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += b->program->record_words)
+        if (value_is_null(&event->values[presence->slot]))
+            lanes_shut(b->program, record, presence->lanes);
+}
+
+static ALONE bool filter_passes(const struct filter_def *filter, const struct value *values)
 {
     const struct predicate *predicate = filter->predicate;
     if (predicate->kind == PREDICATE_RANGE)
@@ -57,33 +146,48 @@ static bool filter_passes(const struct filter_def *filter, const struct value *v
     return !value_is_null(value) && (literal_list_find(&filter->list, value) >= 0) == (predicate->kind == PREDICATE_IN);
 }
 
-static void lanes_load(const struct feature_program *p, const struct value *values, uint64_t *record)
+/* Whether an event passes is for nobody to foresee: nothing branches on it. */
+static void lanes_shut_unless(const struct feature_program *p, uint64_t *record, const uint64_t *lanes, bool passes)
 {
-    uint64_t filters = 0;
-    for (uint32_t i = 0; i < p->filter_count; i++)
-        filters |= (uint64_t)filter_passes(&p->filters[i], values) << i;
-    for (uint32_t i = 0; i < p->lane_words; i++)
-        record[p->lane_word + i] = 0;
-    for (uint32_t i = 0; i < p->count_lanes; i++) {
-        const struct lane_def *lane = &p->lanes[i];
-        bool on = (lane->filter < 0 || filters >> lane->filter & 1) && (lane->slot < 0 || !value_is_null(&values[lane->slot]));
-        record[p->lane_word + (i >> 6)] |= (uint64_t)on << (i & 63);
-    }
-    for (uint32_t c = 0; c < p->channel_count; c++)
-        if (record_in_channel(p, &p->channels[c], record))
-            record_lane_set(p, record, p->channels[c].last_lane, true);
+    for (uint32_t i = 0; i < p->mask_words; i++)
+        record[p->lane_word + i] &= ~lanes[i] | -(uint64_t)passes;
 }
 
-void feature_program_load(const struct feature_program *p, const struct event *event, uint64_t *record)
+static ALONE void filter_load(const struct batch *b, const struct filter_def *filter)
 {
-    const struct value *values = event->values;
-    record[RECORD_TIME] = (uint64_t)event->time_ms << TIME_SHIFT;
-    record[RECORD_ID] = hash_bytes(event->id.data, event->id.size, p->id_seed);
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += b->program->record_words)
+        lanes_shut_unless(b->program, record, filter->lanes, filter_passes(filter, event->values));
+}
+
+/* A short list of texts, and lanes in one word. */
+static ALONE void text_filter_load(const struct batch *b, const struct filter_def *filter)
+{
+    const bool in = filter->predicate->kind == PREDICATE_IN;
+    const uint32_t words = b->program->record_words, slot = (uint32_t)filter->predicate->slot;
+    const uint64_t others = ~filter->lanes[0];
+    uint64_t *lanes = b->records + b->program->lane_word;
+    for (const struct event *event = b->events; event < b->end; event++, lanes += words) {
+        const struct value *value = &event->values[slot];
+        bool passes = literal_is_short(value) ? literal_list_has_short(&filter->list, value) == in : filter_passes(filter, event->values);
+        *lanes &= others | -(uint64_t)passes;
+    }
+}
+
+void feature_program_load(const struct feature_program *p, const struct event *events, size_t n, uint64_t *records)
+{
+    const struct batch b = {p, events, events + n, records};
+    ids_load(&b);
+    if (p->lane_words)
+        lane_words_load(&b);
     for (uint32_t i = 0; i < p->number_count; i++)
-        record[RECORD_NUMBERS + i] = (uint64_t)number_load(&values[p->numbers[i].slot], p->numbers[i].fixed);
+        number_load(&b, &p->numbers[i], RECORD_NUMBERS + i);
     for (uint32_t i = 0; i < p->category_count; i++)
-        record[p->category_word + i] = category_load(&values[p->categories[i].slot], p->categories[i].fixed, p->text_seed);
+        category_load(&b, &p->categories[i], p->category_word + i);
     for (uint32_t i = 0; i < p->place_count; i++)
-        place_load(&p->places[i], values, &record[p->place_word + 2 * i]);
-    lanes_load(p, values, record);
+        place_load(&b, &p->places[i], p->place_word + 2 * i);
+    for (uint32_t i = 0; i < p->presence_count; i++)
+        presence_load(&b, &p->presences[i]);
+    for (uint32_t i = 0; i < p->filter_count; i++)
+        (p->filters[i].texts ? text_filter_load : filter_load)(&b, &p->filters[i]);
 }

@@ -22,7 +22,7 @@ static int number_add(struct feature_program *p, int slot, double fixed)
     for (uint32_t i = 0; i < p->number_count; i++)
         if (p->numbers[i].slot == slot && same_double(p->numbers[i].fixed, fixed))
             return (int)i;
-    p->numbers[p->number_count] = (struct number_def){slot, fixed, -1};
+    p->numbers[p->number_count] = (struct number_def){.slot = slot, .fixed = fixed, .sum = -1};
     return (int)p->number_count++;
 }
 
@@ -31,7 +31,7 @@ static int category_add(struct feature_program *p, int slot, double fixed)
     for (uint32_t i = 0; i < p->category_count; i++)
         if (p->categories[i].slot == slot && same_double(p->categories[i].fixed, fixed))
             return (int)i;
-    p->categories[p->category_count] = (struct category_def){slot, fixed};
+    p->categories[p->category_count] = (struct category_def){.slot = slot, .fixed = fixed};
     return (int)p->category_count++;
 }
 
@@ -483,6 +483,7 @@ static int allocate(struct feature_program *p)
     p->sum_words = calloc(n, sizeof *p->sum_words);
     p->categories = calloc(n, sizeof *p->categories);
     p->places = calloc(n, sizeof *p->places);
+    p->presences = calloc(2 * n, sizeof *p->presences);
     p->filters = calloc(p->spec->filter_count + 1, sizeof *p->filters);
     p->lanes = calloc(2 * n, sizeof *p->lanes);
     p->channels = calloc(n, sizeof *p->channels);
@@ -493,7 +494,7 @@ static int allocate(struct feature_program *p)
     p->wide_first = calloc(p->window_count + 1, sizeof *p->wide_first);
     p->steps = calloc(n, sizeof *p->steps);
     p->details = calloc(n, sizeof *p->details);
-    return p->widths_ms && p->numbers && p->sum_words && p->categories && p->places && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
+    return p->widths_ms && p->numbers && p->sum_words && p->categories && p->places && p->presences && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
                    p->wides && p->wide_first && p->steps && p->details
                ? 0
                : -1;
@@ -522,7 +523,7 @@ static int compile(struct feature_program *p, struct draft *drafts, uint32_t ent
     place_words(p);
     place_entity(p, entity_header);
     feature_program_vectors(p, true);
-    return place_blocks(p);
+    return lane_masks_place(p) ? -1 : place_blocks(p);
 }
 
 struct feature_program *feature_program_create(const struct feature_spec *spec, uint32_t entity_header)
@@ -556,6 +557,8 @@ void feature_program_destroy(struct feature_program *p)
     free(p->sum_words);
     free(p->categories);
     free(p->places);
+    free(p->presences);
+    free((void *)(uintptr_t)p->all_lanes);
     free(p->filters);
     free(p->lanes);
     free(p->count_masks);

@@ -29,11 +29,18 @@ struct number_def { /* an integer field of a windowed op */
     int slot;
     double fixed; /* 0: none */
     int sum;      /* which of the sums that each window keeps is its own; -1: none */
+    const uint64_t *lanes; /* that need its field (lane masks, below) */
 };
 
 struct category_def { /* a field of distinct or same */
     int slot;
     double fixed;
+    const uint64_t *lanes; /* likewise */
+};
+
+struct presence_def { /* a field that only lanes look at */
+    int slot;
+    const uint64_t *lanes;
 };
 
 struct place_def {
@@ -105,6 +112,8 @@ struct step_detail {
 struct filter_def {
     const struct predicate *predicate;
     struct literal_list list;
+    const uint64_t *lanes; /* that need it */
+    bool texts; /* a short list, and all lanes in one word: the usual case */
 };
 
 enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8, FUSED_SUMS = 8 }; /* the most that newest.h takes */
@@ -154,7 +163,11 @@ struct feature_program {
     uint64_t counter_mask; /* of one counter */
     uint64_t *count_masks; /* of each group: the counters of count lanes */
     uint64_t group_bits, spread_factor, spread_mask; /* lanes of a group to counters: (bits & group_bits) * factor & mask */
-    uint32_t lane_words;  /* words of lanes in a record */
+    uint32_t lane_words;  /* words of lanes in a record, beside those of word 0 */
+    uint32_t mask_words;  /* of a lane mask: the bits of lanes, as they lie in a record from lane_word on */
+    const uint64_t *all_lanes;
+    uint32_t presence_count;
+    struct presence_def *presences;
 
     uint32_t channel_count, same_count, stair_count, wide_count;
     struct channel_def *channels;
@@ -189,10 +202,13 @@ void feature_program_vectors(struct feature_program *program, bool allowed);
 /* Before the first event: rings of more than `most` events (8 at least) have slots (for tests). */
 void feature_program_tags(struct feature_program *program, uint32_t most);
 
-/* Fills the record of an event: word 0 with all its lanes (last lanes set for members), id hash, numbers, categories,
- * places. */
+/* For the compiler: settles the lane masks, once everything else is.  0, or -1 if memory is short. */
+int lane_masks_place(struct feature_program *program);
+
+/* Fills the records of n events, one behind the other: word 0 with all its lanes (last lanes set for members), id hash,
+ * numbers, categories, places. */
 struct event;
-void feature_program_load(const struct feature_program *program, const struct event *event, uint64_t *record);
+void feature_program_load(const struct feature_program *program, const struct event *events, size_t n, uint64_t *records);
 
 static inline int64_t record_time(const uint64_t *record)
 {

@@ -223,9 +223,8 @@ static void fetch(const void *memory)
     __builtin_prefetch(memory);
 }
 
-static void fetch_index(struct windows *w, const struct event *event, size_t i)
+static void fetch_index(const struct windows *w, size_t i)
 {
-    w->hashes[i] = entity_hash(&w->entities, event->entity);
     fetch(&w->entities.slots[entity_home(&w->entities, w->hashes[i])]);
 }
 
@@ -271,21 +270,16 @@ static void fetch_block(const struct windows *w, const struct entity *e)
         fetch_two(ring_at(&ring, cursors[i] - first_seq), &ring);
 }
 
-/* ---- a group ---- */
-
 static bool has_slots(const struct windows *w, const struct entity *e)
 {
     return has_block(e) && !entity_layout(w->program, e)->tag_count;
 }
 
 /* The record says where the searches of its event begin. */
-static void load(struct windows *w, const struct event *events, size_t i)
+static void fetch_searches(const struct windows *w, size_t i)
 {
-    const struct entity *e = w->guesses[i];
-    fetch_block(w, e);
-    feature_program_load(w->program, &events[i], record_of(w, i));
-    if (has_slots(w, e))
-        occurrences_fetch(&w->store, e, record_of(w, i));
+    if (has_slots(w, w->guesses[i]))
+        occurrences_fetch(&w->store, w->guesses[i], record_of(w, i));
 }
 
 static void fetch_found(const struct windows *w, size_t i)
@@ -296,36 +290,53 @@ static void fetch_found(const struct windows *w, size_t i)
 
 /* What later events need, a step of each.  What comes from memory that the machine has to look up in its page tables first
  * is asked for in one go, before the work: it waits for all look-ups together, not for one after the other. */
-static void fetch_ahead(struct windows *w, const struct event *events, size_t i, size_t n)
+static void fetch_ahead(struct windows *w, size_t i, size_t n)
 {
     if (i + INDEX_AHEAD < n)
-        fetch_index(w, &events[i + INDEX_AHEAD], i + INDEX_AHEAD);
+        fetch_index(w, i + INDEX_AHEAD);
     if (i + ENTITY_AHEAD < n)
         fetch_entity(w, i + ENTITY_AHEAD);
-    if (i + BLOCK_AHEAD < n)
-        load(w, events, i + BLOCK_AHEAD);
+    if (i + BLOCK_AHEAD < n) {
+        fetch_block(w, w->guesses[i + BLOCK_AHEAD]);
+        fetch_searches(w, i + BLOCK_AHEAD);
+    }
     if (i + FOUND_AHEAD < n)
         fetch_found(w, i + FOUND_AHEAD);
 }
 
 /* As if others had gone before. */
-static void fetch_first(struct windows *w, const struct event *events, size_t n)
+static void fetch_first(struct windows *w, size_t n)
 {
     for (size_t i = 0; i < INDEX_AHEAD && i < n; i++)
-        fetch_index(w, &events[i], i);
+        fetch_index(w, i);
     for (size_t i = 0; i < ENTITY_AHEAD && i < n; i++)
         fetch_entity(w, i);
     for (size_t i = 0; i < BLOCK_AHEAD && i < n; i++)
-        load(w, events, i);
+        fetch_block(w, w->guesses[i]);
+    for (size_t i = 0; i < BLOCK_AHEAD && i < n; i++)
+        fetch_searches(w, i);
+}
+
+/* ---- a group ---- */
+
+/* All that its events say of themselves. */
+static void load_group(struct windows *w, const struct event *events, size_t from, size_t n)
+{
+    const size_t end = from + FOLD_GROUP < n ? from + FOLD_GROUP : n;
+    for (size_t i = from; i < end; i++)
+        w->hashes[i] = entity_hash(&w->entities, events[i].entity);
+    if (from < end)
+        feature_program_load(w->program, &events[from], end - from, record_of(w, from));
 }
 
 static int fold_group(struct windows *w, const struct event *events, size_t from, size_t n, float *rows, struct feature_outcome *outcomes)
 {
     size_t accepted = 0;
+    load_group(w, events, from + FOLD_GROUP, n);
     for (size_t i = from; i < from + FOLD_GROUP && i < n; i++) {
         struct feature_view *view = feature_view_at(w->views, accepted);
         view->row = rows + i * w->spec->count;
-        fetch_ahead(w, events, i, n);
+        fetch_ahead(w, i, n);
         if (fold_one(w, view, &events[i], i, &outcomes[i]))
             return -1;
         outcomes[i].before_ms = outcomes[i].reason == REJECT_NONE ? view->last_ms : TIME_UNKNOWN;
@@ -338,7 +349,8 @@ static int fold_group(struct windows *w, const struct event *events, size_t from
 int windows_fold(struct windows *w, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes)
 {
     assert(n <= WINDOWS_BATCH_MAX);
-    fetch_first(w, events, n);
+    load_group(w, events, 0, n);
+    fetch_first(w, n);
     for (size_t i = 0; i < n; i += FOLD_GROUP)
         if (fold_group(w, events, i, n, rows, outcomes))
             return -1;

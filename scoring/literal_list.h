@@ -34,9 +34,9 @@ static inline uint64_t literal_pack(const char *text, uint32_t size)
     const unsigned char *p = (const unsigned char *)text;
     if (size >= 4)
         return hash_read(p, 4) | hash_read(p + size - 4, 4) << 32;
-    if (size)
-        return (uint64_t)p[0] << 16 | (uint64_t)p[size >> 1] << 8 | p[size - 1];
-    return 0;
+    if (size >= 2)
+        return hash_read(p, 2) | hash_read(p + size - 2, 2) << 16;
+    return size ? p[0] : 0;
 }
 
 static inline uint32_t literal_place(const struct literal_list *list, uint64_t packed, uint32_t size)
@@ -44,10 +44,29 @@ static inline uint32_t literal_place(const struct literal_list *list, uint64_t p
     return (uint32_t)((packed + size) * list->factor >> 59);
 }
 
+/* Whether each text of at most 8 bytes has a place of its own. */
+static inline bool literal_list_is_short(const struct literal_list *list)
+{
+    return !list->by_text;
+}
+
+static inline bool literal_is_short(const struct value *value)
+{
+    return value->type == VALUE_TEXT && value->size <= 8;
+}
+
+/* Of a short list and a short text. */
+static inline bool literal_list_has_short(const struct literal_list *list, const struct value *value)
+{
+    uint64_t packed = literal_pack(value->text, value->size);
+    const struct literal_text *place = &list->places[literal_place(list, packed, value->size)];
+    return (place->packed == packed) & (place->size == (int)value->size);
+}
+
 /* -1: none. */
 static inline int literal_list_find(const struct literal_list *list, const struct value *value)
 {
-    if (value->type != VALUE_TEXT || value->size > 8 || list->by_text)
+    if (!literal_list_is_short(list) || !literal_is_short(value))
         return literal_list_search(list, value);
     uint64_t packed = literal_pack(value->text, value->size);
     const struct literal_text *place = &list->places[literal_place(list, packed, value->size)];

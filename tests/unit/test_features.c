@@ -502,6 +502,33 @@ static void where_restricts_the_window_for_the_current_event_too(void **state)
     scene_close(&s);
 }
 
+/* Of 40 filters each has three bits of an event: 120, more than a word. */
+static void filters_and_nulls_of_many_features_keep_apart(void **state)
+{
+    (void)state;
+    struct scene s;
+    struct entry entries[120];
+    char names[120][4], mins[40][4];
+    for (int i = 0; i < 120; i++) {
+        const int kind = i % 3, least = i / 3;
+        snprintf(names[i], sizeof names[i], "%c%d", "nwd"[kind], least);
+        snprintf(mins[least], sizeof mins[least], "%d", least);
+        entries[i] = (struct entry){.name = names[i], .op = kind == 2 ? OP_DISTINCT : OP_COUNT, .field = kind ? "merchant" : NULL, .windows = "1m", .where = "amount", .min = mins[least]};
+    }
+    scene_open_limited(&s, plain_file, no_limits, entries, 120);
+    SEND(&s, .t = 1000, .amount = INT(35), .merchant = TEXT("m"));
+    SEND(&s, .t = 1000, .amount = INT(38));
+    SEND(&s, .t = 1000, .merchant = TEXT("m"));
+    SEND(&s, .t = 1000, .amount = INT(5), .merchant = TEXT("k"));
+    for (int i = 0; i < 120; i++) {
+        const int kind = i % 3, least = i / 3;
+        char name[8];
+        snprintf(name, sizeof name, "%c%d_1m", "nwd"[kind], least);
+        EXPECT(&s, name, (35 >= least) + (5 >= least) + (!kind && 38 >= least));
+    }
+    scene_close(&s);
+}
+
 static void distinct_and_same_compare_text_by_bytes_and_numbers_by_value(void **state)
 {
     (void)state;
@@ -832,6 +859,7 @@ int main(void)
         cmocka_unit_test(large_sums_stay_exact),
         cmocka_unit_test(the_current_event_can_be_left_out),
         cmocka_unit_test(where_restricts_the_window_for_the_current_event_too),
+        cmocka_unit_test(filters_and_nulls_of_many_features_keep_apart),
         cmocka_unit_test(distinct_and_same_compare_text_by_bytes_and_numbers_by_value),
         cmocka_unit_test(since_first_stays_within_the_longest_window),
         cmocka_unit_test(since_last_reaches_past_the_longest_window_by_the_lateness),
