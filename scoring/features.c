@@ -284,8 +284,15 @@ static void fetch_searches(const struct windows *w, size_t i)
 
 static void fetch_found(const struct windows *w, size_t i)
 {
-    if (has_slots(w, w->guesses[i]))
-        occurrences_fetch_found(&w->store, w->guesses[i], record_of(w, i));
+    if (!has_slots(w, w->guesses[i]))
+        return;
+#if defined __x86_64__
+    if (w->program->fused) {
+        occurrences_fetch_found_avx512(&w->store, w->guesses[i], record_of(w, i));
+        return;
+    }
+#endif
+    occurrences_fetch_found(&w->store, w->guesses[i], record_of(w, i));
 }
 
 /* What later events need, a step of each.  What comes from memory that the machine has to look up in its page tables first

@@ -140,6 +140,20 @@ static inline __attribute__((always_inline)) struct occurrence find(const struct
     return none.slot == UINT32_MAX ? of_slot(p, e, table, word) : none;
 }
 
+/* Of each table's first line. */
+void occurrences_fetch_found_avx512(const struct window_store *store, const struct entity *e, const uint64_t *record)
+{
+    const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
+    for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
+        const uint64_t hash = occurrence_hash(table, record[occurrence_word_at(p, table)]);
+        const uint32_t home = occurrence_home(layout, hash), lane = home % SLOTS_A_LINE;
+        const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table) + (home - lane);
+        for (uint32_t equal = slots_compare(slots, e, hash, UINT32_MAX << lane).equal; equal; equal &= equal - 1)
+            __builtin_prefetch(entity_record(p, e, (slots[__builtin_ctz(equal)] - e->first_seq) & SEQ_MASK));
+    }
+}
+
 struct occurrence id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash)
 {
     return find(store->program, e, TABLE_IDS, id_hash);
