@@ -8,23 +8,26 @@
 #include "consumer/log.h"
 
 /* Deltas are of use until their windows are closed and saved; a week is room for an aggregator that was away. */
-static const char *const pairs[][2] = {{"cleanup.policy", "delete"}, {"retention.ms", "604800000"}, {"segment.bytes", "268435456"}};
-static const struct topic_settings settings = {pairs, sizeof pairs / sizeof *pairs, 4194304};
+static const struct topic_setting wanted[] = {{"cleanup.policy", "delete"}, {"retention.ms", "604800000"}, {"segment.bytes", "268435456"}, {"max.message.bytes", "4194304"}};
 
 void sketches_name(const struct config *config, char name[SKETCHES_NAME_MAX])
 {
     snprintf(name, SKETCHES_NAME_MAX, "%s-sketches", config->app_id);
 }
 
-/* 0: it is there; 1: not; -1. */
-static int look(struct cluster cluster, struct sketches_topic *topic, struct err *err)
+static enum topic_answer look(struct cluster cluster, struct sketches_topic *topic, struct err *err)
 {
-    char text[64];
-    if (topic_setting(cluster, topic->name, "max.message.bytes", text, sizeof text, err) == 0) {
-        topic->max_message_bytes = (size_t)strtoull(text, NULL, 10);
-        return 0;
-    }
-    return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? 1 : -1;
+    struct topic_setting bytes = {"max.message.bytes", ""};
+    enum topic_answer answer = topic_read(cluster, topic->name, &bytes, 1, err);
+    topic->max_message_bytes = (size_t)strtoull(bytes.text, NULL, 10);
+    return answer;
+}
+
+static int create(struct cluster cluster, struct sketches_topic *topic, struct err *err)
+{
+    if (topic_create(cluster, topic->name, 1, wanted, sizeof wanted / sizeof *wanted, "create it with one partition and max.message.bytes=4194304", err) < 0)
+        return -1;
+    return look(cluster, topic, err) == TOPIC_FOUND ? 0 : -1;
 }
 
 static int verify(struct cluster cluster, const struct sketches_topic *topic, struct err *err)
@@ -44,14 +47,15 @@ int sketches_describe(struct cluster cluster, const struct config *config, struc
 {
     *topic = (struct sketches_topic){.schema_id = -1};
     sketches_name(config, topic->name);
-    int there = look(cluster, topic, err);
-    if (there < 0 && err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
+    switch (look(cluster, topic, err)) {
+    case TOPIC_FOUND:
+        return verify(cluster, topic, err);
+    case TOPIC_NOT_FOUND:
+        return create(cluster, topic, err) < 0 ? -1 : verify(cluster, topic, err);
+    case TOPIC_NOT_TOLD:
         topic->name[0] = 0;
         return 0;
-    }
-    if (there < 0)
+    default:
         return err_prefix(err, "the sketches topic");
-    if (there > 0 && (topic_create(cluster, topic->name, 1, &settings, "create it with one partition and max.message.bytes=4194304", err) < 0 || look(cluster, topic, err)))
-        return -1;
-    return verify(cluster, topic, err);
+    }
 }

@@ -12,8 +12,16 @@
 
 enum { SETTLED_MS = 10000, BESIDE_KEY_BYTES = 64 << 10 };
 
-/* Compaction keeps a few versions of each entity at most, so that reading it all stays short. */
-static const char *const pairs[][2] = {{"cleanup.policy", "compact"}, {"min.compaction.lag.ms", "600000"}, {"min.cleanable.dirty.ratio", "0.2"}, {"segment.bytes", "67108864"}, {"segment.ms", "600000"}};
+/* As it is to be made, but for max.message.bytes.  Compaction keeps a few versions of each entity at most, so that reading
+ * it all stays short. */
+static const struct topic_setting wanted[] = {{"cleanup.policy", "compact"}, {"min.compaction.lag.ms", "600000"}, {"min.cleanable.dirty.ratio", "0.2"}, {"segment.bytes", "67108864"}, {"segment.ms", "600000"}};
+enum { WANTED = sizeof wanted / sizeof *wanted + 1 };
+
+/* As it is found. */
+enum { POLICY, LAG, MESSAGE_BYTES, LOOKED_AT };
+struct found {
+    struct topic_setting settings[LOOKED_AT];
+};
 
 void changelog_name(const struct config *config, char name[TOPIC_NAME_MAX])
 {
@@ -26,14 +34,6 @@ static size_t message_bytes_needed(const struct config *config)
 {
     size_t entity = (size_t)config->input.max_record_bytes, marker = SERVING_BYTES_MAX + SCHEMA_TEXT_MAX;
     return (entity > marker ? entity : marker) + BESIDE_KEY_BYTES;
-}
-
-/* The text of one setting; 0, -1, or 1: there is no such topic. */
-static int setting(struct cluster cluster, const char *topic, const char *name, char *text, size_t size, struct err *err)
-{
-    if (topic_setting(cluster, topic, name, text, size, err) == 0)
-        return 0;
-    return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? 1 : -1;
 }
 
 /* Nothing was ever written to it. */
@@ -51,65 +51,74 @@ static bool is_empty(struct cluster cluster, const char *topic)
     return true;
 }
 
-struct found_settings {
-    char policy[64], lag[64], bytes[64];
-};
-
-static int read_settings(struct cluster cluster, const char *name, struct found_settings *s, struct err *err)
+static enum topic_answer look(struct cluster cluster, const char *name, struct found *found, struct err *err)
 {
-    return setting(cluster, name, "cleanup.policy", s->policy, sizeof s->policy, err) || setting(cluster, name, "min.compaction.lag.ms", s->lag, sizeof s->lag, err) ||
-           setting(cluster, name, "max.message.bytes", s->bytes, sizeof s->bytes, err) ? -1 : 0;
+    *found = (struct found){{[POLICY] = {"cleanup.policy", ""}, [LAG] = {"min.compaction.lag.ms", ""}, [MESSAGE_BYTES] = {"max.message.bytes", ""}}};
+    enum topic_answer answer = topic_read(cluster, name, found->settings, LOOKED_AT, err);
+    if (answer != TOPIC_FOUND)
+        err_prefix(err, "the state's changelog");
+    return answer;
 }
 
-static bool is_compacted(const struct found_settings *s)
+static bool is_compacted(const struct found *f)
 {
-    return !strcmp(s->policy, "compact");
+    return !strcmp(f->settings[POLICY].text, "compact");
 }
 
-static bool lags_enough(const struct found_settings *s)
+static bool lags_enough(const struct found *f)
 {
-    return strtoll(s->lag, NULL, 10) >= MIN_COMPACTION_LAG_MS;
+    return strtoll(f->settings[LAG].text, NULL, 10) >= MIN_COMPACTION_LAG_MS;
 }
 
-static struct topic_settings settings_for(const struct config *config)
+static bool keeps_state(const struct found *f)
 {
-    return (struct topic_settings){pairs, sizeof pairs / sizeof *pairs, message_bytes_needed(config)};
+    return is_compacted(f) && lags_enough(f);
 }
 
-static int create(struct cluster cluster, const struct config *config, const char *name, int32_t partitions, struct err *err)
+static void settings_wanted(const struct config *config, struct topic_setting settings[WANTED])
+{
+    struct topic_setting *bytes = &settings[WANTED - 1];
+    memcpy(settings, wanted, sizeof wanted);
+    bytes->name = "max.message.bytes";
+    snprintf(bytes->text, sizeof bytes->text, "%zu", message_bytes_needed(config));
+}
+
+static int create(struct cluster cluster, const struct config *config, const char *name, int32_t partitions, struct found *found, struct err *err)
 {
     char hint[128];
-    struct topic_settings settings = settings_for(config);
+    struct topic_setting settings[WANTED];
+    settings_wanted(config, settings);
     snprintf(hint, sizeof hint, "create it with %" PRId32 " partitions, cleanup.policy=compact and min.compaction.lag.ms=%d", partitions, MIN_COMPACTION_LAG_MS);
-    return topic_create(cluster, name, partitions, &settings, hint, err);
+    return topic_create(cluster, name, partitions, settings, WANTED, hint, err) < 0 || look(cluster, name, found, err) != TOPIC_FOUND ? -1 : 0;
 }
 
 /* A topic that somebody made beforehand and left empty gets the settings that it would have been created with.  Where the
  * broker does not allow that, verify_settings names what is wrong. */
-static void settle(struct cluster cluster, const struct config *config, const char *name)
+static int settle(struct cluster cluster, const struct config *config, const char *name, struct found *found, struct err *err)
 {
-    struct err err;
-    struct found_settings s;
-    struct topic_settings settings = settings_for(config);
-    if (read_settings(cluster, name, &s, &err) < 0 || (is_compacted(&s) && lags_enough(&s)) || !is_empty(cluster, name) || topic_configure(cluster, name, &settings, &err) < 0)
-        return;
+    struct err refused;
+    struct topic_setting settings[WANTED];
+    settings_wanted(config, settings);
+    if (keeps_state(found) || !is_empty(cluster, name) || topic_configure(cluster, name, settings, WANTED, &refused) < 0)
+        return 0;
     log_info("topic %s: was there and empty, and is compacted from now on", name);
-    for (int waited = 0; waited < SETTLED_MS && read_settings(cluster, name, &s, &err) == 0 && !(is_compacted(&s) && lags_enough(&s)); waited += 50)
+    for (int waited = 0; waited < SETTLED_MS && !keeps_state(found); waited += 50) {
         rd_kafka_poll(cluster.client, 50);
+        if (look(cluster, name, found, err) != TOPIC_FOUND)
+            return -1;
+    }
+    return 0;
 }
 
-static int verify_settings(struct cluster cluster, const struct config *config, struct changelog_topic *topic, struct err *err)
+static int verify_settings(const struct config *config, const struct found *found, struct changelog_topic *topic, struct err *err)
 {
-    struct found_settings s;
-    if (read_settings(cluster, topic->name, &s, err) < 0)
-        return err_prefix(err, "the state's changelog");
-    topic->max_message_bytes = (size_t)strtoull(s.bytes, NULL, 10);
-    if (!is_compacted(&s))
+    topic->max_message_bytes = (size_t)strtoull(found->settings[MESSAGE_BYTES].text, NULL, 10);
+    if (!is_compacted(found))
         return err_set(err, "topic %s: cleanup.policy is %s, and must be compact, or state would be deleted; mend it with kafka-configs.sh --alter --topic %s --add-config cleanup.policy=compact",
-                       topic->name, s.policy, topic->name);
-    if (!lags_enough(&s))
+                       topic->name, found->settings[POLICY].text, topic->name);
+    if (!lags_enough(found))
         return err_set(err, "topic %s: min.compaction.lag.ms is %s, and must be %d or more, or what a recovery is reading could go; mend it with kafka-configs.sh --alter --topic %s --add-config min.compaction.lag.ms=%d",
-                       topic->name, s.lag, MIN_COMPACTION_LAG_MS, topic->name, MIN_COMPACTION_LAG_MS);
+                       topic->name, found->settings[LAG].text, MIN_COMPACTION_LAG_MS, topic->name, MIN_COMPACTION_LAG_MS);
     if (topic->max_message_bytes < (size_t)config->input.max_record_bytes + BESIDE_KEY_BYTES)
         log_warning("topic %s: max.message.bytes is %zu; an entity almost as long as input.max_record_bytes would end the worker; mend it with kafka-configs.sh --alter --topic %s --add-config max.message.bytes=%zu",
                     topic->name, topic->max_message_bytes, topic->name, message_bytes_needed(config));
@@ -152,25 +161,22 @@ static int input_id(struct cluster cluster, const char *name, char id[48], struc
     return code ? kafka_err(err, code, name) : 0;
 }
 
-int changelog_describe(struct cluster cluster, const struct config *config, int32_t input_partitions, bool may_create, struct changelog_topic *topic, struct err *err)
+int changelog_describe(struct cluster cluster, const struct config *config, int32_t input_partitions, enum changelog_missing missing, struct changelog_topic *topic, struct err *err)
 {
-    char text[64];
+    struct found found;
     *topic = (struct changelog_topic){.schema_id = -1};
     changelog_name(config, topic->name);
-    int there = setting(cluster, topic->name, "cleanup.policy", text, sizeof text, err);
-    if (there < 0 && err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE) {
+    enum topic_answer answer = look(cluster, topic->name, &found, err);
+    if (answer == TOPIC_NOT_TOLD || (answer == TOPIC_NOT_FOUND && missing == MISSING_IS_NO_MATTER)) {
         topic->name[0] = 0;
         return 0;
     }
-    if (there < 0)
-        return err_prefix(err, "the state's changelog");
-    if (there > 0 && !may_create)
+    if (answer == TOPIC_NOT_FOUND && missing == MISSING_IS_AN_ERROR)
         return err_set(err, "topic %s: is not there; `run` creates it", topic->name);
-    if (there > 0 && create(cluster, config, topic->name, input_partitions, err) < 0)
+    if (answer == TOPIC_FAILED || (answer == TOPIC_NOT_FOUND && create(cluster, config, topic->name, input_partitions, &found, err) < 0) ||
+        (answer == TOPIC_FOUND && missing == MISSING_IS_MADE && settle(cluster, config, topic->name, &found, err) < 0))
         return -1;
-    if (there == 0 && may_create)
-        settle(cluster, config, topic->name);
     if (input_id(cluster, config->input.topic, topic->input_id, err) < 0)
         return err_prefix(err, "input.topic");
-    return verify_settings(cluster, config, topic, err) < 0 || verify_partitions(cluster, input_partitions, topic, err) < 0 ? -1 : 0;
+    return verify_settings(config, &found, topic, err) < 0 || verify_partitions(cluster, input_partitions, topic, err) < 0 ? -1 : 0;
 }

@@ -5,7 +5,7 @@
 enum { TOPIC_NAME_MAX = 250, MIN_COMPACTION_LAG_MS = 600000 };
 
 struct changelog_topic {
-    char name[TOPIC_NAME_MAX]; /* empty: the broker keeps none (an in-process one); state is rebuilt from the input */
+    char name[TOPIC_NAME_MAX]; /* empty: there is none, or the broker keeps none (an in-process one); state is rebuilt from the input */
     int32_t partitions;
     size_t max_message_bytes;
     int32_t schema_id;
@@ -13,5 +13,6 @@ struct changelog_topic {
 };
 
 void changelog_name(const struct config *config, char name[TOPIC_NAME_MAX]);
-/* `create`: it is made if it is missing.  Errors name the setting and the command that mends it. */
-int changelog_describe(struct cluster cluster, const struct config *config, int32_t input_partitions, bool create, struct changelog_topic *topic, struct err *err);
+/* Errors name the setting and the command that mends it. */
+enum changelog_missing { MISSING_IS_MADE, MISSING_IS_AN_ERROR, MISSING_IS_NO_MATTER /* the name stays empty */ };
+int changelog_describe(struct cluster cluster, const struct config *config, int32_t input_partitions, enum changelog_missing missing, struct changelog_topic *topic, struct err *err);

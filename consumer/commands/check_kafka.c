@@ -108,15 +108,21 @@ static void check_permission(rd_kafka_t *client, const char *step, const char *n
         rd_kafka_event_destroy(event);
 }
 
-/* A topic's setting as a number; false if the broker does not say. */
+/* false if the broker does not say. */
+static bool setting_of(rd_kafka_t *client, const char *topic, struct topic_setting *setting)
+{
+    struct err err;
+    return topic_read(cluster_of_command(client), topic, setting, 1, &err) == TOPIC_FOUND;
+}
+
 static bool setting_number(rd_kafka_t *client, const char *topic, const char *name, int64_t *value)
 {
-    char text[64], *end;
-    struct err err;
-    if (topic_setting(cluster_of_command(client), topic, name, text, sizeof text, &err) < 0)
+    struct topic_setting setting = {name, ""};
+    char *end;
+    if (!setting_of(client, topic, &setting))
         return false;
-    *value = strtoll(text, &end, 10);
-    return end != text && !*end;
+    *value = strtoll(setting.text, &end, 10);
+    return end != setting.text && !*end;
 }
 
 /* The windows need W + L of the log to be there when state is rebuilt. */
@@ -124,10 +130,9 @@ static void check_retention(rd_kafka_t *client, const struct config *config, str
 {
     const char *topic = config->input.topic, *step = "input.topic";
     int64_t needed = config->spec->longest_window_ms + config->spec->lateness_ms, retention, bytes;
-    char policy[64];
-    struct err err;
-    if (topic_setting(cluster_of_command(client), topic, "cleanup.policy", policy, sizeof policy, &err) == 0 && strstr(policy, "compact"))
-        check_say(report, CHECK_FAILED, step, "topic %s: cleanup.policy is %s: compaction removes events that windows need; set it to delete", topic, policy);
+    struct topic_setting policy = {"cleanup.policy", ""};
+    if (setting_of(client, topic, &policy) && strstr(policy.text, "compact"))
+        check_say(report, CHECK_FAILED, step, "topic %s: cleanup.policy is %s: compaction removes events that windows need; set it to delete", topic, policy.text);
     if (!setting_number(client, topic, "retention.ms", &retention))
         check_say(report, CHECK_WARNING, step, "topic %s: the broker does not say retention.ms; it must be at least %" PRId64, topic, needed);
     else if (retention != -1 && retention < needed)
@@ -143,10 +148,9 @@ static void check_retention(rd_kafka_t *client, const struct config *config, str
 static void check_clock(rd_kafka_t *client, const struct config *config, struct check_report *report)
 {
     const char *topic = config->input.topic;
-    char type[64];
-    struct err err;
+    struct topic_setting type = {"message.timestamp.type", ""};
     int64_t ahead;
-    if (topic_setting(cluster_of_command(client), topic, "message.timestamp.type", type, sizeof type, &err) == 0 && !strcmp(type, "LogAppendTime"))
+    if (setting_of(client, topic, &type) && !strcmp(type.text, "LogAppendTime"))
         return;
     if (!setting_number(client, topic, "message.timestamp.after.max.ms", &ahead))
         check_say(report, CHECK_WARNING, "input.topic", "topic %s: the broker does not say message.timestamp.after.max.ms; timestamps of the far future may be accepted", topic);
@@ -188,7 +192,7 @@ static void check_changelog(rd_kafka_t *client, const struct config *config, int
                   MIN_COMPACTION_LAG_MS);
         return;
     }
-    if (changelog_describe(cluster_of_command(client), config, inputs, false, &topic, &err) < 0)
+    if (changelog_describe(cluster_of_command(client), config, inputs, MISSING_IS_AN_ERROR, &topic, &err) < 0)
         check_say(report, CHECK_FAILED, "state", "%s", err.msg);
     else
         check_say(report, CHECK_OK, "state", "topic %s, partitions: %d, compacted", name, topic.partitions);

@@ -97,33 +97,58 @@ int topic_partitions(struct cluster c, const char *topic, int32_t *partitions, s
     return answered ? err_set(err, "topic %s: %s; create it first", topic, rd_kafka_err2str(code)) : no_metadata(c, code, err);
 }
 
-static void ask_settings(rd_kafka_t *client, const void *topic, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+struct settings_question {
+    const char *topic;
+    const struct topic_setting *settings;
+    size_t count;
+};
+
+static void ask_settings(rd_kafka_t *client, const void *about, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
+    const struct settings_question *q = about;
+    rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, q->topic);
+    for (size_t i = 0; i < q->count; i++)
+        rd_kafka_ConfigResource_set_config(resource, q->settings[i].name, ""); /* in a question it is the names that count */
     rd_kafka_DescribeConfigs(client, &resource, 1, options, queue);
     rd_kafka_ConfigResource_destroy(resource);
 }
 
-int topic_setting(struct cluster c, const char *topic, const char *name, char *text, size_t size, struct err *err)
+static const char *value_of(const rd_kafka_ConfigEntry_t **entries, size_t count, const char *name)
 {
-    rd_kafka_event_t *event = cluster_request(c, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ask_settings, topic, topic, err);
-    if (!event)
-        return -1;
-    size_t count = 0, entries = 0;
-    const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(event), &count);
-    const rd_kafka_ConfigEntry_t **entry = count ? rd_kafka_ConfigResource_configs(found[0], &entries) : NULL;
-    int result = -1;
-    if (count && rd_kafka_ConfigResource_error(found[0]))
-        kafka_err(err, rd_kafka_ConfigResource_error(found[0]), topic);
-    else
-        err_set(err, "topic %s: the broker knows no setting %s", topic, name);
-    for (size_t i = 0; i < entries; i++)
-        if (!strcmp(rd_kafka_ConfigEntry_name(entry[i]), name) && rd_kafka_ConfigEntry_value(entry[i])) {
-            snprintf(text, size, "%s", rd_kafka_ConfigEntry_value(entry[i]));
-            result = 0;
-        }
-    rd_kafka_event_destroy(event);
-    return result;
+    for (size_t i = 0; i < count; i++)
+        if (!strcmp(rd_kafka_ConfigEntry_name(entries[i]), name))
+            return rd_kafka_ConfigEntry_value(entries[i]);
+    return NULL;
+}
+
+static int take_settings(rd_kafka_event_t *answer, const char *topic, struct topic_setting *settings, size_t count, struct err *err)
+{
+    size_t resources, entry_count;
+    const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(answer), &resources);
+    if (!resources)
+        return err_set(err, "topic %s: the broker says nothing of its settings", topic);
+    if (rd_kafka_ConfigResource_error(found[0]))
+        return kafka_err(err, rd_kafka_ConfigResource_error(found[0]), topic);
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(found[0], &entry_count);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = value_of(entries, entry_count, settings[i].name);
+        if (!value)
+            return err_set(err, "topic %s: the broker knows no setting %s", topic, settings[i].name);
+        snprintf(settings[i].text, sizeof settings[i].text, "%s", value);
+    }
+    return 0;
+}
+
+enum topic_answer topic_read(struct cluster c, const char *topic, struct topic_setting *settings, size_t count, struct err *err)
+{
+    struct settings_question question = {topic, settings, count};
+    rd_kafka_event_t *answer = cluster_request(c, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ask_settings, &question, topic, err);
+    int result = answer ? take_settings(answer, topic, settings, count, err) : -1;
+    if (answer)
+        rd_kafka_event_destroy(answer);
+    if (result == 0)
+        return TOPIC_FOUND;
+    return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? TOPIC_NOT_FOUND : err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ? TOPIC_NOT_TOLD : TOPIC_FAILED;
 }
 
 /* ---- what there shall be ---- */
@@ -134,29 +159,25 @@ static void ask_topic(rd_kafka_t *client, const void *topic, rd_kafka_AdminOptio
     rd_kafka_CreateTopics(client, &wanted, 1, options, queue);
 }
 
-static rd_kafka_NewTopic_t *new_topic(const char *topic, int32_t partitions, const struct topic_settings *settings, struct err *err)
+static rd_kafka_NewTopic_t *new_topic(const char *topic, int32_t partitions, const struct topic_setting *settings, size_t count, struct err *err)
 {
-    char why[256] = "", bytes[24];
+    char why[256] = "";
     rd_kafka_NewTopic_t *wanted = rd_kafka_NewTopic_new(topic, partitions, -1, why, sizeof why);
     if (!wanted) {
         err_set(err, "topic %s: %s", topic, why);
         return NULL;
     }
-    for (size_t i = 0; i < settings->count; i++)
-        rd_kafka_NewTopic_set_config(wanted, settings->pairs[i][0], settings->pairs[i][1]);
-    snprintf(bytes, sizeof bytes, "%zu", settings->max_message_bytes);
-    if (settings->max_message_bytes)
-        rd_kafka_NewTopic_set_config(wanted, "max.message.bytes", bytes);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_NewTopic_set_config(wanted, settings[i].name, settings[i].text);
     return wanted;
 }
 
 /* The broker that is asked next may not have heard of it yet. */
 static int wait_until_visible(struct cluster c, const char *topic, struct err *err)
 {
-    char text[64];
     int32_t partitions;
     int64_t began = clock_monotonic_ns();
-    while (topic_setting(c, topic, "cleanup.policy", text, sizeof text, err) < 0 || topic_partitions(c, topic, &partitions, err) < 0) {
+    while (topic_read(c, topic, NULL, 0, err) != TOPIC_FOUND || topic_partitions(c, topic, &partitions, err) < 0) {
         if (stops(c) || clock_monotonic_ns() - began > (int64_t)VISIBLE_MS * 1000000)
             return -1;
         rd_kafka_poll(c.client, SLICE_MS / 2);
@@ -188,9 +209,9 @@ static bool create_once(struct cluster c, rd_kafka_NewTopic_t *wanted, rd_kafka_
     return true;
 }
 
-int topic_create(struct cluster c, const char *topic, int32_t partitions, const struct topic_settings *settings, const char *hint, struct err *err)
+int topic_create(struct cluster c, const char *topic, int32_t partitions, const struct topic_setting *settings, size_t count, const char *hint, struct err *err)
 {
-    rd_kafka_NewTopic_t *wanted = new_topic(topic, partitions, settings, err);
+    rd_kafka_NewTopic_t *wanted = new_topic(topic, partitions, settings, count, err);
     if (!wanted)
         return -1;
     rd_kafka_resp_err_t code;
@@ -215,27 +236,18 @@ static void ask_change(rd_kafka_t *client, const void *resource, rd_kafka_AdminO
     rd_kafka_IncrementalAlterConfigs(client, &wanted, 1, options, queue);
 }
 
-static void set(rd_kafka_ConfigResource_t *wanted, const char *name, const char *value)
+int topic_configure(struct cluster c, const char *topic, const struct topic_setting *settings, size_t count, struct err *err)
 {
-    rd_kafka_error_destroy(rd_kafka_ConfigResource_add_incremental_config(wanted, name, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, value));
-}
-
-int topic_configure(struct cluster c, const char *topic, const struct topic_settings *settings, struct err *err)
-{
-    char bytes[24];
     rd_kafka_ConfigResource_t *wanted = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
-    for (size_t i = 0; i < settings->count; i++)
-        set(wanted, settings->pairs[i][0], settings->pairs[i][1]);
-    snprintf(bytes, sizeof bytes, "%zu", settings->max_message_bytes);
-    if (settings->max_message_bytes)
-        set(wanted, "max.message.bytes", bytes);
+    for (size_t i = 0; i < count; i++)
+        rd_kafka_error_destroy(rd_kafka_ConfigResource_add_incremental_config(wanted, settings[i].name, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, settings[i].text));
     rd_kafka_event_t *event = cluster_request(c, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, ask_change, wanted, topic, err);
     rd_kafka_ConfigResource_destroy(wanted);
     if (!event)
         return -1;
-    size_t count = 0;
-    const rd_kafka_ConfigResource_t **altered = rd_kafka_IncrementalAlterConfigs_result_resources(rd_kafka_event_IncrementalAlterConfigs_result(event), &count);
-    rd_kafka_resp_err_t code = count ? rd_kafka_ConfigResource_error(altered[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    size_t resources = 0;
+    const rd_kafka_ConfigResource_t **altered = rd_kafka_IncrementalAlterConfigs_result_resources(rd_kafka_event_IncrementalAlterConfigs_result(event), &resources);
+    rd_kafka_resp_err_t code = resources ? rd_kafka_ConfigResource_error(altered[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
     rd_kafka_event_destroy(event);
     return code ? kafka_err(err, code, topic) : 0;
 }

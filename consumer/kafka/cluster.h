@@ -16,14 +16,21 @@ typedef void cluster_ask(rd_kafka_t *client, const void *about, rd_kafka_AdminOp
 rd_kafka_event_t *cluster_request(struct cluster cluster, rd_kafka_admin_op_t kind, cluster_ask *ask, const void *about, const char *what, struct err *err);
 
 int topic_partitions(struct cluster cluster, const char *topic, int32_t *partitions, struct err *err);
-/* One setting of a topic as text; 0 or -1 (err->code: RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART, ...__UNSUPPORTED_FEATURE). */
-int topic_setting(struct cluster cluster, const char *topic, const char *name, char *text, size_t size, struct err *err);
 
-struct topic_settings {
-    const char *const (*pairs)[2];
-    size_t count;
-    size_t max_message_bytes; /* 0: the broker's */
+struct topic_setting {
+    const char *name;
+    char text[64];
 };
+/* What a broker says of a topic's settings; *err says why they are not known. */
+enum topic_answer {
+    TOPIC_FOUND,
+    TOPIC_NOT_FOUND,
+    TOPIC_NOT_TOLD, /* it cannot be asked for settings: an in-process one */
+    TOPIC_FAILED    /* no answer, no permission, or one of the settings is not known to it */
+};
+/* The texts of all of them, in one request. */
+enum topic_answer topic_read(struct cluster cluster, const char *topic, struct topic_setting *settings, size_t count, struct err *err);
+
 /* 0, also if it is there already; -1: *err names `hint`.  It is visible when this returns. */
-int topic_create(struct cluster cluster, const char *topic, int32_t partitions, const struct topic_settings *settings, const char *hint, struct err *err);
-int topic_configure(struct cluster cluster, const char *topic, const struct topic_settings *settings, struct err *err);
+int topic_create(struct cluster cluster, const char *topic, int32_t partitions, const struct topic_setting *settings, size_t count, const char *hint, struct err *err);
+int topic_configure(struct cluster cluster, const char *topic, const struct topic_setting *settings, size_t count, struct err *err);

@@ -12,14 +12,10 @@ enum { MAX_MESSAGE_BYTES_DEFAULT = 1048588 };
 /* false: *err says why not. */
 static bool max_message_bytes(struct cluster cluster, const char *topic, size_t *bytes, struct err *err)
 {
-    char text[64];
-    if (topic_setting(cluster, topic, "max.message.bytes", text, sizeof text, err) == 0)
-        *bytes = (size_t)strtoull(text, NULL, 10);
-    else if (err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE)
-        *bytes = MAX_MESSAGE_BYTES_DEFAULT; /* a broker without DescribeConfigs */
-    else
-        return false;
-    return true;
+    struct topic_setting setting = {"max.message.bytes", ""};
+    enum topic_answer answer = topic_read(cluster, topic, &setting, 1, err);
+    *bytes = answer == TOPIC_NOT_TOLD ? MAX_MESSAGE_BYTES_DEFAULT : (size_t)strtoull(setting.text, NULL, 10);
+    return answer == TOPIC_FOUND || answer == TOPIC_NOT_TOLD;
 }
 
 size_t topics_room(size_t max_message_bytes)
@@ -60,7 +56,7 @@ int topics_describe(struct cluster cluster, const struct config *config, struct 
     topics->report_max_message_bytes = monitoring.max_message_bytes;
     if (sketches_describe(cluster, config, &topics->sketches, err) < 0)
         return -1;
-    return changelog_describe(cluster, config, topics->input_partitions, true, &topics->changelog, err);
+    return changelog_describe(cluster, config, topics->input_partitions, MISSING_IS_MADE, &topics->changelog, err);
 }
 
 int topics_count_again(struct cluster cluster, const struct config *config, struct topics *topics, struct err *err)
@@ -71,7 +67,7 @@ int topics_count_again(struct cluster cluster, const struct config *config, stru
     for (int i = 0; i < OUTPUT_COUNT; i++)
         if (fresh.outputs[i].name && topic_partitions(cluster, fresh.outputs[i].name, &fresh.outputs[i].partitions, err) < 0)
             return -1;
-    if (fresh.changelog.name[0] && changelog_describe(cluster, config, fresh.input_partitions, false, &fresh.changelog, err) < 0)
+    if (fresh.changelog.name[0] && changelog_describe(cluster, config, fresh.input_partitions, MISSING_IS_AN_ERROR, &fresh.changelog, err) < 0)
         return -1;
     fresh.changelog.schema_id = topics->changelog.schema_id;
     *topics = fresh;

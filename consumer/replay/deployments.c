@@ -12,14 +12,10 @@
 
 enum { FRAMING = 5 };
 
-/* 1: there is one; 0: there is none. */
+/* Without a name if there is none. */
 static int describe(rd_kafka_t *client, const struct config *config, size_t partitions, struct changelog_topic *topic, struct err *err)
 {
-    char name[TOPIC_NAME_MAX], text[64];
-    changelog_name(config, name);
-    if (topic_setting(cluster_of_command(client), name, "cleanup.policy", text, sizeof text, err) < 0)
-        return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART || err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ? 0 : -1;
-    return changelog_describe(cluster_of_command(client), config, (int32_t)partitions, false, topic, err) < 0 ? -1 : 1;
+    return changelog_describe(cluster_of_command(client), config, (int32_t)partitions, MISSING_IS_NO_MATTER, topic, err);
 }
 
 static int take(const struct record *record, const struct generation *generation, struct partition_state *state, size_t *found, struct err *err)
@@ -66,9 +62,10 @@ int deployments_follow_one(rd_kafka_t *client, const struct config *config, stru
     struct changelog_topic topic;
     struct source *source = NULL;
     *found = 0;
-    int n = describe(client, config, partitions, &topic, err);
-    if (n <= 0 || !topic.name[0])
-        return n;
+    if (describe(client, config, partitions, &topic, err) < 0)
+        return -1;
+    if (!topic.name[0])
+        return 0;
     int64_t first, end;
     int result = offsets_bounds(client, NULL, topic.name, state->id, &first, &end, err);
     if (result == 0 && first < end && (result = source_open_range(config, topic.name, state->id, first, end, &source, err)) == 0)
@@ -82,9 +79,10 @@ int deployments_follow(rd_kafka_t *client, const struct config *config, struct p
     struct changelog_topic topic;
     struct source *source = NULL;
     *found = 0;
-    int n = describe(client, config, count, &topic, err);
-    if (n <= 0 || !topic.name[0])
-        return n;
+    if (describe(client, config, count, &topic, err) < 0)
+        return -1;
+    if (!topic.name[0])
+        return 0;
     int result = source_open_topic(config, topic.name, INT64_MAX / 4, &source, err);
     if (result == 0)
         result = take_all(source, &topic, states, count, -1, found, err);
