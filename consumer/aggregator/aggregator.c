@@ -133,7 +133,7 @@ static void give_up(struct aggregator *a, const struct err *err)
     struct err again;
     log_warning("monitor: %s; joining anew", err->msg);
     step_down(a);
-    if (a->asked && atomic_load(a->asked))
+    if (stop_is_set(a->asked))
         return;
     rd_kafka_unsubscribe(a->consumer);
     usleep(REST_MS * 1000);
@@ -286,7 +286,7 @@ static void *run(void *context)
     struct err err;
     if (join(a, &err) < 0)
         log_error("monitor: %s", err.msg);
-    while (!atomic_load(&a->stop) && !(a->asked && atomic_load(a->asked))) {
+    while (!aggregator_stops(a)) {
         read_some(a);
         serve_rebalance(a);
         if (a->aggregate)

@@ -6,6 +6,7 @@
 #include "consumer/aggregator/aggregator.h"
 #include "consumer/aggregator/label_rows.h"
 #include "consumer/aggregator/sketch_record.h"
+#include "consumer/stop.h"
 
 enum { WINDOWS_MOST = 1024 }; /* of an aggregate: 288 and four of each width */
 
@@ -44,6 +45,12 @@ struct aggregator {
     /* Where records came to lie: delivery reports write here, and may do so until the producer is gone. */
     int64_t offsets[WINDOWS_MOST], state_offset;
 };
+
+/* Either of the two. */
+static inline bool aggregator_stops(const struct aggregator *a)
+{
+    return atomic_load(&a->stop) || stop_is_set(a->asked);
+}
 
 /* publish.c: reports (and with `state` the state) become visible, or -1: this process is active no more. */
 int aggregator_publish(struct aggregator *aggregator, bool state, struct err *err);

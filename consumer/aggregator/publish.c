@@ -18,14 +18,9 @@ static bool transactional(const struct aggregator *a)
     return a->config->delivery == DELIVERY_EXACTLY_ONCE;
 }
 
-static bool stops(const struct aggregator *a)
-{
-    return atomic_load(&a->stop) || (a->asked && atomic_load(a->asked));
-}
-
 static int within(const struct aggregator *a, int ms)
 {
-    return stops(a) && ms > STOP_MS ? STOP_MS : ms;
+    return aggregator_stops(a) && ms > STOP_MS ? STOP_MS : ms;
 }
 
 static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
@@ -51,7 +46,7 @@ int aggregator_open_producer(struct aggregator *a, struct err *err)
     if (kafka_producer_within(a->config, sizes, transactional(a) ? a->id : NULL, &callbacks, &a->producer, err) < 0)
         return -1;
     enum kafka_remedy remedy = transactional(a) ? REMEDY_RETRY : REMEDY_NONE;
-    while (remedy == REMEDY_RETRY && !stops(a))
+    while (remedy == REMEDY_RETRY && !aggregator_stops(a))
         remedy = kafka_take_error(rd_kafka_init_transactions(a->producer, STOP_MS), a->id, err);
     return remedy == REMEDY_NONE ? 0 : -1;
 }
@@ -166,7 +161,7 @@ static enum kafka_remedy send_offset(struct aggregator *a, int64_t state, struct
 static enum kafka_remedy call_again(const struct aggregator *a, rd_kafka_error_t *(*call)(rd_kafka_t *, int), const char *what, struct err *err)
 {
     enum kafka_remedy remedy = REMEDY_RETRY;
-    for (int i = 0; remedy == REMEDY_RETRY && i < (stops(a) ? 1 : 2 * ATTEMPTS); i++)
+    for (int i = 0; remedy == REMEDY_RETRY && i < (aggregator_stops(a) ? 1 : 2 * ATTEMPTS); i++)
         remedy = kafka_take_error(call(a->producer, within(a, CALL_MS)), what, err);
     return remedy;
 }
@@ -206,7 +201,7 @@ static enum kafka_remedy attempt(struct aggregator *a, bool state, int64_t *offs
         forget_saved(a, offsets);
     if (remedy == REMEDY_STOP || remedy == REMEDY_RECREATE || remedy == REMEDY_REFRESH)
         return remedy;
-    if (stops(a))
+    if (aggregator_stops(a))
         return REMEDY_RECREATE; /* the next one's init_transactions takes it back */
     return transactional(a) && call_again(a, rd_kafka_abort_transaction, "abort", err) != REMEDY_NONE ? REMEDY_RECREATE : REMEDY_ABORT;
 }
@@ -235,7 +230,7 @@ int aggregator_publish(struct aggregator *a, bool state, struct err *err)
     enum kafka_remedy remedy = REMEDY_ABORT;
     for (size_t i = 0; i <= aggregate_windows(a->aggregate); i++)
         offsets[i] = -1;
-    for (int i = 0; remedy == REMEDY_ABORT && i < (stops(a) ? 1 : ATTEMPTS); i++) {
+    for (int i = 0; remedy == REMEDY_ABORT && i < (aggregator_stops(a) ? 1 : ATTEMPTS); i++) {
         if (i)
             usleep(100000u << i);
         remedy = attempt(a, state, offsets, err);

@@ -9,6 +9,7 @@
 
 #include "consumer/clock.h"
 #include "consumer/log.h"
+#include "consumer/stop.h"
 
 enum { MESSAGE_BYTES_MAX = 1000000000, BATCH_OVERHEAD_MAX = 64 << 10 };
 
@@ -169,7 +170,7 @@ bool kafka_error_passes(rd_kafka_resp_err_t code)
 bool attempts_again(struct attempts *a, rd_kafka_resp_err_t code, const char *what)
 {
     int64_t left_ms = a->most_ms - (clock_monotonic_ns() - a->began_ns) / 1000000;
-    if (!kafka_error_passes(code) || (a->stop && atomic_load(a->stop)) || left_ms <= 0)
+    if (!kafka_error_passes(code) || stop_is_set(a->stop) || left_ms <= 0)
         return false;
     char reason[256];
     snprintf(reason, sizeof reason, "%s; asked again for %" PRId64 " s more", rd_kafka_err2str(code), (left_ms + 999) / 1000);

@@ -6,6 +6,7 @@
 
 #include "consumer/clock.h"
 #include "consumer/log.h"
+#include "consumer/stop.h"
 
 enum {
     METADATA_MS = 2000, /* a call that nothing ends early: a stop is to be quick */
@@ -19,16 +20,11 @@ struct cluster cluster_of_command(rd_kafka_t *client)
     return (struct cluster){client, NULL, COMMAND_PATIENCE_MS};
 }
 
-static bool stops(struct cluster c)
-{
-    return c.stop && atomic_load(c.stop);
-}
-
 /* NULL: not in time, or stopped. */
 static rd_kafka_event_t *await(struct cluster c, rd_kafka_queue_t *queue, int most_ms)
 {
     rd_kafka_event_t *event = NULL;
-    for (int waited = 0; !event && waited < most_ms && !stops(c); waited += SLICE_MS)
+    for (int waited = 0; !event && waited < most_ms && !stop_is_set(c.stop); waited += SLICE_MS)
         event = rd_kafka_queue_poll(queue, SLICE_MS);
     return event;
 }
@@ -69,7 +65,7 @@ rd_kafka_event_t *cluster_request(struct cluster c, rd_kafka_admin_op_t kind, cl
 static int no_metadata(struct cluster c, rd_kafka_resp_err_t code, struct err *err)
 {
     kafka_err(err, code, "cannot read the cluster's metadata");
-    return stops(c) ? err_prefix(err, "stopped") : err_prefix(err, "no broker answered within %d s; is kafka: bootstrap.servers right and the broker up?", c.patience_ms / 1000);
+    return stop_is_set(c.stop) ? err_prefix(err, "stopped") : err_prefix(err, "no broker answered within %d s; is kafka: bootstrap.servers right and the broker up?", c.patience_ms / 1000);
 }
 
 int topic_partitions(struct cluster c, const char *topic, int32_t *partitions, struct err *err)
@@ -178,7 +174,7 @@ static int wait_until_visible(struct cluster c, const char *topic, struct err *e
     int32_t partitions;
     int64_t began = clock_monotonic_ns();
     while (topic_read(c, topic, NULL, 0, err) != TOPIC_FOUND || topic_partitions(c, topic, &partitions, err) < 0) {
-        if (stops(c) || clock_monotonic_ns() - began > (int64_t)VISIBLE_MS * 1000000)
+        if (stop_is_set(c.stop) || clock_monotonic_ns() - began > (int64_t)VISIBLE_MS * 1000000)
             return -1;
         rd_kafka_poll(c.client, SLICE_MS / 2);
     }

@@ -9,6 +9,7 @@
 #include "consumer/file.h"
 #include "consumer/kafka/client.h"
 #include "consumer/log.h"
+#include "consumer/stop.h"
 #include "scoring/features.h"
 
 enum { READER_SCHEMA_MAX = 1 << 20, FRESH_TOGETHER_MS = 2000, FRESH_ALONE_MS = 300 };
@@ -125,11 +126,6 @@ uint64_t rules_hash(const struct config *config)
     return hash;
 }
 
-static bool is_set(const atomic_bool *stop)
-{
-    return stop && atomic_load(stop);
-}
-
 rd_kafka_resp_err_t offsets_committed_now(rd_kafka_t *client, const char *topic, const int32_t *partitions, size_t count, int wait_ms, struct committed *out, rd_kafka_resp_err_t *codes)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
@@ -239,14 +235,14 @@ static int is_fresh(rd_kafka_t *client, const atomic_bool *stop, const struct co
         bool together = !offsets_committed_now(client, config->input.topic, partitions, (size_t)count, FRESH_TOGETHER_MS, committed, codes);
         *fresh = true;
         code = RD_KAFKA_RESP_ERR_NO_ERROR;
-        for (int32_t i = 0; i < count && *fresh && !is_set(stop); i++) {
+        for (int32_t i = 0; i < count && *fresh && !stop_is_set(stop); i++) {
             if (!together)
                 offsets_committed_now(client, config->input.topic, &partitions[i], 1, FRESH_ALONE_MS, &committed[i], &codes[i]);
             *fresh = codes[i] || committed[i].offset < 0;
             code = codes[i] ? codes[i] : code;
         }
     } while (*fresh && attempts_again(&a, code, "committed offsets"));
-    if (is_set(stop))
+    if (stop_is_set(stop))
         *fresh = false; /* nobody has looked to the end: nothing may be begun on that */
     free(partitions);
     free(committed);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "consumer/avro/encode.h"
+#include "consumer/stop.h"
 
 enum { REFERENCE_BYTES_MAX = 16 << 20, REFERENCE_DEPTH_MAX = 32 };
 
@@ -49,7 +50,7 @@ static int must_end(void *of, curl_off_t down_all, curl_off_t down, curl_off_t u
 {
     const struct http_source *h = of;
     (void)down_all, (void)down, (void)up_all, (void)up;
-    return h->stop && atomic_load(h->stop);
+    return stop_is_set(h->stop);
 }
 
 static void set_security(const struct http_source *h, CURL *curl)

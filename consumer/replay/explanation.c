@@ -18,6 +18,7 @@
 #include "consumer/replay/deployments.h"
 #include "consumer/progress.h"
 #include "consumer/replay/source.h"
+#include "consumer/stop.h"
 
 enum { NESTING_MAX = 8 };
 
@@ -374,7 +375,7 @@ static int fold(struct explanation *x, struct source *source, struct err *err)
     while ((n = next_run(x, source, x->o->offset, err)) > 0) {
         /* a gap may have taken the run past the record in question */
         struct batch *batch = pipeline_batch(x->pipeline);
-        if (x->o->stop && atomic_load(x->o->stop))
+        if (stop_is_set(x->o->stop))
             return err_set(err, "stopped");
         while (batch->count && batch->records[batch->count - 1].offset >= x->o->offset)
             batch->count--;

@@ -21,6 +21,7 @@
 #include "consumer/replay/export.h"
 #include "consumer/replay/labels.h"
 #include "consumer/replay/source.h"
+#include "consumer/stop.h"
 #include "schemas/embedded.h"
 
 enum { FILE_PREDICTIONS, FILE_SHADOWS, FILE_DEAD_LETTERS, FILE_REPORTS, FILE_COUNT };
@@ -247,7 +248,7 @@ static int pass(struct replay *r, struct err *err)
         progress_start(&progress, "replay", total);
     int n, result = 0;
     while (result == 0 && (n = source_next(r->source, batch->records, BATCH_MAX, err)) != 0) {
-        if (n < 0 || (r->o->stop && atomic_load(r->o->stop))) {
+        if (n < 0 || stop_is_set(r->o->stop)) {
             result = n < 0 ? -1 : err_set(err, "stopped; no output file has been completed");
             break;
         }
