@@ -440,17 +440,7 @@ void recovery_reader_turn(struct recovery_reader *reader, int64_t deadline_ns, i
     }
 }
 
-static void take_ends(struct recovery_reader *reader, const rd_kafka_ListOffsetsResultInfo_t **found, size_t count, rd_kafka_resp_err_t *code)
-{
-    for (size_t i = 0; i < count; i++) {
-        const rd_kafka_topic_partition_t *p = rd_kafka_ListOffsetsResultInfo_topic_partition(found[i]);
-        *code = p->err ? p->err : *code;
-        if (p->partition >= 0 && p->partition < reader->end_count)
-            reader->ends[p->partition] = p->offset;
-    }
-}
-
-static void ask_ends(rd_kafka_t *client, const void *of, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+static void ask_ends(rd_kafka_t *client, void *of, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
     const struct recovery_reader *reader = of;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(reader->end_count);
@@ -461,27 +451,31 @@ static void ask_ends(rd_kafka_t *client, const void *of, rd_kafka_AdminOptions_t
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+static rd_kafka_resp_err_t take_ends(rd_kafka_event_t *answer, void *of)
+{
+    struct recovery_reader *reader = of;
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+    size_t count = 0;
+    const rd_kafka_ListOffsetsResultInfo_t **found = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(answer), &count);
+    for (size_t i = 0; i < count; i++) {
+        const rd_kafka_topic_partition_t *p = rd_kafka_ListOffsetsResultInfo_topic_partition(found[i]);
+        code = p->err ? p->err : code;
+        if (p->partition >= 0 && p->partition < reader->end_count)
+            reader->ends[p->partition] = p->offset;
+    }
+    return code;
+}
+
 /* Where the partitions' logs really end, open transactions and all: of all in one request, for each takes its time. */
 static int look_for_ends(struct recovery_reader *reader, struct err *err)
 {
+    static const struct cluster_request list = {RD_KAFKA_ADMIN_OP_LISTOFFSETS, ask_ends, take_ends};
     struct cluster cluster = {reader->consumer, reader->stop, LOOKUP_GIVE_UP_MS};
-    struct attempts a = attempts_within(cluster.stop, cluster.patience_ms);
-    rd_kafka_resp_err_t code;
     reader->end_count = reader->topic->partitions;
     reader->ends = realloc(reader->ends, (size_t)reader->end_count * sizeof *reader->ends);
     assert(reader->ends);
-    do {
-        rd_kafka_event_t *event = cluster_request(cluster, RD_KAFKA_ADMIN_OP_LISTOFFSETS, ask_ends, reader, "cannot read where the changelog ends", err);
-        if (!event)
-            return -1;
-        size_t count = 0;
-        const rd_kafka_ListOffsetsResultInfo_t **found = rd_kafka_ListOffsets_result_infos(rd_kafka_event_ListOffsets_result(event), &count);
-        code = RD_KAFKA_RESP_ERR_NO_ERROR;
-        take_ends(reader, found, count, &code);
-        rd_kafka_event_destroy(event);
-    } while (attempts_again(&a, code, "changelog's end"));
-    reader->ends_known = !code;
-    return code ? kafka_err(err, code, "cannot read where the changelog ends") : 0;
+    reader->ends_known = cluster_ask(cluster, &list, reader, "cannot read where the changelog ends", err) == 0;
+    return reader->ends_known ? 0 : -1;
 }
 
 static int true_end(struct recovery_reader *reader, int32_t partition, int64_t *end, struct err *err)

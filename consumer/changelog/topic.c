@@ -138,27 +138,36 @@ static int verify_partitions(struct cluster cluster, int32_t input_partitions, s
                    topic->partitions, input_partitions, topic->name, input_partitions);
 }
 
-static void ask_topic(rd_kafka_t *client, const void *name, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+struct identity {
+    const char *topic;
+    char *id;
+};
+
+static void ask_id(rd_kafka_t *client, void *of, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-    rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names((const char *[]){name}, 1);
+    const struct identity *identity = of;
+    rd_kafka_TopicCollection_t *topics = rd_kafka_TopicCollection_of_topic_names((const char *[]){identity->topic}, 1);
     rd_kafka_DescribeTopics(client, topics, options, queue);
     rd_kafka_TopicCollection_destroy(topics);
 }
 
-/* One that the broker does not tell for once would look like a topic that was created anew. */
-static int input_id(struct cluster cluster, const char *name, char id[48], struct err *err)
+static rd_kafka_resp_err_t take_id(rd_kafka_event_t *answer, void *of)
 {
-    rd_kafka_event_t *event = cluster_request(cluster, RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, ask_topic, name, name, err);
-    if (!event)
-        return -1;
+    const struct identity *identity = of;
     size_t count = 0;
-    const rd_kafka_TopicDescription_t **found = rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(event), &count);
+    const rd_kafka_TopicDescription_t **found = rd_kafka_DescribeTopics_result_topics(rd_kafka_event_DescribeTopics_result(answer), &count);
     rd_kafka_resp_err_t code = count ? rd_kafka_error_code(rd_kafka_TopicDescription_error(found[0])) : RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     const rd_kafka_Uuid_t *uuid = code ? NULL : rd_kafka_TopicDescription_topic_id(found[0]);
     const char *text = uuid ? rd_kafka_Uuid_base64str(uuid) : NULL;
-    snprintf(id, 48, "%s", text ? text : "");
-    rd_kafka_event_destroy(event);
-    return code ? kafka_err(err, code, name) : 0;
+    snprintf(identity->id, INPUT_ID_MAX, "%s", text ? text : "");
+    return code;
+}
+
+/* One that the broker does not tell for once would look like a topic that was created anew. */
+static int input_id(struct cluster cluster, const char *topic, char id[INPUT_ID_MAX], struct err *err)
+{
+    static const struct cluster_request describe = {RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, ask_id, take_id};
+    return cluster_ask(cluster, &describe, &(struct identity){topic, id}, topic, err);
 }
 
 int changelog_describe(struct cluster cluster, const struct config *config, int32_t input_partitions, enum changelog_missing missing, struct changelog_topic *topic, struct err *err)

@@ -2,14 +2,14 @@
 #pragma once
 #include "consumer/kafka/cluster.h"
 
-enum { TOPIC_NAME_MAX = 250, MIN_COMPACTION_LAG_MS = 600000 };
+enum { TOPIC_NAME_MAX = 250, INPUT_ID_MAX = 48, MIN_COMPACTION_LAG_MS = 600000 };
 
 struct changelog_topic {
     char name[TOPIC_NAME_MAX]; /* empty: there is none, or the broker keeps none (an in-process one); state is rebuilt from the input */
     int32_t partitions;
     size_t max_message_bytes;
     int32_t schema_id;
-    char input_id[48]; /* the broker's id of the input topic, or its name */
+    char input_id[INPUT_ID_MAX]; /* the broker's id of the input topic, or its name */
 };
 
 void changelog_name(const struct config *config, char name[TOPIC_NAME_MAX]);

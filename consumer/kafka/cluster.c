@@ -29,35 +29,32 @@ static rd_kafka_event_t *await(struct cluster c, rd_kafka_queue_t *queue, int mo
     return event;
 }
 
-static rd_kafka_event_t *request_once(struct cluster c, rd_kafka_admin_op_t kind, cluster_ask *ask, const void *about, rd_kafka_resp_err_t *code)
+static rd_kafka_resp_err_t ask_once(struct cluster c, const struct cluster_request *request, void *about)
 {
     int most_ms = c.patience_ms < REQUEST_MS ? c.patience_ms : REQUEST_MS;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(c.client);
-    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(c.client, kind);
+    rd_kafka_AdminOptions_t *options = rd_kafka_AdminOptions_new(c.client, request->kind);
     rd_kafka_AdminOptions_set_request_timeout(options, most_ms, NULL, 0);
-    ask(c.client, about, options, queue);
-    rd_kafka_event_t *event = await(c, queue, most_ms + 10 * SLICE_MS); /* the library answers in time, if only with an error */
-    *code = event ? rd_kafka_event_error(event) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    request->ask(c.client, about, options, queue);
+    rd_kafka_event_t *answer = await(c, queue, most_ms + 10 * SLICE_MS); /* the library answers in time, if only with an error */
+    rd_kafka_resp_err_t code = answer ? rd_kafka_event_error(answer) : RD_KAFKA_RESP_ERR__TIMED_OUT;
+    if (!code)
+        code = request->take(answer, about);
+    if (answer)
+        rd_kafka_event_destroy(answer);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_queue_destroy(queue);
-    if (event && *code) {
-        rd_kafka_event_destroy(event);
-        event = NULL;
-    }
-    return event;
+    return code;
 }
 
-rd_kafka_event_t *cluster_request(struct cluster c, rd_kafka_admin_op_t kind, cluster_ask *ask, const void *about, const char *what, struct err *err)
+int cluster_ask(struct cluster c, const struct cluster_request *request, void *about, const char *what, struct err *err)
 {
-    rd_kafka_event_t *event;
     rd_kafka_resp_err_t code;
     struct attempts a = attempts_within(c.stop, c.patience_ms);
     do
-        event = request_once(c, kind, ask, about, &code);
+        code = ask_once(c, request, about);
     while (attempts_again(&a, code, what));
-    if (!event)
-        kafka_err(err, code, what);
-    return event;
+    return code ? kafka_err(err, code, what) : 0;
 }
 
 /* ---- what there is ---- */
@@ -93,18 +90,19 @@ int topic_partitions(struct cluster c, const char *topic, int32_t *partitions, s
     return answered ? err_set(err, "topic %s: %s; create it first", topic, rd_kafka_err2str(code)) : no_metadata(c, code, err);
 }
 
-struct settings_question {
+struct question {
     const char *topic;
-    const struct topic_setting *settings;
+    struct topic_setting *settings;
     size_t count;
+    const char *unknown; /* a setting that the broker does not know */
 };
 
-static void ask_settings(rd_kafka_t *client, const void *about, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+static void ask_settings(rd_kafka_t *client, void *question, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-    const struct settings_question *q = about;
+    const struct question *q = question;
     rd_kafka_ConfigResource_t *resource = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, q->topic);
     for (size_t i = 0; i < q->count; i++)
-        rd_kafka_ConfigResource_set_config(resource, q->settings[i].name, ""); /* in a question it is the names that count */
+        rd_kafka_ConfigResource_set_config(resource, q->settings[i].name, ""); /* of a question the names count alone */
     rd_kafka_DescribeConfigs(client, &resource, 1, options, queue);
     rd_kafka_ConfigResource_destroy(resource);
 }
@@ -117,42 +115,64 @@ static const char *value_of(const rd_kafka_ConfigEntry_t **entries, size_t count
     return NULL;
 }
 
-static int take_settings(rd_kafka_event_t *answer, const char *topic, struct topic_setting *settings, size_t count, struct err *err)
+static rd_kafka_resp_err_t take_settings(rd_kafka_event_t *answer, void *question)
 {
-    size_t resources, entry_count;
+    struct question *q = question;
+    size_t resources, count;
     const rd_kafka_ConfigResource_t **found = rd_kafka_DescribeConfigs_result_resources(rd_kafka_event_DescribeConfigs_result(answer), &resources);
-    if (!resources)
-        return err_set(err, "topic %s: the broker says nothing of its settings", topic);
-    if (rd_kafka_ConfigResource_error(found[0]))
-        return kafka_err(err, rd_kafka_ConfigResource_error(found[0]), topic);
-    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(found[0], &entry_count);
-    for (size_t i = 0; i < count; i++) {
-        const char *value = value_of(entries, entry_count, settings[i].name);
+    rd_kafka_resp_err_t code = resources ? rd_kafka_ConfigResource_error(found[0]) : RD_KAFKA_RESP_ERR__BAD_MSG;
+    if (code)
+        return code;
+    const rd_kafka_ConfigEntry_t **entries = rd_kafka_ConfigResource_configs(found[0], &count);
+    for (size_t i = 0; i < q->count; i++) {
+        struct topic_setting *setting = &q->settings[i];
+        const char *value = value_of(entries, count, setting->name);
+        snprintf(setting->text, sizeof setting->text, "%s", value ? value : "");
         if (!value)
-            return err_set(err, "topic %s: the broker knows no setting %s", topic, settings[i].name);
-        snprintf(settings[i].text, sizeof settings[i].text, "%s", value);
+            q->unknown = setting->name;
     }
-    return 0;
+    return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 enum topic_answer topic_read(struct cluster c, const char *topic, struct topic_setting *settings, size_t count, struct err *err)
 {
-    struct settings_question question = {topic, settings, count};
-    rd_kafka_event_t *answer = cluster_request(c, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ask_settings, &question, topic, err);
-    int result = answer ? take_settings(answer, topic, settings, count, err) : -1;
-    if (answer)
-        rd_kafka_event_destroy(answer);
-    if (result == 0)
+    static const struct cluster_request describe = {RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, ask_settings, take_settings};
+    struct question question = {topic, settings, count, NULL};
+    if (cluster_ask(c, &describe, &question, topic, err) < 0)
+        return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? TOPIC_NOT_FOUND : err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ? TOPIC_NOT_TOLD : TOPIC_FAILED;
+    if (!question.unknown)
         return TOPIC_FOUND;
-    return err->code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? TOPIC_NOT_FOUND : err->code == RD_KAFKA_RESP_ERR__UNSUPPORTED_FEATURE ? TOPIC_NOT_TOLD : TOPIC_FAILED;
+    err_set(err, "topic %s: the broker knows no setting %s", topic, question.unknown);
+    return TOPIC_FAILED;
 }
 
 /* ---- what there shall be ---- */
 
-static void ask_topic(rd_kafka_t *client, const void *topic, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+struct creation {
+    rd_kafka_NewTopic_t *wanted;
+    char refusal[512]; /* in the broker's words */
+};
+
+static void ask_topic(rd_kafka_t *client, void *creation, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-    rd_kafka_NewTopic_t *wanted = (rd_kafka_NewTopic_t *)(uintptr_t)topic;
-    rd_kafka_CreateTopics(client, &wanted, 1, options, queue);
+    rd_kafka_CreateTopics(client, &((struct creation *)creation)->wanted, 1, options, queue);
+}
+
+/* A controller that has not heard of its brokers yet, after a restart, says so in words alone. */
+static bool waits_for_brokers(rd_kafka_resp_err_t code, const char *says)
+{
+    return code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR && strstr(says, "fenced");
+}
+
+static rd_kafka_resp_err_t take_topic(rd_kafka_event_t *answer, void *creation)
+{
+    struct creation *c = creation;
+    size_t count = 0;
+    const rd_kafka_topic_result_t **made = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(answer), &count);
+    rd_kafka_resp_err_t code = count ? rd_kafka_topic_result_error(made[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
+    const char *says = code ? rd_kafka_topic_result_error_string(made[0]) : NULL;
+    snprintf(c->refusal, sizeof c->refusal, "%s", says ? says : rd_kafka_err2str(code));
+    return waits_for_brokers(code, c->refusal) ? RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE : code;
 }
 
 static rd_kafka_NewTopic_t *new_topic(const char *topic, int32_t partitions, const struct topic_setting *settings, size_t count, struct err *err)
@@ -181,69 +201,45 @@ static int wait_until_visible(struct cluster c, const char *topic, struct err *e
     return 0;
 }
 
-/* A controller that has not heard of its brokers yet, after a restart, says so in words alone. */
-static bool waits_for_brokers(rd_kafka_resp_err_t code, const char *says)
-{
-    return code == RD_KAFKA_RESP_ERR_INVALID_REPLICATION_FACTOR && says && strstr(says, "fenced");
-}
-
-/* false: no answer.  *code of an answer, and in *err what it says. */
-static bool create_once(struct cluster c, rd_kafka_NewTopic_t *wanted, rd_kafka_resp_err_t *code, struct err *err)
-{
-    rd_kafka_event_t *event = cluster_request(c, RD_KAFKA_ADMIN_OP_CREATETOPICS, ask_topic, wanted, "cannot be created", err);
-    if (!event)
-        return false;
-    size_t count = 0;
-    const rd_kafka_topic_result_t **made = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
-    *code = count ? rd_kafka_topic_result_error(made[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    const char *says = *code ? rd_kafka_topic_result_error_string(made[0]) : NULL;
-    if (*code)
-        err_set(err, "%s", says ? says : rd_kafka_err2str(*code));
-    if (waits_for_brokers(*code, says))
-        *code = RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE;
-    rd_kafka_event_destroy(event);
-    return true;
-}
-
 int topic_create(struct cluster c, const char *topic, int32_t partitions, const struct topic_setting *settings, size_t count, const char *hint, struct err *err)
 {
-    rd_kafka_NewTopic_t *wanted = new_topic(topic, partitions, settings, count, err);
-    if (!wanted)
+    static const struct cluster_request create = {RD_KAFKA_ADMIN_OP_CREATETOPICS, ask_topic, take_topic};
+    struct creation creation = {.wanted = new_topic(topic, partitions, settings, count, err)};
+    if (!creation.wanted)
         return -1;
-    rd_kafka_resp_err_t code;
-    struct attempts a = attempts_within(c.stop, c.patience_ms);
-    bool answered;
-    do
-        answered = create_once(c, wanted, &code, err);
-    while (answered && attempts_again(&a, code, "create a topic"));
-    rd_kafka_NewTopic_destroy(wanted);
-    if (!answered)
-        return err_prefix(err, "topic %s", topic);
-    if (code && code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+    int result = cluster_ask(c, &create, &creation, topic, err);
+    rd_kafka_NewTopic_destroy(creation.wanted);
+    if (result < 0 && err->code != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS) {
+        if (creation.refusal[0])
+            err_set(err, "%s", creation.refusal);
         return err_prefix(err, "topic %s: cannot be created (%s)", topic, hint);
-    if (!code)
+    }
+    if (result == 0)
         log_info("topic %s: created, partitions: %" PRId32, topic, partitions);
     return wait_until_visible(c, topic, err);
 }
 
-static void ask_change(rd_kafka_t *client, const void *resource, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
+static void ask_change(rd_kafka_t *client, void *resource, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue)
 {
-    rd_kafka_ConfigResource_t *wanted = (rd_kafka_ConfigResource_t *)(uintptr_t)resource;
+    rd_kafka_ConfigResource_t *wanted = resource;
     rd_kafka_IncrementalAlterConfigs(client, &wanted, 1, options, queue);
+}
+
+static rd_kafka_resp_err_t take_change(rd_kafka_event_t *answer, void *resource)
+{
+    (void)resource;
+    size_t count = 0;
+    const rd_kafka_ConfigResource_t **altered = rd_kafka_IncrementalAlterConfigs_result_resources(rd_kafka_event_IncrementalAlterConfigs_result(answer), &count);
+    return count ? rd_kafka_ConfigResource_error(altered[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
 int topic_configure(struct cluster c, const char *topic, const struct topic_setting *settings, size_t count, struct err *err)
 {
+    static const struct cluster_request alter = {RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, ask_change, take_change};
     rd_kafka_ConfigResource_t *wanted = rd_kafka_ConfigResource_new(RD_KAFKA_RESOURCE_TOPIC, topic);
     for (size_t i = 0; i < count; i++)
         rd_kafka_error_destroy(rd_kafka_ConfigResource_add_incremental_config(wanted, settings[i].name, RD_KAFKA_ALTER_CONFIG_OP_TYPE_SET, settings[i].text));
-    rd_kafka_event_t *event = cluster_request(c, RD_KAFKA_ADMIN_OP_INCREMENTALALTERCONFIGS, ask_change, wanted, topic, err);
+    int result = cluster_ask(c, &alter, wanted, topic, err);
     rd_kafka_ConfigResource_destroy(wanted);
-    if (!event)
-        return -1;
-    size_t resources = 0;
-    const rd_kafka_ConfigResource_t **altered = rd_kafka_IncrementalAlterConfigs_result_resources(rd_kafka_event_IncrementalAlterConfigs_result(event), &resources);
-    rd_kafka_resp_err_t code = resources ? rd_kafka_ConfigResource_error(altered[0]) : RD_KAFKA_RESP_ERR_NO_ERROR;
-    rd_kafka_event_destroy(event);
-    return code ? kafka_err(err, code, topic) : 0;
+    return result;
 }

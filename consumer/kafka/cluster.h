@@ -1,5 +1,6 @@
 /* Questions about topics to a cluster that may be away for a while: where no broker answers, they are asked again after a
- * growing pause, the log says so and for how much longer, and a stop ends it.  What a broker answers is final. */
+ * growing pause, the log says so and for how much longer, and a stop ends it.  What a broker answers is final, unless it is
+ * that it cannot tell just now. */
 #pragma once
 #include "consumer/kafka/client.h"
 
@@ -11,9 +12,13 @@ struct cluster {
 enum { WORKER_PATIENCE_MS = 60000 /* a broker's restart */, COMMAND_PATIENCE_MS = 15000 /* somebody waits before a screen */ };
 struct cluster cluster_of_command(rd_kafka_t *client);
 
-/* An administrative request, made by `ask`: the event that answers it, or NULL with *err. */
-typedef void cluster_ask(rd_kafka_t *client, const void *about, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue);
-rd_kafka_event_t *cluster_request(struct cluster cluster, rd_kafka_admin_op_t kind, cluster_ask *ask, const void *about, const char *what, struct err *err);
+/* An administrative request: `ask` makes it, `take` reads the answer and returns the error that is in it. */
+struct cluster_request {
+    rd_kafka_admin_op_t kind;
+    void (*ask)(rd_kafka_t *client, void *about, rd_kafka_AdminOptions_t *options, rd_kafka_queue_t *queue);
+    rd_kafka_resp_err_t (*take)(rd_kafka_event_t *answer, void *about);
+};
+int cluster_ask(struct cluster cluster, const struct cluster_request *request, void *about, const char *what, struct err *err);
 
 int topic_partitions(struct cluster cluster, const char *topic, int32_t *partitions, struct err *err);
 
