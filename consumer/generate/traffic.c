@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "consumer/generate/agenda.h"
 #include "consumer/generate/random.h"
 #include "consumer/generate/world.h"
 
@@ -50,9 +51,14 @@ struct traffic {
     uint64_t episode_threshold; /* of 2^53: an honest event starts one */
     int64_t rhythm_start, rhythm_total;
     int64_t silent_until_ms; /* 0: not yet */
-    struct plan *pending; /* a heap, earliest first */
-    size_t pending_count, pending_capacity;
+    struct agenda planned; /* struct plan */
 };
+
+static bool is_earlier(const void *a, const void *b)
+{
+    const struct plan *x = a, *y = b;
+    return x->time_ms < y->time_ms || (x->time_ms == y->time_ms && x->card < y->card);
+}
 
 /* 2^x for |x| < 1000, within 1e-4; by additions and multiplications alone, so that it is the same everywhere. */
 static double power_of_two(double x)
@@ -161,41 +167,6 @@ static uint32_t pick_card(struct traffic *t, int64_t ms)
     return card;
 }
 
-/* The events that were planned ahead */
-
-static bool earlier(const struct plan *a, const struct plan *b)
-{
-    return a->time_ms < b->time_ms || (a->time_ms == b->time_ms && a->card < b->card);
-}
-
-static void plan_ahead(struct traffic *t, struct plan plan)
-{
-    if (t->pending_count == t->pending_capacity) {
-        t->pending_capacity = t->pending_capacity ? 2 * t->pending_capacity : 256;
-        t->pending = realloc(t->pending, t->pending_capacity * sizeof *t->pending);
-        assert(t->pending);
-    }
-    size_t i = t->pending_count++;
-    for (; i > 0 && earlier(&plan, &t->pending[(i - 1) / 2]); i = (i - 1) / 2)
-        t->pending[i] = t->pending[(i - 1) / 2];
-    t->pending[i] = plan;
-}
-
-static struct plan take_planned(struct traffic *t)
-{
-    struct plan first = t->pending[0], last = t->pending[--t->pending_count];
-    size_t i = 0;
-    for (size_t child; (child = 2 * i + 1) < t->pending_count; i = child) {
-        if (child + 1 < t->pending_count && earlier(&t->pending[child + 1], &t->pending[child]))
-            child++;
-        if (!earlier(&t->pending[child], &last))
-            break;
-        t->pending[i] = t->pending[child];
-    }
-    t->pending[i] = last;
-    return first;
-}
-
 /* Honest payments */
 
 static int64_t amount_of(struct traffic *t, const struct card *card, uint8_t trade, double spread)
@@ -283,7 +254,7 @@ static void try_again_perhaps(struct traffic *t, struct plan declined)
     if (random_permille(&t->random, 500)) {
         declined.time_ms += random_between(&t->random, 6000, 60000);
         declined.declined = random_permille(&t->random, 300);
-        plan_ahead(t, declined);
+        agenda_add(&t->planned, &declined);
     }
 }
 
@@ -305,7 +276,7 @@ static void test_card(struct traffic *t, struct plan after)
         p.amount_minor = random_between(r, 50, 499);
         p.declined = random_permille(r, 350);
         p.time_ms += random_between(r, 4000, 60000);
-        plan_ahead(t, p);
+        agenda_add(&t->planned, &p);
     }
     for (int64_t n = random_between(r, 1, 3); n > 0; n--) {
         p.trade = random_permille(r, 500) ? TRADE_ELECTRONICS : TRADE_JEWELLERY;
@@ -313,7 +284,7 @@ static void test_card(struct traffic *t, struct plan after)
         p.amount_minor = t->cards[after.card].typical_minor * random_between(r, 6, 25);
         p.declined = random_permille(r, 200);
         p.time_ms += random_between(r, 60000, 12 * 60000);
-        plan_ahead(t, p);
+        agenda_add(&t->planned, &p);
     }
 }
 
@@ -333,7 +304,7 @@ static void jump_abroad(struct traffic *t, struct plan after)
         p.amount_minor = amount_of(t, &t->cards[after.card], p.trade, 0.7);
         p.amount_minor *= random_between(r, 2, 6);
         p.declined = random_permille(r, 180);
-        plan_ahead(t, p);
+        agenda_add(&t->planned, &p);
         p.time_ms += random_between(r, 2 * 60000, 18 * 60000);
     }
 }
@@ -355,7 +326,7 @@ static void spree_at_night(struct traffic *t, struct plan after)
         p.amount_minor = amount_of(t, &t->cards[after.card], p.trade, 0.6);
         p.amount_minor *= random_between(r, 1, 4);
         p.declined = random_permille(r, 120);
-        plan_ahead(t, p);
+        agenda_add(&t->planned, &p);
         p.time_ms += random_between(r, 90000, 9 * 60000);
     }
 }
@@ -377,7 +348,7 @@ static void take_over(struct traffic *t, struct plan after)
         p.amount_minor = amount_of(t, &t->cards[after.card], p.trade, 0.8);
         p.amount_minor *= random_between(r, 1, 3);
         p.declined = random_permille(r, 80);
-        plan_ahead(t, p);
+        agenda_add(&t->planned, &p);
         p.time_ms += random_between(r, 5 * 60000, 3 * HOUR_MS);
     }
 }
@@ -476,8 +447,9 @@ bool traffic_next(struct traffic *t, struct transaction *out)
         ms = slot_time(t);
     }
     struct plan plan;
-    if (t->pending_count && t->pending[0].time_ms <= ms) {
-        plan = take_planned(t);
+    const struct plan *planned = agenda_first(&t->planned);
+    if (planned && planned->time_ms <= ms) {
+        agenda_take(&t->planned, &plan);
         plan.time_ms = plan.time_ms < t->silent_until_ms ? t->silent_until_ms : plan.time_ms;
     } else {
         plan = plan_honest(t, ms);
@@ -532,6 +504,7 @@ int traffic_create(const struct traffic_options *options, struct traffic **out, 
         return err_set(err, "memory is short for %llu cards", (unsigned long long)options->cards);
     }
     t->options = *options;
+    t->planned = (struct agenda){.record_size = sizeof(struct plan), .is_earlier = is_earlier};
     t->options.label_delay_ms = options->label_delay_ms ? options->label_delay_ms : TRAFFIC_LABEL_DELAY_MS;
     t->options.drift_until = options->drift_until ? options->drift_until : UINT64_MAX;
     t->random.state = mix64(options->seed);
@@ -554,6 +527,6 @@ void traffic_destroy(struct traffic *t)
         return;
     free(t->cards);
     free(t->card_weights);
-    free(t->pending);
+    agenda_finish(&t->planned);
     free(t);
 }
