@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import signal
 import threading
 import time
 
@@ -61,11 +60,8 @@ class Slot:
         os.kill(self.worker.process.pid, number)
 
     def freeze(self, seconds):
-        self.signal(signal.SIGSTOP)
-        try:
+        with self.worker.process.frozen():
             time.sleep(seconds)
-        finally:
-            self.signal(signal.SIGCONT)
 
     def wait_end(self, seconds):
         """True if it has ended by itself."""

@@ -7,6 +7,7 @@ ends. tests/deps.sh installs what they need. Run as a program, this file starts 
 
 import atexit
 import concurrent.futures
+import contextlib
 import ctypes
 import glob
 import json
@@ -109,6 +110,14 @@ class Process:
             return None
         self._end_group()
         return self.child.wait()
+
+    @contextlib.contextmanager
+    def frozen(self):
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def _end_group(self):
         if self in Process._running:

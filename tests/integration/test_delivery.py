@@ -70,35 +70,27 @@ def test_with_the_brokers_own_group_protocol_members_come_and_go(pipeline, small
     ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
 
 
-def test_a_broker_that_is_killed_costs_nothing(models, registry, schemas, small_traffic, small_replayed, tmp_path):
+def kill(kafka):
     """Writes in flight, an open transaction, and a commit of which nobody knows how it ended."""
-    with Kafka(tmp_path / "kafka") as kafka:
-        pipeline = Pipeline(kafka, models, tmp_path, "broker-killed", schemas).create_topics()
-        workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
-        half = len(small_traffic.records) // 2
-        produce(kafka.brokers, pipeline.topic, small_traffic.records[:half])
-        pipeline.wait_committed(workers, small_traffic.ends, 0.1)
-        kafka.kill()
-        time.sleep(1)
-        kafka.start()
-        produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
-        pipeline.wait_committed(workers, small_traffic.ends)
-        for worker in workers:
-            worker.stop()
-        ledger.check_all(pipeline, small_traffic, Written(kafka, pipeline.outputs), small_replayed)
+    kafka.kill()
 
 
-def test_a_broker_whose_disk_is_full_costs_nothing(models, schemas, small_traffic, small_replayed, tmp_path):
-    """No file of its may grow any more, in the middle of a stream of transactions: it refuses what it cannot write, and ends. It
-    comes back with room, and nobody has to start the workers again."""
+def fill_its_disk(kafka):
+    """No file of its may grow any more: it refuses what it cannot write, and ends."""
+    resource.prlimit(kafka.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    kafka.process.wait(60)
+
+
+@pytest.mark.parametrize("harm", [kill, fill_its_disk])
+def test_a_broker_that_ends_in_the_middle_costs_nothing(models, schemas, small_traffic, small_replayed, tmp_path, harm):
+    """It comes back, with room, and nobody has to start the workers again."""
     with Kafka(tmp_path / "kafka") as kafka:
-        pipeline = Pipeline(kafka, models, tmp_path, "disk-full", schemas).create_topics()
+        pipeline = Pipeline(kafka, models, tmp_path, harm.__name__.replace("_", "-"), schemas).create_topics()
         workers = [worker.start().wait_ready() for worker in pipeline.workers(2)]
         third = len(small_traffic.records) // 3
         produce(kafka.brokers, pipeline.topic, small_traffic.records[:third])
         pipeline.wait_committed(workers, small_traffic.ends, 0.05)
-        resource.prlimit(kafka.process.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
-        kafka.process.wait(60)
+        harm(kafka)
         time.sleep(1)
         kafka.start()
         produce(kafka.brokers, pipeline.topic, small_traffic.records[third:])
@@ -126,7 +118,7 @@ def test_a_worker_that_is_frozen_past_its_session_writes_nothing_twice(pipeline,
     ends = {r.partition: r.offset + 1 for r in small_traffic.records[:half]}
     frozen.wait_for(lambda: partitions(frozen) == {p: ends[p] for p in theirs}, "it has processed its share")
     assert not any(pipeline.committed()[p] > 0 for p in theirs), "and committed nothing of it"
-    with frozen.frozen():
+    with frozen.process.frozen():
         produce(kafka.brokers, pipeline.topic, small_traffic.records[half:])
         pipeline.wait_committed([other], small_traffic.ends)
     frozen.wait_for(lambda: "lost partitions" in frozen.logged(), "it knows that it was given up")

@@ -1,10 +1,8 @@
 """`weir run` as a child process, and other weir commands."""
 
-import contextlib
 import json
 import os
 import re
-import signal
 import subprocess
 import time
 import urllib.error
@@ -88,14 +86,6 @@ class Worker:
     def kill(self):
         self.process.kill()
         self.assert_clean()
-
-    @contextlib.contextmanager
-    def frozen(self):
-        os.kill(self.process.pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(self.process.pid, signal.SIGCONT)
 
     def assert_clean(self):
         assert OTHER_STATE not in self.logged() or self.may_judge_otherwise, self.logged()
