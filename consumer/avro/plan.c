@@ -2,7 +2,7 @@
  *
  * Records on the way to a wanted field stand inline.  So do the others, which gives their faults full names, until
  * INLINE_STEPS are written or a type recurs; from there on each pair of writer's and reader's record is a program
- * of its own, written once and called.  Runs of fixed width are one step.
+ * of its own, written once and called.
  *
  * A reader's schema can refuse for certain (emit returns false, and so does all that must hold the type) or only in
  * some branch of a union: then a STEP_FAIL stands there.  Cost: linear in the steps, at most STEPS_MAX. */
@@ -13,10 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include "consumer/avro/resolve.h"
-#include "consumer/avro/steps.h"
+#include "consumer/avro/step_writer.h"
 
-enum { STEPS_MAX = 1 << 18, INLINE_STEPS = 1 << 14, NAME_MAX_SIZE = 256 };
-enum { CONSTANT_NULL, CONSTANT_OTHER };
+enum { INLINE_STEPS = 1 << 14, NAME_MAX_SIZE = 256 };
 
 /* A wanted field, seen from the type being compiled: what is left of its dotted name, "" for the type itself. */
 struct want {
@@ -34,96 +33,20 @@ struct pair {
 };
 
 struct compiler {
-    struct decode_plan *plan;
+    struct step_writer out;
     const struct field_set *fields;
     struct arena scratch;
-    size_t step_count, step_capacity, piece_count, piece_capacity, target_count, target_capacity, constant_count, constant_capacity;
-    size_t barrier; /* a step before which nothing may be merged: jumps lead here */
-    size_t work;    /* steps ever written, also those taken back */
     struct pair path[LEVELS_MAX + 1]; /* records being compiled inline */
     size_t path_count;
     struct pair *programs;
     size_t program_count, program_capacity;
     json_t *program_index, *resolved, *enums; /* by pair */
     bool called;                      /* compiling a program of its own */
-    bool failed;                      /* beyond limits: nothing more is written */
     char mismatch[512];               /* the latest */
-    struct err *err;
 };
 
 static bool emit(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, struct wants wants, const char *name,
                  unsigned level);
-
-static void *grown(void *data, size_t count, size_t *capacity, size_t item)
-{
-    if (count < *capacity)
-        return data;
-    *capacity = *capacity ? 2 * *capacity : 64;
-    data = realloc(data, *capacity * item);
-    if (!data) {
-        fprintf(stderr, "out of memory: a decode plan wants %zu bytes\n", *capacity * item);
-        abort();
-    }
-    return data;
-}
-
-static int give_up(struct compiler *c, const char *why)
-{
-    if (!c->failed)
-        err_set(c->err, "schema: %s", why);
-    c->failed = true;
-    return -1;
-}
-
-static uint32_t add(struct compiler *c, enum step_op op, unsigned level, size_t slot, uint32_t arg, const char *name)
-{
-    struct decode_plan *plan = c->plan;
-    if (c->failed || c->step_count >= STEPS_MAX || ++c->work > 4 * STEPS_MAX) {
-        give_up(c, "too large for a decode plan");
-        return 0;
-    }
-    size_t capacity = c->step_capacity;
-    plan->names = grown(plan->names, c->step_count, &capacity, sizeof *plan->names);
-    plan->steps = grown(plan->steps, c->step_count, &c->step_capacity, sizeof *plan->steps);
-    plan->names[c->step_count] = name;
-    plan->steps[c->step_count] = (struct step){.op = (uint8_t)op, .level = (uint8_t)level, .slot = (uint16_t)slot, .arg = arg};
-    return (uint32_t)c->step_count++;
-}
-
-/* The step `from` leads to what is written next. */
-static void land(struct compiler *c, uint32_t from)
-{
-    if (!c->failed)
-        c->plan->steps[from].jump = (uint32_t)c->step_count;
-    c->barrier = c->step_count;
-}
-
-static uint32_t add_constant(struct compiler *c, struct value value)
-{
-    struct decode_plan *plan = c->plan;
-    plan->constants = grown(plan->constants, c->constant_count, &c->constant_capacity, sizeof *plan->constants);
-    plan->constants[c->constant_count] = value;
-    return (uint32_t)c->constant_count++;
-}
-
-static void skip_fixed(struct compiler *c, uint64_t width, const char *name)
-{
-    struct decode_plan *plan = c->plan;
-    if (width == 0)
-        return;
-    bool merge = c->step_count > c->barrier && plan->steps[c->step_count - 1].op == STEP_SKIP_FIXED;
-    uint32_t at = merge ? (uint32_t)c->step_count - 1 : add(c, STEP_SKIP_FIXED, 0, NO_SLOT, 0, name);
-    if (c->failed)
-        return;
-    if (merge)
-        plan->pieces[c->piece_count - 1].last = false;
-    else
-        plan->steps[at].jump = (uint32_t)c->piece_count;
-    plan->pieces = grown(plan->pieces, c->piece_count, &c->piece_capacity, sizeof *plan->pieces);
-    plan->pieces[c->piece_count++] = (struct piece){.width = width, .name = name, .last = true};
-    uint64_t sum = plan->steps[at].arg + width;
-    plan->steps[at].arg = sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX; /* no value is that long */
-}
 
 static const char *join(struct compiler *c, const char *name, const char *field)
 {
@@ -132,7 +55,7 @@ static const char *join(struct compiler *c, const char *name, const char *field)
     size_t before = name ? strlen(name) + 1 : 0, size = before + strlen(field);
     if (size > NAME_MAX_SIZE && name)
         return name;
-    char *joined = arena_take(&c->plan->arena, size + 1);
+    char *joined = arena_take(&c->out.plan->arena, size + 1);
     snprintf(joined, size + 1, "%s%s%s", name ? name : "", name ? "." : "", field);
     return joined;
 }
@@ -164,13 +87,13 @@ static struct wants wants_below(struct compiler *c, struct wants wants, const ch
 static void set_wanted(struct compiler *c, struct wants wants, uint32_t constant)
 {
     if (wanted(wants) != NO_SLOT)
-        add(c, STEP_SET, 0, wanted(wants), constant, NULL);
+        step_add(&c->out, STEP_SET, 0, wanted(wants), constant, NULL);
 }
 
 static void set_all(struct compiler *c, struct wants wants, uint32_t constant)
 {
     for (size_t i = 0; i < wants.count; i++)
-        add(c, STEP_SET, 0, wants.list[i].slot, constant, NULL);
+        step_add(&c->out, STEP_SET, 0, wants.list[i].slot, constant, NULL);
 }
 
 static const char *type_text(const struct avro_type_node *type)
@@ -182,7 +105,7 @@ static const char *type_text(const struct avro_type_node *type)
 
 static bool mismatch(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, const char *name)
 {
-    add(c, STEP_FAIL, 0, NO_SLOT, FAULT_READER, name);
+    step_add(&c->out, STEP_FAIL, 0, NO_SLOT, FAULT_READER, name);
     snprintf(c->mismatch, sizeof c->mismatch, "%s%.200s%sthe writer's %s%s%.100s does not match the reader's %s%s%.100s",
              name ? "field \"" : "", name ? name : "", name ? "\": " : "", type_text(w), w->name ? " " : "", w->name ? w->name : "",
              type_text(r), r->name ? " " : "", r->name ? r->name : "");
@@ -202,13 +125,11 @@ static void emit_integer(struct compiler *c, const struct avro_type_node *w, con
     uint32_t divisor = slot == FIELD_TIME ? time_divisor(w, r) : 1;
     uint32_t form = target == AVRO_T_FLOAT ? NUMBER_FLOAT : target == AVRO_T_DOUBLE ? NUMBER_DOUBLE : divisor > 1 ? NUMBER_DIVIDE : 0;
     if (slot == NO_SLOT) {
-        add(c, narrow ? STEP_SKIP_INT : STEP_SKIP_LONG, 0, slot, 0, name);
+        step_add(&c->out, narrow ? STEP_SKIP_INT : STEP_SKIP_LONG, 0, slot, 0, name);
     } else if (form) {
-        uint32_t at = add(c, STEP_NUMBER, 0, slot, form | (narrow ? NUMBER_INT32 : 0), name);
-        if (!c->failed)
-            c->plan->steps[at].jump = divisor;
+        step_set_jump(&c->out, step_add(&c->out, STEP_NUMBER, 0, slot, form | (narrow ? NUMBER_INT32 : 0), name), divisor);
     } else {
-        add(c, narrow ? STEP_INT : STEP_LONG, 0, slot, 0, name);
+        step_add(&c->out, narrow ? STEP_INT : STEP_LONG, 0, slot, 0, name);
     }
 }
 
@@ -227,31 +148,31 @@ static void emit_text(struct compiler *c, const struct avro_type_node *w, const 
 {
     bool as_text = (r ? r->type : w->type) == AVRO_T_STRING, utf8 = as_text || w->type == AVRO_T_STRING;
     if (slot != NO_SLOT && as_text) {
-        add(c, STEP_STRING, 0, slot, 0, name);
+        step_add(&c->out, STEP_STRING, 0, slot, 0, name);
     } else if (is_decimal(c, w, r, slot)) {
-        add(c, STEP_DECIMAL_BYTES, 0, slot, utf8, name);
+        step_add(&c->out, STEP_DECIMAL_BYTES, 0, slot, utf8, name);
     } else {
         if (slot != NO_SLOT)
-            add(c, STEP_SET, 0, slot, CONSTANT_OTHER, name);
-        add(c, utf8 ? STEP_SKIP_STRING : STEP_SKIP_BYTES, 0, NO_SLOT, 0, name);
+            step_add(&c->out, STEP_SET, 0, slot, CONSTANT_OTHER, name);
+        step_add(&c->out, utf8 ? STEP_SKIP_STRING : STEP_SKIP_BYTES, 0, NO_SLOT, 0, name);
     }
 }
 
 static void emit_fixed(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, size_t slot, const char *name)
 {
     if (is_decimal(c, w, r, slot)) {
-        add(c, STEP_DECIMAL_FIXED, 0, slot, (uint32_t)w->size, name);
+        step_add(&c->out, STEP_DECIMAL_FIXED, 0, slot, (uint32_t)w->size, name);
         return;
     }
     if (slot != NO_SLOT)
-        add(c, STEP_SET, 0, slot, CONSTANT_OTHER, name);
-    skip_fixed(c, w->size, name);
+        step_add(&c->out, STEP_SET, 0, slot, CONSTANT_OTHER, name);
+    step_add_skip(&c->out, w->size, name);
 }
 
 static struct value symbol_value(struct compiler *c, const char *symbol)
 {
     size_t size = strlen(symbol);
-    return (struct value){.type = VALUE_TEXT, .size = (uint32_t)size, .text = arena_text(&c->plan->arena, symbol, size)};
+    return (struct value){.type = VALUE_TEXT, .size = (uint32_t)size, .text = arena_text(&c->out.plan->arena, symbol, size)};
 }
 
 /* What the reader makes of a writer's symbol; NULL: nothing. */
@@ -278,12 +199,12 @@ static bool enum_constants(struct compiler *c, const struct avro_type_node *w, c
     json_t *known = json_object();
     for (size_t i = 0; r && i < r->count; i++)
         json_object_set_new(known, r->symbols[i], json_true());
-    *first = (uint32_t)c->constant_count;
+    *first = (uint32_t)c->out.constant_count;
     bool any = !r;
     for (size_t i = 0; i < w->count; i++) {
         const char *symbol = symbol_for(r, known, w->symbols[i]);
         any = any || symbol;
-        add_constant(c, symbol ? symbol_value(c, symbol) : (struct value){.type = VALUE_ABSENT});
+        step_add_constant(&c->out, symbol ? symbol_value(c, symbol) : (struct value){.type = VALUE_ABSENT});
     }
     json_decref(known);
     if (any)
@@ -297,10 +218,8 @@ static bool emit_enum(struct compiler *c, const struct avro_type_node *w, const 
     if (!enum_constants(c, w, r, &first))
         return mismatch(c, w, r, name);
     if (is_plain(c, slot))
-        add(c, STEP_SET, 0, slot, CONSTANT_OTHER, name);
-    uint32_t at = add(c, STEP_ENUM, 0, is_plain(c, slot) ? NO_SLOT : slot, first, name);
-    if (!c->failed)
-        c->plan->steps[at].jump = (uint32_t)w->count;
+        step_add(&c->out, STEP_SET, 0, slot, CONSTANT_OTHER, name);
+    step_set_jump(&c->out, step_add(&c->out, STEP_ENUM, 0, is_plain(c, slot) ? NO_SLOT : slot, first, name), w->count);
     return true;
 }
 
@@ -313,13 +232,9 @@ static bool takes_fixed(struct compiler *c, const struct avro_type_node *w, cons
     char key[64];
     if (!r || pair_find(c->resolved, (struct pair){w, r}, key))
         return true;
-    size_t steps = c->step_count, pieces = c->piece_count, targets = c->target_count, barrier = c->barrier;
-    c->barrier = steps;
+    struct step_mark mark = step_writer_try(&c->out);
     bool takes = writer(c, w, r, no_wants, name, level);
-    c->step_count = steps;
-    c->piece_count = pieces;
-    c->target_count = targets;
-    c->barrier = barrier;
+    step_writer_take_back(&c->out, mark);
     if (takes)
         json_object_set_new(c->resolved, key, json_true());
     return takes;
@@ -332,19 +247,19 @@ static bool emit_items(struct compiler *c, const struct avro_type_node *w, const
     const struct avro_type_node *item = w->branches[0], *reader_item = r ? r->branches[0] : NULL;
     unsigned own = level + 1;
     set_all(c, wants, CONSTANT_OTHER);
-    if (own > c->plan->limits.depth) {
-        add(c, STEP_FAIL, 0, NO_SLOT, FAULT_DEPTH, name);
+    if (own > c->out.plan->limits.depth) {
+        step_add(&c->out, STEP_FAIL, 0, NO_SLOT, FAULT_DEPTH, name);
         return true;
     }
     if (w->type == AVRO_T_ARRAY && item->width >= 0 && takes_fixed(c, item, reader_item, name, own, emit)) {
-        add(c, STEP_ARRAY_FIXED, own, NO_SLOT, item->width < UINT32_MAX ? (uint32_t)item->width : UINT32_MAX, name);
+        step_add(&c->out, STEP_ARRAY_FIXED, own, NO_SLOT, item->width < UINT32_MAX ? (uint32_t)item->width : UINT32_MAX, name);
         return true;
     }
-    uint32_t at = w->type == AVRO_T_ARRAY ? add(c, STEP_ARRAY, own, NO_SLOT, 0, name) : add(c, STEP_MAP, own, wanted(wants), 0, name);
-    c->barrier = c->step_count;
+    uint32_t at = w->type == AVRO_T_ARRAY ? step_add(&c->out, STEP_ARRAY, own, NO_SLOT, 0, name) : step_add(&c->out, STEP_MAP, own, wanted(wants), 0, name);
+    step_barrier(&c->out);
     emit(c, item, reader_item, no_wants, name, own);
-    add(c, STEP_END, 0, NO_SLOT, 0, name);
-    land(c, at);
+    step_add(&c->out, STEP_END, 0, NO_SLOT, 0, name);
+    step_land(&c->out, at);
     return true;
 }
 
@@ -360,14 +275,14 @@ static void emit_call(struct compiler *c, struct pair pair, const char *name, un
 {
     char key[64];
     const json_t *known = pair_find(c->program_index, pair, key);
-    uint32_t at = add(c, STEP_CALL, level, NO_SLOT, 0, name);
-    if (c->failed)
+    uint32_t at = step_add(&c->out, STEP_CALL, level, NO_SLOT, 0, name);
+    if (c->out.failed)
         return;
-    c->plan->steps[at].jump = known ? (uint32_t)json_integer_value(known) : (uint32_t)c->program_count;
+    step_set_jump(&c->out, at, known ? (size_t)json_integer_value(known) : c->program_count);
     if (known)
         return;
     json_object_set_new(c->program_index, key, json_integer((json_int_t)c->program_count));
-    c->programs = grown(c->programs, c->program_count, &c->program_capacity, sizeof *c->programs);
+    c->programs = array_grown(c->programs, c->program_count, &c->program_capacity, sizeof *c->programs);
     c->programs[c->program_count++] = pair;
 }
 
@@ -378,7 +293,7 @@ static void set_default_fields(struct compiler *c, const struct avro_type_node *
                                const char *field, unsigned level)
 {
     set_wanted(c, wants, CONSTANT_OTHER);
-    for (size_t i = 0; i < type->count && !c->failed; i++) {
+    for (size_t i = 0; i < type->count && !c->out.failed; i++) {
         const struct avro_field *member = &type->fields[i];
         const json_t *own = json_object_get(json, member->name);
         set_default(c, member->type, own ? own : member->default_value, wants_below(c, wants, member->name), field, level + 1);
@@ -392,13 +307,12 @@ static void set_default(struct compiler *c, const struct avro_type_node *type, c
     struct value value = {0};
     const struct avro_type_node *branch = type->type == AVRO_T_UNION ? NULL : type;
     for (size_t i = 0; type->type == AVRO_T_UNION && json && i < type->count && !branch; i++)
-        branch = resolve_default(&c->plan->arena, type->branches[i], json, &value) ? type->branches[i] : NULL;
-    if (c->failed)
+        branch = resolve_default(&c->out.plan->arena, type->branches[i], json, &value) ? type->branches[i] : NULL;
+    if (c->out.failed)
         return;
-    if (!json || !branch || level > c->plan->limits.depth || ++c->work > 4 * STEPS_MAX ||
-        !resolve_default(&c->plan->arena, branch, json, &value)) {
-        err_set(c->err, "reader's schema: the default of field \"%.200s\" is not of its type", field);
-        c->failed = true;
+    if (!json || !branch || level > c->out.plan->limits.depth || !step_writer_works(&c->out) ||
+        !resolve_default(&c->out.plan->arena, branch, json, &value)) {
+        step_writer_fail(&c->out, "reader's schema: the default of field \"%.200s\" is not of its type", field);
     } else if (branch->type == AVRO_T_RECORD) {
         set_default_fields(c, branch, json, wants, field, level);
     } else if (branch->type == AVRO_T_NULL) {
@@ -411,7 +325,7 @@ static void set_default(struct compiler *c, const struct avro_type_node *type, c
         int64_t divisor = wanted(wants) == FIELD_TIME && value.type == VALUE_INT ? time_divisor(branch, NULL) : 1;
         if (divisor > 1)
             value.integer = value.integer / divisor - (value.integer % divisor < 0);
-        add(c, STEP_SET, 0, wanted(wants), add_constant(c, value), NULL);
+        step_add(&c->out, STEP_SET, 0, wanted(wants), step_add_constant(&c->out, value), NULL);
     }
 }
 
@@ -422,7 +336,7 @@ static bool set_defaults(struct compiler *c, const struct avro_type_node *r, con
         if (taken[i])
             continue;
         if (!field->default_value) {
-            add(c, STEP_FAIL, 0, NO_SLOT, FAULT_READER, name);
+            step_add(&c->out, STEP_FAIL, 0, NO_SLOT, FAULT_READER, name);
             snprintf(c->mismatch, sizeof c->mismatch, "the writer's record %.200s has no field \"%.100s\", and the reader's no default for it",
                      r->name, field->name);
             return false;
@@ -444,11 +358,11 @@ static bool emit_fields(struct compiler *c, const struct avro_type_node *w, cons
     if (r && !set_defaults(c, r, taken, wants, name))
         return false;
     if (c->called && own > 1)
-        add(c, STEP_NEST, own, NO_SLOT, 0, name);
+        step_add(&c->out, STEP_NEST, own, NO_SLOT, 0, name);
     assert(c->path_count <= LEVELS_MAX);
     c->path[c->path_count++] = (struct pair){w, r};
     bool takes = true;
-    for (size_t i = 0; i < w->count && takes && !c->failed; i++) {
+    for (size_t i = 0; i < w->count && takes && !c->out.failed; i++) {
         const struct avro_field *field = &w->fields[i], *target = !r ? field : match[i] >= 0 ? &r->fields[match[i]] : NULL;
         struct wants below = target && wants.count ? wants_below(c, wants, target->name) : no_wants;
         takes = emit(c, field->type, r && target ? target->type : NULL, below, join(c, name, field->name), own);
@@ -463,8 +377,8 @@ static bool emit_record(struct compiler *c, const struct avro_type_node *w, cons
     unsigned own = level + 1;
     bool whole = wanted(wants) != NO_SLOT;
     set_wanted(c, wants, CONSTANT_OTHER);
-    if (own > c->plan->limits.depth) {
-        add(c, STEP_FAIL, 0, NO_SLOT, FAULT_DEPTH, name);
+    if (own > c->out.plan->limits.depth) {
+        step_add(&c->out, STEP_FAIL, 0, NO_SLOT, FAULT_DEPTH, name);
         return true;
     }
     if (wants.count > whole)
@@ -472,12 +386,12 @@ static bool emit_record(struct compiler *c, const struct avro_type_node *w, cons
     if (w->width >= 0) {
         bool takes = takes_fixed(c, w, r, name, level, emit_fields);
         if (takes)
-            skip_fixed(c, (uint64_t)w->width, name);
+            step_add_skip(&c->out, (uint64_t)w->width, name);
         else
-            add(c, STEP_FAIL, 0, NO_SLOT, FAULT_READER, name);
+            step_add(&c->out, STEP_FAIL, 0, NO_SLOT, FAULT_READER, name);
         return takes;
     }
-    if (!on_path(c, (struct pair){w, r}) && c->work < INLINE_STEPS)
+    if (!on_path(c, (struct pair){w, r}) && c->out.work < INLINE_STEPS)
         return emit_fields(c, w, r, no_wants, name, level);
     emit_call(c, (struct pair){w, r}, name, own);
     return true;
@@ -488,10 +402,10 @@ static bool emit_nullable(struct compiler *c, const struct avro_type_node *w, co
                           const char *name, unsigned level)
 {
     uint32_t null_branch = w->branches[1]->type == AVRO_T_NULL;
-    uint32_t at = add(c, STEP_NULLABLE, 0, wants.count ? wants.list[0].slot : NO_SLOT, null_branch, name);
-    c->barrier = c->step_count;
+    uint32_t at = step_add(&c->out, STEP_NULLABLE, 0, wants.count ? wants.list[0].slot : NO_SLOT, null_branch, name);
+    step_barrier(&c->out);
     emit(c, w->branches[!null_branch], r, wants, name, level); /* not taken: its STEP_FAIL stands there */
-    land(c, at);
+    step_land(&c->out, at);
     return true;
 }
 
@@ -503,24 +417,17 @@ static bool emit_union(struct compiler *c, const struct avro_type_node *w, const
     if (w->count == 2 && null_taken && wants.count <= 1 &&
         (w->branches[0]->type == AVRO_T_NULL || w->branches[1]->type == AVRO_T_NULL))
         return emit_nullable(c, w, r, wants, name, level);
-    struct decode_plan *plan = c->plan;
-    uint32_t at = add(c, STEP_UNION, 0, NO_SLOT, (uint32_t)w->count, name), targets = (uint32_t)c->target_count;
-    if (!c->failed)
-        plan->steps[at].jump = targets;
-    for (size_t i = 0; i < w->count; i++) {
-        plan->targets = grown(plan->targets, c->target_count, &c->target_capacity, sizeof *plan->targets);
-        plan->targets[c->target_count++] = 0;
-    }
+    uint32_t at = step_add(&c->out, STEP_UNION, 0, NO_SLOT, (uint32_t)w->count, name), targets = step_add_targets(&c->out, w->count);
+    step_set_jump(&c->out, at, targets);
     uint32_t *ends = arena_take(&c->scratch, w->count * sizeof *ends);
     bool any = w->count == 0;
-    for (size_t i = 0; i < w->count && !c->failed; i++) {
-        plan->targets[targets + i] = (uint32_t)c->step_count;
-        c->barrier = c->step_count;
+    for (size_t i = 0; i < w->count && !c->out.failed; i++) {
+        step_target(&c->out, targets + (uint32_t)i);
         any = emit(c, w->branches[i], r, wants, name, level) || any;
-        ends[i] = add(c, STEP_GOTO, 0, NO_SLOT, 0, name);
+        ends[i] = step_add(&c->out, STEP_GOTO, 0, NO_SLOT, 0, name);
     }
-    for (size_t i = 0; i < w->count && !c->failed; i++)
-        land(c, ends[i]);
+    for (size_t i = 0; i < w->count && !c->out.failed; i++)
+        step_land(&c->out, ends[i]);
     return any;
 }
 
@@ -528,7 +435,7 @@ static bool emit_union(struct compiler *c, const struct avro_type_node *w, const
 static bool emit(struct compiler *c, const struct avro_type_node *w, const struct avro_type_node *r, struct wants wants, const char *name,
                  unsigned level)
 {
-    if (c->failed)
+    if (c->out.failed)
         return true;
     if (w->type == AVRO_T_UNION)
         return emit_union(c, w, r, wants, name, level);
@@ -541,7 +448,7 @@ static bool emit(struct compiler *c, const struct avro_type_node *w, const struc
         set_all(c, wants, CONSTANT_NULL);
         return true;
     case AVRO_T_BOOLEAN:
-        add(c, slot == NO_SLOT ? STEP_SKIP_BOOL : STEP_BOOL, 0, slot, 0, name);
+        step_add(&c->out, slot == NO_SLOT ? STEP_SKIP_BOOL : STEP_BOOL, 0, slot, 0, name);
         return true;
     case AVRO_T_INT:
     case AVRO_T_LONG:
@@ -550,9 +457,9 @@ static bool emit(struct compiler *c, const struct avro_type_node *w, const struc
     case AVRO_T_FLOAT:
     case AVRO_T_DOUBLE:
         if (slot == NO_SLOT)
-            skip_fixed(c, w->type == AVRO_T_FLOAT ? 4 : 8, name);
+            step_add_skip(&c->out, w->type == AVRO_T_FLOAT ? 4 : 8, name);
         else
-            add(c, w->type == AVRO_T_FLOAT ? STEP_FLOAT : STEP_DOUBLE, 0, slot, 0, name);
+            step_add(&c->out, w->type == AVRO_T_FLOAT ? STEP_FLOAT : STEP_DOUBLE, 0, slot, 0, name);
         return true;
     case AVRO_T_BYTES:
     case AVRO_T_STRING:
@@ -577,15 +484,12 @@ static bool emit(struct compiler *c, const struct avro_type_node *w, const struc
 /* The programs that were called for, which may call for more. */
 static void emit_programs(struct compiler *c)
 {
-    size_t capacity = 0;
     c->called = true;
-    for (size_t i = 0; i < c->program_count && !c->failed; i++) {
-        c->plan->programs = grown(c->plan->programs, i, &capacity, sizeof *c->plan->programs);
-        c->plan->programs[i] = (uint32_t)c->step_count;
-        c->barrier = c->step_count;
+    for (size_t i = 0; i < c->program_count && !c->out.failed; i++) {
+        step_begin_program(&c->out);
         struct pair pair = c->programs[i];
         emit_fields(c, pair.writer, pair.reader, no_wants, NULL, 0);
-        add(c, STEP_END, 0, NO_SLOT, 0, NULL);
+        step_add(&c->out, STEP_END, 0, NO_SLOT, 0, NULL);
     }
 }
 
@@ -594,14 +498,12 @@ static int compile(struct compiler *c, const struct avro_type_node *w, const str
     struct want *list = arena_take(&c->scratch, fields->count * sizeof *list);
     for (size_t i = 0; i < fields->count; i++)
         list[i] = (struct want){(uint16_t)i, fields->fields[i].name};
-    add_constant(c, (struct value){.type = VALUE_NULL});
-    add_constant(c, (struct value){.type = VALUE_OTHER});
     bool takes = emit(c, w, r, (struct wants){fields->count, list}, NULL, 0);
-    add(c, STEP_END, 0, NO_SLOT, 0, NULL);
-    if (!c->failed && !takes)
-        return err_set(c->err, "the reader's schema can never read what this writer's schema writes: %s", c->mismatch);
+    step_add(&c->out, STEP_END, 0, NO_SLOT, 0, NULL);
+    if (!c->out.failed && !takes)
+        return err_set(c->out.err, "the reader's schema can never read what this writer's schema writes: %s", c->mismatch);
     emit_programs(c);
-    return c->failed ? -1 : 0;
+    return c->out.failed ? -1 : 0;
 }
 
 int decode_plan_create(const struct avro_schema *writer, const struct avro_schema *reader, const struct field_set *fields,
@@ -615,8 +517,8 @@ int decode_plan_create(const struct avro_schema *writer, const struct avro_schem
     if (plan->limits.depth > LEVELS_MAX)
         plan->limits.depth = LEVELS_MAX;
     plan->slots = fields->count;
-    struct compiler c = {.plan = plan, .fields = fields, .program_index = json_object(), .resolved = json_object(), .enums = json_object(),
-                         .err = err};
+    struct compiler c = {.fields = fields, .program_index = json_object(), .resolved = json_object(), .enums = json_object()};
+    step_writer_begin(&c.out, plan, err);
     int result = compile(&c, avro_schema_root(writer), reader ? avro_schema_root(reader) : NULL, fields);
     json_decref(c.program_index);
     json_decref(c.resolved);
