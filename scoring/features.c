@@ -40,11 +40,11 @@ static enum reject_reason reject_by_time(const struct feature_spec *spec, const 
 }
 
 /* Without a visible event an entity is as good as new. */
-static void entity_refresh(struct windows *w, struct entity *e)
+static inline void entity_refresh(struct windows *w, struct entity *e, int64_t horizon_ms)
 {
-    if (e->count && e->newest_ms > windows_horizon(w))
+    if (e->count && e->newest_ms > horizon_ms)
         return;
-    store_trim(&w->store, e, windows_horizon(w));
+    store_trim(&w->store, e, horizon_ms);
     e->dropped_ms = w->evicted_ms;
 }
 
@@ -151,26 +151,28 @@ static int fold_visible(struct windows *w, struct feature_view *v, struct entity
     return limits_keep(w, e);
 }
 
-static struct occurrence id_find(const struct windows *w, const struct entity *e, uint64_t id_hash)
+static inline void id_find(const struct windows *w, const struct entity *e, uint64_t id_hash, struct occurrence *id)
 {
 #if defined __x86_64__
-    if (w->program->fused)
-        return id_find_avx512(&w->store, e, id_hash);
+    if (w->program->fused) {
+        id_find_avx512(&w->store, e, id_hash, id);
+        return;
+    }
 #endif
-    return occurrence_find(&w->store, e, TABLE_IDS, id_hash);
+    *id = occurrence_find(&w->store, e, TABLE_IDS, id_hash);
 }
 
 /* The entity as it is before the event, with room for it, and where its id is, if visible, or would be. */
-static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, struct occurrence *id)
+static inline __attribute__((always_inline)) int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, struct occurrence *id)
 {
     const int64_t horizon_ms = windows_horizon(w);
-    entity_refresh(w, e);
+    entity_refresh(w, e, horizon_ms);
     if (store_reserve(&w->store, e, horizon_ms))
         return -1;
-    *id = id_find(w, e, id_hash);
+    id_find(w, e, id_hash, id);
     if (id->found && record_time(entity_record(w->program, e, id->at)) <= horizon_ms) {
         store_trim(&w->store, e, horizon_ms);
-        *id = id_find(w, e, id_hash);
+        id_find(w, e, id_hash, id);
     }
     return 0;
 }
@@ -179,6 +181,17 @@ static int entity_open(struct windows *w, struct entity *e, uint64_t id_hash, st
 static struct entity *entity_of(struct windows *w, struct entity *guess, struct bytes key, uint64_t hash)
 {
     return guess && guess->held && entity_has_key(guess, key) ? guess : entity_find(&w->entities, key, hash);
+}
+
+/* NULL if memory is short. */
+static struct entity *entity_new(struct windows *w, const struct event *event, uint64_t hash, uint64_t id_hash, struct occurrence *id)
+{
+    struct entity *e = entity_add(&w->entities, event->entity, hash);
+    if (!e)
+        return NULL;
+    changes_arrived(w, e, hash);
+    e->dropped_ms = w->evicted_ms;
+    return entity_open(w, e, id_hash, id) ? NULL : e;
 }
 
 static int fold_one(struct windows *w, struct feature_view *v, const struct event *event, size_t i, struct feature_outcome *outcome)
@@ -205,14 +218,8 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
         store_trim(&w->store, e, windows_horizon(w));
     if (event->time_ms <= windows_horizon(w))
         return fold_invisible(w, v, e, event, record);
-    if (!e) {
-        if (!(e = entity_add(&w->entities, event->entity, hash)))
-            return -1;
-        changes_arrived(w, e, hash);
-        e->dropped_ms = w->evicted_ms;
-        if (entity_open(w, e, record[RECORD_ID], &id))
-            return -1;
-    }
+    if (!e && !(e = entity_new(w, event, hash, record[RECORD_ID], &id)))
+        return -1;
     return fold_visible(w, v, e, event, record, &id);
 }
 
@@ -372,7 +379,8 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
     struct windows *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
-    *w = (struct windows){.spec = spec, .limits = limits, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
+    *w = (struct windows){.spec = spec, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
+    limits_take(w, limits);
     w->program = feature_program_create(spec, sizeof(struct entity));
     if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size, w->program->entity_seed) || window_store_init(&w->store, w->program) ||
         !(w->views = feature_views_create(&w->store, FOLD_GROUP)) || !(w->records = calloc(2 * FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {

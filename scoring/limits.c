@@ -53,11 +53,6 @@ static bool relaxed(const struct windows *w)
            w->store.events < w->limits.max_events - w->limits.max_events / 8;
 }
 
-static bool near(const struct windows *w)
-{
-    return w->entities.held > w->limits.max_entities - w->limits.max_entities / 16 || w->store.events > w->limits.max_events - w->limits.max_events / 16;
-}
-
 static int enter(struct windows *w, const struct entity *e)
 {
     if (!e->held || !e->count) /* or it is being read back, and has nothing yet */
@@ -201,10 +196,8 @@ static int go_ahead(struct windows *w)
     return gone < 0 ? -1 : 0;
 }
 
-int limits_keep(struct windows *w, struct entity *e)
+int limits_press(struct windows *w, struct entity *e)
 {
-    if (!w->pressed && !near(w))
-        return 0;
     if (e && e->number < w->pressed_to && note(w, e))
         return -1;
     if (press(w, over(w) ? UINT32_MAX : PRESS_AT_ONCE) || keep_under(w) || (is_whole(w) && go_ahead(w)))
@@ -216,13 +209,19 @@ int limits_keep(struct windows *w, struct entity *e)
 
 void limits_prepare(struct windows *w)
 {
-    if (w->pressed || near(w))
+    if (limits_are_near(w))
         press(w, PRESS_AT_ONCE); /* where memory is short now, a later step goes on */
+}
+
+void limits_take(struct windows *w, struct window_limits limits)
+{
+    w->limits = limits;
+    w->near = (struct window_limits){limits.max_entities - limits.max_entities / 16, limits.max_events - limits.max_events / 16};
 }
 
 int windows_set_limits(struct windows *w, struct window_limits limits)
 {
-    w->limits = limits;
+    limits_take(w, limits);
     return limits_keep(w, NULL);
 }
 

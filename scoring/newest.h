@@ -13,5 +13,5 @@ void newest_fold_avx512(struct window_store *store, struct feature_view *view, s
                         const uint64_t *record, struct occurrence *id);
 /* As occurrences_fetch_found. */
 void occurrences_fetch_found_avx512(const struct window_store *store, const struct entity *entity, const uint64_t *record);
-/* As occurrence_find, of an id. */
-struct occurrence id_find_avx512(const struct window_store *store, const struct entity *entity, uint64_t id_hash);
+/* As occurrence_find, of an id; put where it is wanted, as a copy would wait for its parts. */
+void id_find_avx512(const struct window_store *store, const struct entity *entity, uint64_t id_hash, struct occurrence *id);

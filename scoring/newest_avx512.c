@@ -154,9 +154,13 @@ void occurrences_fetch_found_avx512(const struct window_store *store, const stru
     }
 }
 
-struct occurrence id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash)
+void id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash, struct occurrence *id)
 {
-    return find(store->program, e, TABLE_IDS, id_hash);
+    const struct occurrence found = find(store->program, e, TABLE_IDS, id_hash);
+    id->found = found.found;
+    id->at = found.at;
+    id->slot = found.slot;
+    id->hash = found.hash;
 }
 
 /* ---- the windows ---- */

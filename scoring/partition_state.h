@@ -10,7 +10,7 @@ enum { FOLD_GROUP = 16 };
 struct windows {
     const struct feature_spec *spec;
     struct feature_program *program;
-    struct window_limits limits;
+    struct window_limits limits, near; /* near: from where on the heaps are built (limits.c) */
     struct entity_table entities;
     struct window_store store;
     struct feature_view *views;            /* FOLD_GROUP of them: the events that are under way in windows_fold */
@@ -55,8 +55,20 @@ static inline void changes_arrived(struct windows *w, struct entity *e, uint64_t
         changes_arrived_slowly(w, e, hash);
 }
 
+void limits_take(struct windows *windows, struct window_limits limits); /* into force, with what follows from them */
+int limits_press(struct windows *windows, struct entity *entity); /* limits_keep where one is near */
+
+static inline bool limits_are_near(const struct windows *w)
+{
+    return w->pressed || w->entities.held > w->near.max_entities || w->store.events > w->near.max_events;
+}
+
 /* Limits, after an event of this entity (NULL: of none that is held) was counted in; it may be gone afterwards.  0, or -1 if memory is short. */
-int limits_keep(struct windows *windows, struct entity *entity);
+static inline int limits_keep(struct windows *w, struct entity *entity)
+{
+    return limits_are_near(w) ? limits_press(w, entity) : 0;
+}
+
 /* An entity has been read back from a checkpoint: the heaps grow, if they will be needed. */
 void limits_prepare(struct windows *windows);
 /* Forgets idle entities, as many as stream time has moved on. */
