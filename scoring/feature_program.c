@@ -131,6 +131,17 @@ static uint32_t listed_bits(const struct feature *f)
     return bits;
 }
 
+/* What the column says of each text of a short list. */
+static void draft_columns(struct step_detail *detail, const struct step *s)
+{
+    const bool code = s->kind == STEP_CODE;
+    for (uint32_t i = 0; i < LITERAL_PLACES; i++) {
+        const struct literal_text *text = &detail->list.places[i];
+        detail->texts[i] = (struct text_column){text->packed, text->size, (float)((code ? (double)text->index : 1.0) * s->scale)};
+    }
+    detail->other_text = (float)((code ? (double)NAN : 0.0) * s->scale);
+}
+
 static int draft_detail(struct feature_program *p, struct draft *d, const struct feature *f)
 {
     struct step_detail *detail = &p->details[p->detail_count];
@@ -140,6 +151,7 @@ static int draft_detail(struct feature_program *p, struct draft *d, const struct
         detail->listed = listed_bits(f);
     else if (literal_list_init(&detail->list, f->values, f->value_count))
         return -1;
+    draft_columns(detail, &d->step);
     p->detail_count++;
     d->step.detail = detail;
     return 0;

@@ -148,25 +148,22 @@ static double since(int64_t time_ms, int64_t from_ms)
 
 /* ---- steps ---- */
 
-#define EACH_EVENT for (const struct feature_view *v = views; v != end; v = feature_view_after(v, size))
-
 /* A missing value is NAN itself, whose bits neither scale nor rounding change. */
 #define PUT(expression)                                 \
-    EACH_EVENT                                          \
+    EACH_VIEW(v, group)                                 \
         v->row[column] = (float)((expression) * scale); \
     break
 
 /* Column i of a window each. */
 #define PUT_WINDOWS(expression)                                 \
-    EACH_EVENT                                                  \
+    EACH_VIEW(v, group)                                         \
         for (uint32_t i = 0; i < columns; i++)                  \
             v->row[column + i] = (float)((expression) * scale); \
     break
 
-void feature_step_run(const struct step *s, const struct feature_view *views, size_t n)
+void feature_step_run(const struct step *s, struct view_group group)
 {
-    const struct feature_view *const end = feature_view_at(views, n);
-    const size_t size = views->size, column = s->column;
+    const size_t column = s->column;
     const uint32_t columns = s->count;
     const double scale = s->scale;
     switch (s->kind) {
@@ -192,12 +189,13 @@ void feature_step_run(const struct step *s, const struct feature_view *views, si
 
 void feature_steps_run(const struct feature_program *p, uint32_t first, uint32_t end, const struct feature_view *views, size_t n)
 {
+    const struct view_group group = {views, feature_view_at(views, n), views->size};
 #if defined __x86_64__
     if (p->vectors) {
-        feature_steps_run_avx512(p->steps + first, p->steps + end, views, n);
+        feature_steps_run_avx512(p->steps + first, p->steps + end, group);
         return;
     }
 #endif
     for (const struct step *s = p->steps + first; s < p->steps + end; s++)
-        feature_step_run(s, views, n);
+        feature_step_run(s, group);
 }

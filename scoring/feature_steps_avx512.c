@@ -1,5 +1,5 @@
-/* Steps where the machine has AVX-512: all windows of a step at a time, or eight events where a step looks at the event
- * alone; the same operations in the same order and so the same bits.  Deviations are taken in 64 bits where that is exact;
+/* Steps where the machine has AVX-512: all windows of a step at a time, or eight events where a step looks at no window;
+ * the same operations in the same order and so the same bits.  Deviations are taken in 64 bits where that is exact;
  * otherwise those of the event go the portable way.
  * What is read behind a step's windows is something else of the view, and is not written: rows are written by masks. */
 #if defined __x86_64__
@@ -10,18 +10,24 @@
 #include "scoring/features.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw")
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,bmi2")
 
-/* A step in registers: what rows are written with cannot change it. */
-struct put {
-    size_t column;
-    __mmask8 columns;
+/* ---- columns ---- */
+
+struct columns { /* of a step, one or more */
+    size_t first;
+    __mmask8 all;
     __m512d scale;
 };
 
-static inline void put(const struct feature_view *v, const struct put *to, __m512d x)
+static inline struct columns columns_of(const struct step *s)
 {
-    _mm256_mask_storeu_ps(v->row + to->column, to->columns, _mm512_cvtpd_ps(_mm512_mul_pd(x, to->scale)));
+    return (struct columns){s->column, (__mmask8)((1u << s->count) - 1), _mm512_set1_pd(s->scale)};
+}
+
+static inline void put(const struct feature_view *v, const struct columns *to, __m512d x)
+{
+    _mm256_mask_storeu_ps(v->row + to->first, to->all, _mm512_cvtpd_ps(_mm512_mul_pd(x, to->scale)));
 }
 
 static inline __m512d only(__mmask8 known, __m512d x)
@@ -29,19 +35,19 @@ static inline __m512d only(__mmask8 known, __m512d x)
     return _mm512_mask_mov_pd(_mm512_set1_pd((double)NAN), known, x);
 }
 
-/* ---- windows ---- */
+/* ---- what windows say ---- */
 
 static inline __m512i words(const struct feature_view *v, size_t at)
 {
     return _mm512_loadu_si512(v->counted + at);
 }
 
-static inline __m512d of_counts(const struct feature_view *v, size_t at)
+static inline __m512d counts(const struct feature_view *v, size_t at)
 {
     return _mm512_cvtepu32_pd(_mm256_loadu_si256((const __m256i *)(const void *)(v->counted + at)));
 }
 
-struct counters { /* of a lane: from the first one's bytes on, of each word so many */
+struct counters { /* of a lane: where the first one's bytes are, and which 16 bits from there on are counters' */
     size_t at;
     __mmask32 parts;
 };
@@ -51,15 +57,9 @@ static inline struct counters counters_of(const struct step *s)
     return (struct counters){s->counters + s->shift / 8, s->counter_mask == UINT16_MAX ? 0x11111111 : 0x33333333};
 }
 
-static inline __m512i members(const struct feature_view *v, struct counters counters)
+static inline __m512i members(const struct feature_view *v, const struct counters *counters)
 {
-    return _mm512_maskz_loadu_epi16(counters.parts, v->counted + counters.at);
-}
-
-static inline __m512d bests(const struct feature_view *v, size_t at)
-{
-    const __m512i x = words(v, at);
-    return only(_mm512_cmpneq_epi64_mask(x, _mm512_set1_epi64(INT64_MIN)), _mm512_cvtepi64_pd(x));
+    return _mm512_maskz_loadu_epi16(counters->parts, v->counted + counters->at);
 }
 
 static inline __m512d mean_of(__m512i total, __m512i n)
@@ -67,32 +67,93 @@ static inline __m512d mean_of(__m512i total, __m512i n)
     return _mm512_div_pd(_mm512_cvtepi64_pd(total), _mm512_cvtepi64_pd(n));
 }
 
-static inline __m512d means(const struct feature_view *v, size_t at, struct counters counters)
+struct current { /* the current event's own number */
+    size_t slot, word;
+};
+
+static inline struct current current_of(const struct step *s)
 {
-    const __m512i n = members(v, counters);
-    return only(_mm512_test_epi64_mask(n, n), mean_of(words(v, at), n));
+    return (struct current){(size_t)s->slot, s->word};
 }
 
-static inline bool is_null(const struct feature_view *v, size_t slot)
+static inline bool is_null(const struct feature_view *v, const struct current *current)
 {
-    return value_is_null(&v->values[slot]);
+    return value_is_null(&v->values[current->slot]);
 }
 
-static inline __m512d current(const struct feature_view *v, size_t word)
+static inline __m512d current_number(const struct feature_view *v, const struct current *current)
 {
-    return _mm512_set1_pd((double)(int64_t)v->record[word]);
+    return _mm512_set1_pd((double)(int64_t)v->record[current->word]);
 }
 
-static inline __m512d ratios(const struct feature_view *v, const struct step *s, struct counters counters)
+/* ---- a step of windows ---- */
+
+static void run_events(const struct step *s, struct view_group group)
 {
-    const __m512i n = members(v, counters), total = words(v, s->counted);
-    const __mmask8 known = is_null(v, (size_t)s->slot) ? 0 : _mm512_test_epi64_mask(n, n) & _mm512_test_epi64_mask(total, total);
-    return only(known, _mm512_div_pd(current(v, s->word), mean_of(total, n)));
+    const struct columns to = columns_of(s);
+    const size_t at = s->counted;
+    EACH_VIEW(v, group)
+        put(v, &to, counts(v, at));
 }
 
-static inline __m512d sames(const struct feature_view *v, size_t at, size_t slot)
+static void run_lane(const struct step *s, struct view_group group)
 {
-    return is_null(v, slot) ? _mm512_set1_pd((double)NAN) : of_counts(v, at);
+    const struct columns to = columns_of(s);
+    const struct counters counters = counters_of(s);
+    EACH_VIEW(v, group)
+        put(v, &to, _mm512_cvtepi64_pd(members(v, &counters)));
+}
+
+static void run_sum(const struct step *s, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const size_t at = s->counted;
+    EACH_VIEW(v, group)
+        put(v, &to, _mm512_cvtepi64_pd(words(v, at)));
+}
+
+static void run_best(const struct step *s, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const size_t at = s->counted;
+    EACH_VIEW(v, group) {
+        const __m512i x = words(v, at);
+        put(v, &to, only(_mm512_cmpneq_epi64_mask(x, _mm512_set1_epi64(INT64_MIN)), _mm512_cvtepi64_pd(x)));
+    }
+}
+
+static void run_mean(const struct step *s, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const struct counters counters = counters_of(s);
+    const size_t at = s->counted;
+    EACH_VIEW(v, group) {
+        const __m512i n = members(v, &counters);
+        put(v, &to, only(_mm512_test_epi64_mask(n, n), mean_of(words(v, at), n)));
+    }
+}
+
+static void run_ratio(const struct step *s, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const struct counters counters = counters_of(s);
+    const struct current current = current_of(s);
+    const size_t at = s->counted;
+    EACH_VIEW(v, group) {
+        const __m512i n = members(v, &counters), total = words(v, at);
+        const __mmask8 known = _mm512_test_epi64_mask(n, n) & _mm512_test_epi64_mask(total, total);
+        const __m512d ratio = _mm512_div_pd(current_number(v, &current), mean_of(total, n));
+        put(v, &to, only(is_null(v, &current) ? 0 : known, ratio));
+    }
+}
+
+static void run_same(const struct step *s, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const struct current current = current_of(s);
+    const size_t at = s->counted;
+    EACH_VIEW(v, group)
+        put(v, &to, only(is_null(v, &current) ? 0 : 255, counts(v, at)));
 }
 
 /* ---- deviations ---- */
@@ -128,59 +189,201 @@ static inline __m512d zscores(__m512d x, __m512d deviation, __m512i total, __m51
     return _mm512_maskz_div_pd(_mm512_cmp_pd_mask(deviation, _mm512_setzero_pd(), _CMP_GT_OQ), distance, deviation);
 }
 
-/* False: 64 bits may not be enough. */
-static inline bool deviations_put(const struct feature_view *v, const struct step *s, struct counters counters, const struct put *to, bool zscore)
+/* Up to the first view for which 64 bits may not be enough: that one, or the end. */
+static inline const struct feature_view *deviations_put(const struct step *s, const struct feature_view *v, struct view_group group, bool zscore)
 {
-    const __m512i n = members(v, counters), total = words(v, s->counted);
-    const struct squares both = squares(v, s->squares);
-    if (!are_small(&both, n, to->columns))
-        return false;
-    __m512d x = deviations(&both, total, n);
-    __mmask8 known = _mm512_test_epi64_mask(n, n);
-    if (zscore) {
-        x = zscores(current(v, s->word), x, total, n);
-        known = is_null(v, (size_t)s->slot) ? 0 : known;
+    const struct columns to = columns_of(s);
+    const struct counters counters = counters_of(s);
+    const struct current current = current_of(s);
+    const size_t at = s->counted, squares_at = s->squares;
+    for (; v != group.end; v = feature_view_after(v, group.size)) {
+        const __m512i n = members(v, &counters), total = words(v, at);
+        const struct squares both = squares(v, squares_at);
+        if (!are_small(&both, n, to.all))
+            break;
+        __m512d x = deviations(&both, total, n);
+        __mmask8 known = _mm512_test_epi64_mask(n, n);
+        if (zscore) {
+            x = zscores(current_number(v, &current), x, total, n);
+            known = is_null(v, &current) ? 0 : known;
+        }
+        put(v, &to, only(known, x));
     }
-    put(v, to, only(known, x));
-    return true;
+    return v;
+}
+
+static const struct feature_view *stds_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    return deviations_put(s, v, group, false);
+}
+
+static const struct feature_view *zscores_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    return deviations_put(s, v, group, true);
+}
+
+/* ---- the event itself ---- */
+
+static void run_value(const struct step *s, struct view_group group)
+{
+    const size_t slot = (size_t)s->slot, column = s->column;
+    const double scale = s->scale;
+    EACH_VIEW(v, group) {
+        const struct value *x = &v->values[slot];
+        if (__builtin_expect(x->type == VALUE_INT, 1))
+            v->row[column] = (float)((double)x->integer * scale);
+        else
+            v->row[column] = (float)((value_is_null(x) ? (double)NAN : x->real) * scale);
+    }
+}
+
+/* As literal_pack, but with no branch for the size. */
+static inline uint64_t short_text(const struct value *x)
+{
+    return (uint64_t)_mm_cvtsi128_si64(_mm_maskz_loadu_epi8((__mmask16)_bzhi_u32(255, x->size), x->text));
+}
+
+/* Up to the first view whose value is no short text: that one, or the end. */
+static const struct feature_view *texts_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    const struct step_detail *detail = s->detail;
+    const size_t slot = (size_t)s->slot, column = s->column;
+    const float other = detail->other_text;
+    for (; v != group.end; v = feature_view_after(v, group.size)) {
+        const struct value *x = &v->values[slot];
+        if (!literal_is_short(x))
+            break;
+        const uint64_t packed = short_text(x);
+        const struct text_column *text = &detail->texts[literal_place(&detail->list, packed, x->size)];
+        const bool listed = text->packed == packed && text->size == (int32_t)x->size;
+        v->row[column] = __builtin_expect(listed, 1) ? text->column : other;
+    }
+    return v;
+}
+
+/* ---- eight events at a time ---- */
+
+enum { EIGHT = 8 };
+
+#define VIEW(i) feature_view_after(v, (i) * size)
+#define OF_EIGHT(member)                                                                                                    \
+    _mm512_setr_epi64(VIEW(0)->member, VIEW(1)->member, VIEW(2)->member, VIEW(3)->member, VIEW(4)->member, VIEW(5)->member, \
+                      VIEW(6)->member, VIEW(7)->member)
+
+static inline void put_eight(const struct feature_view *v, size_t size, const struct columns *to, __m512d x)
+{
+    float columns[EIGHT];
+    _mm256_storeu_ps(columns, _mm512_cvtpd_ps(_mm512_mul_pd(x, to->scale)));
+#pragma GCC unroll 8
+    for (size_t i = 0; i < EIGHT; i++)
+        VIEW(i)->row[to->first] = columns[i];
+}
+
+/* Of whole numbers below 2^50: where their quotient is not whole, the next whole number is farther away than rounding goes. */
+static inline __m512d quotient(__m512d x, double by)
+{
+    return _mm512_roundscale_pd(_mm512_div_pd(x, _mm512_set1_pd(by)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
+static inline __m512d remainder_of(__m512d x, double by)
+{
+    return _mm512_sub_pd(x, _mm512_mul_pd(quotient(x, by), _mm512_set1_pd(by)));
+}
+
+static inline __m512d clocks(__m512i local_ms, bool day)
+{
+    const __m512d hours = quotient(_mm512_cvtepi64_pd(local_ms), 3600000);
+    return day ? remainder_of(_mm512_add_pd(quotient(hours, 24), _mm512_set1_pd(3)), 7) : remainder_of(hours, 24); /* 1970 began on a Thursday */
+}
+
+static inline __m512d bits(__m512i from, __m512d x)
+{
+    return _mm512_cvtepi64_pd(_mm512_and_si512(_mm512_srlv_epi64(from, _mm512_cvtpd_epi64(x)), _mm512_set1_epi64(1)));
+}
+
+static inline bool eight_from(const struct feature_view *v, struct view_group group)
+{
+    return (const char *)group.end - (const char *)v >= (ptrdiff_t)(EIGHT * group.size);
+}
+
+static const struct feature_view *clocks_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const bool day = s->detail->day, listed = s->detail->listed;
+    const __m512i offset_ms = _mm512_set1_epi64(s->detail->offset_ms), list = _mm512_set1_epi64(s->detail->listed);
+    const size_t size = group.size;
+    for (; eight_from(v, group); v = VIEW(EIGHT)) {
+        const __m512d x = clocks(_mm512_add_epi64(OF_EIGHT(time_ms), offset_ms), day);
+        put_eight(v, size, &to, listed ? bits(list, x) : x);
+    }
+    return v;
+}
+
+static inline __m512d since(__m512i time_ms, __m512i from_ms)
+{
+    const __m512d seconds = _mm512_div_pd(_mm512_cvtepi64_pd(_mm512_sub_epi64(time_ms, from_ms)), _mm512_set1_pd(1000));
+    return only(_mm512_cmpneq_epi64_mask(from_ms, _mm512_set1_epi64(TIME_UNKNOWN)), seconds);
+}
+
+static const struct feature_view *since_last_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const size_t size = group.size;
+    for (; eight_from(v, group); v = VIEW(EIGHT))
+        put_eight(v, size, &to, since(OF_EIGHT(time_ms), OF_EIGHT(last_ms)));
+    return v;
+}
+
+static const struct feature_view *since_first_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    const struct columns to = columns_of(s);
+    const size_t size = group.size;
+    for (; eight_from(v, group); v = VIEW(EIGHT))
+        put_eight(v, size, &to, since(OF_EIGHT(time_ms), OF_EIGHT(first_ms)));
+    return v;
 }
 
 /* ---- steps ---- */
 
-#define EACH_EVENT for (const struct feature_view *v = views; v != end; v = feature_view_after(v, size))
-
-#define PUT(expression)          \
-    EACH_EVENT                   \
-        put(v, &to, expression); \
-    break
-
-#define PUT_DEVIATIONS(zscore)                            \
-    EACH_EVENT                                            \
-        if (!deviations_put(v, s, counters, &to, zscore)) \
-            feature_step_run(s, v, 1);                    \
-    break
-
-void feature_steps_run_avx512(const struct step *first, const struct step *last, const struct feature_view *views, size_t n)
-{
-    const struct feature_view *const end = feature_view_at(views, n);
-    const size_t size = views->size;
-    for (const struct step *s = first; s < last; s++) {
-        const struct put to = {s->column, (__mmask8)((1u << s->count) - 1), _mm512_set1_pd(s->scale)};
-        const struct counters counters = counters_of(s);
-        const size_t at = s->counted;
-        switch (s->kind) {
-        case STEP_EVENTS: PUT(of_counts(v, at));
-        case STEP_LANE: PUT(_mm512_cvtepi64_pd(members(v, counters)));
-        case STEP_SUM: PUT(_mm512_cvtepi64_pd(words(v, at)));
-        case STEP_BEST: PUT(bests(v, at));
-        case STEP_MEAN: PUT(means(v, at, counters));
-        case STEP_STD: PUT_DEVIATIONS(false);
-        case STEP_ZSCORE: PUT_DEVIATIONS(true);
-        case STEP_RATIO: PUT(ratios(v, s, counters));
-        case STEP_SAME: PUT(sames(v, at, (size_t)s->slot));
-        default: feature_step_run(s, views, n);
-        }
+/* What `put` stops at goes the portable way. */
+#define PUT(put)                                                                                                                     \
+    {                                                                                                                                \
+        for (const struct feature_view *v = group.first; (v = put(s, v, group)) != group.end; v = feature_view_after(v, group.size)) \
+            run_alone(s, v);                                                                                                         \
+        break;                                                                                                                       \
     }
+
+static void run_alone(const struct step *s, const struct feature_view *v)
+{
+    const struct view_group one = {v, feature_view_at(v, 1), v->size};
+    feature_step_run(s, one);
+}
+
+void feature_steps_run_avx512(const struct step *first, const struct step *end, struct view_group group)
+{
+    for (const struct step *s = first; s < end; s++)
+        switch (s->kind) {
+        case STEP_VALUE: run_value(s, group); break;
+        case STEP_LISTED:
+        case STEP_CODE:
+            if (literal_list_is_short(&s->detail->list))
+                PUT(texts_put)
+            feature_step_run(s, group);
+            break;
+        case STEP_CLOCK: PUT(clocks_put)
+        case STEP_SINCE_LAST: PUT(since_last_put)
+        case STEP_SINCE_FIRST: PUT(since_first_put)
+        case STEP_EVENTS: run_events(s, group); break;
+        case STEP_LANE: run_lane(s, group); break;
+        case STEP_SUM: run_sum(s, group); break;
+        case STEP_BEST: run_best(s, group); break;
+        case STEP_MEAN: run_mean(s, group); break;
+        case STEP_STD: PUT(stds_put)
+        case STEP_ZSCORE: PUT(zscores_put)
+        case STEP_RATIO: run_ratio(s, group); break;
+        case STEP_SAME: run_same(s, group); break;
+        default: feature_step_run(s, group);
+        }
 }
 
 #pragma GCC pop_options

@@ -28,14 +28,14 @@ int literal_list_init(struct literal_list *list, const struct literal *literals,
 void literal_list_finish(struct literal_list *list);
 int literal_list_search(const struct literal_list *list, const struct value *value);
 
-/* Different texts of one size have different words. */
+/* The bytes of at most 8, in a word whose rest is zero. */
 static inline uint64_t literal_pack(const char *text, uint32_t size)
 {
     const unsigned char *p = (const unsigned char *)text;
     if (size >= 4)
-        return hash_read(p, 4) | hash_read(p + size - 4, 4) << 32;
+        return hash_read(p, 4) | hash_read(p + size - 4, 4) << 8 * (size - 4);
     if (size >= 2)
-        return hash_read(p, 2) | hash_read(p + size - 2, 2) << 16;
+        return hash_read(p, 2) | hash_read(p + size - 2, 2) << 8 * (size - 2);
     return size ? p[0] : 0;
 }
 
