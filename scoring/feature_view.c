@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/features.h"
 #include "scoring/staircase.h"
 
 static void find_parts(struct feature_view *v)
@@ -59,13 +58,6 @@ void feature_views_destroy(struct feature_view *views, size_t n)
         free(v->seen);
     }
     free(views);
-}
-
-static void set_current(struct feature_view *v, const struct value *values, const uint64_t *record)
-{
-    v->values = values;
-    v->record = record;
-    v->time_ms = record_time(record);
 }
 
 static struct place_before place_of(const struct feature_program *p, uint32_t place, const uint64_t *record)
@@ -125,12 +117,10 @@ static void read_windows(struct feature_view *v, const struct entity *e, bool co
         read_sames(v, e);
 }
 
-void feature_view_begin(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
+void feature_view_places(struct feature_view *v, const struct entity *e)
 {
     const struct feature_program *p = v->store->program;
     const uint32_t *places = entity_places(p, e);
-    set_current(v, values, record);
-    v->last_ms = e->count ? e->newest_ms : TIME_UNKNOWN;
     for (uint32_t i = 0; i < p->place_count; i++)
         v->places[i] = place_of(p, i, places[i] - e->first_seq < e->count ? entity_record(p, e, places[i] - e->first_seq) : NULL);
 }
@@ -358,7 +348,7 @@ static void late_places(struct feature_view *v, const struct entity *e)
 int feature_view_late(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record, uint32_t at)
 {
     const struct feature_program *p = v->store->program;
-    set_current(v, values, record);
+    feature_view_of(v, values, record);
     v->end = at;
     v->last_ms = at ? record_time(entity_record(p, e, at - 1)) : TIME_UNKNOWN;
     memcpy(v->lanes, entity_lanes(p, e), (size_t)p->window_count * p->lane_groups * sizeof *v->lanes);
@@ -425,7 +415,7 @@ void feature_view_late_counted(struct feature_view *v)
 void feature_view_alone(struct feature_view *v, const struct value *values, const uint64_t *record)
 {
     const struct feature_program *p = v->store->program;
-    set_current(v, values, record);
+    feature_view_of(v, values, record);
     v->end = 0;
     v->last_ms = TIME_UNKNOWN;
     v->first_ms = v->time_ms;

@@ -5,6 +5,7 @@
  * added that have left since; different categories and `same` are found by going through the longest window once.
  * Cost: O(windows) for the newest, for others up to the events of the longest window. */
 #pragma once
+#include "scoring/features.h"
 #include "scoring/window_store.h"
 
 struct place_before {
@@ -64,8 +65,24 @@ static inline const struct feature_view *feature_view_after(const struct feature
     return (const struct feature_view *)(const void *)((const char *)view + size);
 }
 
+static inline void feature_view_of(struct feature_view *v, const struct value *values, const uint64_t *record)
+{
+    v->values = values;
+    v->record = record;
+    v->time_ms = record_time(record);
+}
+
+void feature_view_places(struct feature_view *view, const struct entity *entity);
+
 /* A newest event: what does not depend on windows. */
-void feature_view_begin(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);
+static inline void feature_view_begin(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record)
+{
+    feature_view_of(v, values, record);
+    v->last_ms = e->count ? e->newest_ms : TIME_UNKNOWN;
+    if (v->store->program->place_count)
+        feature_view_places(v, e);
+}
+
 /* The windows without the current event, which is the newest: store_advance (into from and events) and store_place are
  * done. */
 void feature_view_newest(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record);

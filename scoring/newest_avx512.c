@@ -7,7 +7,7 @@
 #include "scoring/staircase.h"
 
 #pragma GCC push_options
-#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,bmi,bmi2,popcnt,lzcnt")
+#pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx512cd,bmi,bmi2,popcnt,lzcnt")
 
 /* ---- occurrences ---- */
 
@@ -126,18 +126,33 @@ static inline uint32_t open_slot(const struct entity *e, const struct layout *la
     }
 }
 
-static inline __attribute__((always_inline)) struct occurrence find(const struct feature_program *p, const struct entity *e, uint32_t table, uint64_t word)
+static inline __attribute__((always_inline)) struct occurrence find(const struct feature_program *p, const struct entity *e,
+                                                                    const struct layout *layout, uint32_t table, uint64_t word)
 {
-    const struct layout *layout = entity_layout(p, e);
     const char *start = occurrence_table(e, layout, table);
     const uint64_t hash = occurrence_hash(table, word);
-    struct occurrence none = {.hash = hash};
+    struct occurrence found = {.hash = hash}, match;
     if (layout->tag_count) {
         const uint32_t from = tags_skip((const uint16_t *)(const void *)start, layout->tag_count, _mm512_set1_epi16((short)occurrence_tag(hash)));
-        return from < layout->tag_count ? of_tag(p, e, table, word, from) : none;
+        if (from == layout->tag_count)
+            return found;
+        match = of_tag(p, e, table, word, from);
+    } else {
+        found.slot = open_slot(e, layout, (const uint32_t *)(const void *)start, hash);
+        if (found.slot != UINT32_MAX)
+            return found;
+        match = of_slot(p, e, table, word);
     }
-    none.slot = open_slot(e, layout, (const uint32_t *)(const void *)start, hash);
-    return none.slot == UINT32_MAX ? of_slot(p, e, table, word) : none;
+    return match;
+}
+
+void id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash, struct occurrence *id)
+{
+    const struct occurrence found = find(store->program, e, entity_layout(store->program, e), TABLE_IDS, id_hash);
+    id->found = found.found;
+    id->at = found.at;
+    id->slot = found.slot;
+    id->hash = found.hash;
 }
 
 /* Of each table's first line. */
@@ -154,25 +169,24 @@ void occurrences_fetch_found_avx512(const struct window_store *store, const stru
     }
 }
 
-void id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash, struct occurrence *id)
-{
-    const struct occurrence found = find(store->program, e, TABLE_IDS, id_hash);
-    id->found = found.found;
-    id->at = found.at;
-    id->slot = found.slot;
-    id->hash = found.hash;
-}
-
 /* ---- the windows ---- */
+
+enum { COUNTER_BITS = 16, LANES_A_GROUP = 4 }; /* of a program that is fused */
 
 /* What moves: a vector of windows each. */
 struct moving {
     __m256i at;    /* index of the first event */
     __m256i place; /* its place in the ring */
-    __m512i times; /* its time, where there is one */
+    __m256i offsets; /* its record, in words from the ring's beginning */
+    __m512i times; /* its time and lanes */
     __m512i groups[FUSED_GROUPS], sums[FUSED_SUMS];
     __mmask8 all, some; /* the windows; those that hold an event */
 };
+
+static inline __mmask8 first_lanes(uint32_t count)
+{
+    return (__mmask8)_bzhi_u32(UINT8_MAX, count);
+}
 
 static inline __m256i wrapped(__m256i place, uint32_t capacity)
 {
@@ -180,15 +194,15 @@ static inline __m256i wrapped(__m256i place, uint32_t capacity)
     return _mm256_mask_sub_epi32(place, _mm256_cmpge_epu32_mask(place, end), place, end);
 }
 
-/* One by one: a gather takes longer. */
-static inline __m512i words_at(const struct ring *ring, __m256i place, uint32_t word)
+/* Of other windows 0. */
+static inline __m512i words_of(const struct moving *m, const struct ring *ring, __mmask8 windows, uint32_t word)
 {
-    uint32_t at[FUSED_WINDOWS];
-    const uint64_t *records = ring->records + word;
-    _mm256_storeu_si256((__m256i *)(void *)at, _mm256_mullo_epi32(place, _mm256_set1_epi32((int)ring->words)));
-#define WORD(i) ((int64_t)records[at[i]])
-    return _mm512_setr_epi64(WORD(0), WORD(1), WORD(2), WORD(3), WORD(4), WORD(5), WORD(6), WORD(7));
-#undef WORD
+    return _mm512_mask_i32gather_epi64(_mm512_setzero_si512(), windows, m->offsets, ring->records + word, 8);
+}
+
+static inline bool has_lane(const uint64_t *record, int lane)
+{
+    return record[RECORD_TIME] >> lane & 1;
 }
 
 static void wides_clear(const struct feature_program *p, struct entity *e, uint32_t windows)
@@ -200,24 +214,31 @@ static void wides_clear(const struct feature_program *p, struct entity *e, uint3
     }
 }
 
-static void wides_leave(const struct feature_program *p, struct entity *e, const struct ring *ring, uint32_t windows, __m256i place)
+/* The number, or 0 if it does not count. */
+static inline int64_t wide_number(const struct wide_def *wide, const uint64_t *record, uint64_t windows)
 {
-    uint32_t places[FUSED_WINDOWS];
-    _mm256_storeu_si256((__m256i *)(void *)places, place);
-    for (; windows; windows &= windows - 1) {
-        const uint32_t w = (uint32_t)__builtin_ctz(windows);
-        const uint64_t *record = ring->records + (size_t)places[w] * ring->words;
-        for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
-            if (record_lane(p, record, p->wides[i].lane))
-                wide_take(entity_wides(p, e), &p->wides[i], record_number(record, p->wides[i].number));
+    return record_number(record, wide->number) & -(int64_t)(record[RECORD_TIME] >> wide->lane & windows >> wide->window & 1);
+}
+
+/* All of them, as nobody can foresee which: what does not leave takes 0 with it. */
+static inline void wides_leave(const struct feature_program *p, struct entity *e, const struct moving *m, const struct ring *ring, uint32_t leaves)
+{
+    uint32_t offsets[FUSED_WINDOWS];
+    _mm256_storeu_si256((__m256i *)(void *)offsets, m->offsets);
+    for (uint32_t i = 0; i < p->wide_count; i++) {
+        const struct wide_def *wide = &p->wides[i];
+        const uint64_t *record = ring->records + offsets[wide->window];
+        wide_take(entity_wides(p, e), wide, wide_number(wide, record, leaves));
     }
 }
 
-/* The lanes of one group, spread over a word of counters, of eight records. */
-static inline __m512i spread(const struct feature_program *p, __m512i words, uint32_t group)
+/* Less what the lanes of one group take from their counters. */
+static inline __m512i lanes_leave(__m512i counters, __m512i times, uint32_t group)
 {
-    const __m512i lanes = _mm512_and_si512(_mm512_srl_epi64(words, _mm_cvtsi32_si128((int)(group * p->lanes_a_group))), _mm512_set1_epi64((int64_t)p->group_bits));
-    return _mm512_and_si512(_mm512_mullo_epi64(lanes, _mm512_set1_epi64((int64_t)p->spread_factor)), _mm512_set1_epi64((int64_t)p->spread_mask));
+    const __m512i four_times = _mm512_setr4_epi64(0x0100010001000100, 0x0908090809080908, 0x0100010001000100, 0x0908090809080908);
+    const __m512i lanes = _mm512_shuffle_epi8(times, four_times);
+    const __mmask32 on = _mm512_test_epi16_mask(lanes, _mm512_set1_epi64(0x0008000400020001 << group * LANES_A_GROUP));
+    return _mm512_mask_sub_epi16(counters, on, counters, _mm512_set1_epi16(1));
 }
 
 static inline __attribute__((always_inline)) void moving_load(const struct feature_program *p, const struct entity *e, const struct ring *ring,
@@ -247,16 +268,17 @@ static inline __attribute__((always_inline)) void advance(const struct window_st
     if (cleared & wide_windows)
         wides_clear(p, e, cleared & wide_windows);
     for (;;) {
-        m->times = words_at(ring, m->place, RECORD_TIME);
+        m->offsets = _mm256_mullo_epi32(m->place, _mm256_set1_epi32((int)ring->words));
+        m->times = words_of(m, ring, m->some, RECORD_TIME);
         const __mmask8 leaves = _mm512_mask_cmple_epi64_mask(m->some, _mm512_srli_epi64(m->times, TIME_SHIFT), edges);
         if (!leaves)
             return;
         for (uint32_t g = 0; g < groups; g++)
-            m->groups[g] = _mm512_mask_sub_epi64(m->groups[g], leaves, m->groups[g], spread(p, m->times, g));
+            m->groups[g] = lanes_leave(m->groups[g], _mm512_maskz_mov_epi64(leaves, m->times), g);
         for (uint32_t i = 0; i < sums; i++)
-            m->sums[i] = _mm512_mask_sub_epi64(m->sums[i], leaves, m->sums[i], words_at(ring, m->place, p->sum_words[i]));
+            m->sums[i] = _mm512_sub_epi64(m->sums[i], words_of(m, ring, leaves, p->sum_words[i]));
         if (leaves & wide_windows)
-            wides_leave(p, e, ring, leaves & wide_windows, m->place);
+            wides_leave(p, e, m, ring, leaves);
         m->at = _mm256_mask_add_epi32(m->at, leaves, m->at, one);
         m->place = wrapped(_mm256_mask_add_epi32(m->place, leaves, m->place, one), ring->capacity);
         m->some = _mm256_cmplt_epu32_mask(m->at, count);
@@ -265,137 +287,109 @@ static inline __attribute__((always_inline)) void advance(const struct window_st
 
 /* ---- the event ---- */
 
-static inline void channel_count_in(struct window_store *store, struct entity *e, uint32_t c, const uint64_t *record, struct moving *m)
+static inline __attribute__((always_inline)) void channel_count_in(const struct feature_program *p, struct entity *e, const struct layout *layout,
+                                                                   uint32_t c, const uint64_t *record, uint32_t place, struct moving *m, uint32_t groups)
 {
-    const struct feature_program *p = store->program;
     const struct channel_def *channel = &p->channels[c];
-    const uint32_t group = (uint32_t)channel->last_lane / p->lanes_a_group;
-    const uint32_t shift = (uint32_t)channel->last_lane % p->lanes_a_group * p->lane_width;
-    struct occurrence latest = find(p, e, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
+    const uint32_t group = groups == 1 ? 0 : (uint32_t)channel->last_lane / LANES_A_GROUP;
+    const uint64_t one = UINT64_C(1) << (uint32_t)channel->last_lane % LANES_A_GROUP * COUNTER_BITS;
+    const struct occurrence latest = find(p, e, layout, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
     if (latest.found)
-        record_lane_set(p, entity_record(p, e, latest.at), channel->last_lane, false);
+        entity_record(p, e, latest.at)[RECORD_TIME] &= ~(UINT64_C(1) << channel->last_lane);
     const __mmask8 without = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(latest.found ? (int)latest.at : -1), m->at);
-    m->groups[group] = _mm512_mask_add_epi64(m->groups[group], without, m->groups[group], _mm512_set1_epi64((int64_t)(UINT64_C(1) << shift)));
-    occurrence_set(store, e, TABLE_CHANNELS + c, &latest, e->count);
+    m->groups[group] = _mm512_mask_add_epi64(m->groups[group], without, m->groups[group], _mm512_set1_epi64((int64_t)one));
+    (void)occurrence_write(layout, occurrence_table(e, layout, TABLE_CHANNELS + c), &latest, place, e->first_seq + e->count);
 }
 
-/* Up to eight stairs as vectors; those past the last one have the index 65535 and no number.  Indexes have 16 bits, as
- * counters do. */
-struct stairs {
-    __m512i numbers;
-    __m128i at;
-};
-
-static inline __mmask8 first_lanes(uint32_t count)
+/* Of each of four windows, in eight neighbouring 16-bit lanes, the index where it begins. */
+static inline __m512i four_begins(__m256i at, uint32_t first)
 {
-    return (__mmask8)(count < FUSED_WINDOWS ? (1u << count) - 1 : 255u);
+    const int64_t each = 0x0001000100010001;
+    const __m512i lanes = _mm512_setr_epi64(0, 0, 2 * each, 2 * each, 4 * each, 4 * each, 6 * each, 6 * each);
+    return _mm512_permutexvar_epi16(_mm512_add_epi16(lanes, _mm512_set1_epi16((short)(2 * first))), _mm512_castsi256_si512(at));
 }
 
-static inline struct stairs stairs_only(__m512i numbers, __m128i at, uint32_t count)
+/* A window's best is its first stair.  For each window a byte says which of eight stairs are before it, and so, as 2^n - 1,
+ * how many: given is 64 - n.  Indexes have 16 bits, as counters do. */
+static inline __m512i stairs_before(__m512i words, uint32_t first_seq, uint32_t in, const struct moving *m, bool five)
 {
-    const __mmask8 in = first_lanes(count);
-    return (struct stairs){_mm512_mask_mov_epi64(_mm512_set1_epi64(INT64_MIN), in, numbers), _mm_mask_mov_epi16(_mm_set1_epi16(-1), in, at)};
+    const __m512i lowest = _mm512_setr4_epi64(0x000c000800040000, 0x001c001800140010, 0x000c000800040000, 0x001c001800140010);
+    const __m512i at = _mm512_permutexvar_epi16(lowest, _mm512_sub_epi64(words, _mm512_set1_epi64(first_seq)));
+    const __mmask32 of_each = in * 0x01010101;
+    const __mmask32 low = _mm512_mask_cmplt_epu16_mask(of_each, at, four_begins(m->at, 0));
+    const __mmask32 high = five ? _mm512_mask_cmplt_epu16_mask(of_each, at, four_begins(m->at, 4)) : 0;
+    return _mm512_lzcnt_epi64(_mm512_cvtepu8_epi64(_mm_cvtsi64_si128((int64_t)_mm512_kunpackd(high, low))));
 }
 
-static inline struct stairs stairs_load(const uint64_t *words, uint32_t count, uint32_t first_seq)
+static inline __mmask8 stairs_above(__m512i words, uint32_t in, int64_t number)
 {
-    const __m512i stairs = _mm512_maskz_loadu_epi64(first_lanes(count), words);
-    const __m512i at = _mm512_and_si512(_mm512_sub_epi64(stairs, _mm512_set1_epi64(first_seq)), _mm512_set1_epi64(SEQ_MASK));
-    return stairs_only(_mm512_srai_epi64(stairs, SEQ_BITS), _mm512_cvtepi64_epi16(at), count);
+    return _mm512_mask_cmpgt_epi64_mask((__mmask8)in, _mm512_srai_epi64(words, SEQ_BITS), _mm512_set1_epi64(number));
 }
 
-static inline uint32_t stairs_above(const struct stairs *stairs, int64_t number)
-{
-    return (uint32_t)__builtin_popcount(_mm512_cmpgt_epi64_mask(stairs->numbers, _mm512_set1_epi64(number)));
-}
-
-/* The stair `place`, the last one from now on. */
-static inline void stairs_end(struct stairs *stairs, uint32_t place, int64_t number, uint32_t at)
-{
-    const __mmask8 bit = (__mmask8)(place < FUSED_WINDOWS ? 1u << place : 0);
-    *stairs = stairs_only(_mm512_mask_set1_epi64(stairs->numbers, bit, number), _mm_mask_set1_epi16(stairs->at, bit, (short)at), place + 1);
-}
-
-/* The index where each of four windows begins, in eight neighbouring lanes. */
-static inline __m512i four_begins(__m128i from)
-{
-    const __m512i copies = _mm512_setr_epi64(0x0100010001000100, 0x0100010001000100, 0x0302030203020302, 0x0302030203020302, 0x0504050405040504, 0x0504050405040504,
-                                             0x0706070607060706, 0x0706070607060706);
-    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(from), copies);
-}
-
-/* A window's best is its first stair: for each window a byte says which of the stairs are before it, and so, as 2^n - 1,
- * how many.  Where all eight are, it is what is given. */
-static inline __m512i stairs_choose(const struct stairs *stairs, __m128i from, bool five, __m512i otherwise)
-{
-    const __m512i at = _mm512_broadcast_i32x4(stairs->at);
-    uint64_t before = _mm512_cmplt_epu16_mask(at, four_begins(from));
-    if (five)
-        before |= (uint64_t)_mm512_cmplt_epu16_mask(at, four_begins(_mm_srli_si128(from, 8))) << 32;
-    const __m512i bytes = _mm512_cvtepu8_epi64(_mm_cvtsi64_si128((int64_t)before));
-    const __m512d power = _mm512_cvtepi64_pd(_mm512_add_epi64(bytes, _mm512_set1_epi64(1)));
-    const __m512i n = _mm512_sub_epi64(_mm512_srli_epi64(_mm512_castpd_si512(power), 52), _mm512_set1_epi64(1023));
-    return _mm512_mask_mov_epi64(_mm512_permutexvar_epi64(n, stairs->numbers), _mm512_cmpeq_epi64_mask(bytes, _mm512_set1_epi64(255)), otherwise);
-}
-
+/* Up to eight stairs, or up to sixteen, as vectors. */
 static inline __attribute__((always_inline)) __m512i stairs_fold(const struct feature_program *p, const struct entity *e, uint32_t s, const uint64_t *record,
-                                                                 __m128i from, bool long_one)
+                                                                 const struct moving *m, bool long_one)
 {
     struct stair_state *state = stair_state_of(p, e, s);
-    uint64_t *words = stair_slots_of(p, e, s) + state->first;
-    const uint32_t count = state->count;
-    struct stairs low = stairs_load(words, count, e->first_seq), high = low;
+    uint64_t *stairs = stair_slots_of(p, e, s) + state->first;
+    uint32_t count = state->count, in = _bzhi_u32(UINT16_MAX, count);
+    __m512i low = _mm512_maskz_loadu_epi64((__mmask8)in, stairs), high = low;
     if (long_one)
-        high = stairs_load(words + FUSED_WINDOWS, count - FUSED_WINDOWS, e->first_seq);
-    if (record_lane(p, record, p->stairs[s].lane)) {
+        high = _mm512_maskz_loadu_epi64((__mmask8)(in >> 8), stairs + 8);
+    if (has_lane(record, p->stairs[s].lane)) {
         const int64_t number = stair_signed(p, s, record);
-        const uint32_t place = stairs_above(&low, number) + (long_one ? stairs_above(&high, number) : 0);
-        words[place] = stair_word(number, e->first_seq + e->count);
-        state->count = place + 1;
-        stairs_end(&low, place, number, e->count);
-        if (long_one && place >= FUSED_WINDOWS)
-            stairs_end(&high, place - FUSED_WINDOWS, number, e->count);
-        else if (long_one)
-            high = stairs_only(high.numbers, high.at, 0);
+        const uint64_t word = stair_word(number, e->first_seq + e->count);
+        const uint32_t above = stairs_above(low, in, number) | (long_one ? (uint32_t)stairs_above(high, in >> 8, number) << 8 : 0), newest = above + 1;
+        count = (uint32_t)__builtin_popcount(above) + 1;
+        in = above | newest;
+        stairs[count - 1] = word;
+        state->count = count;
+        low = _mm512_mask_set1_epi64(low, (__mmask8)newest, (int64_t)word);
+        if (long_one)
+            high = _mm512_mask_set1_epi64(high, (__mmask8)(newest >> 8), (int64_t)word);
     }
     const bool five = p->window_count > 4;
-    __m512i bests = _mm512_set1_epi64(INT64_MIN);
-    if (long_one)
-        bests = stairs_choose(&high, from, five, bests);
-    return stairs_choose(&low, from, five, bests);
+    const __m512i none = _mm512_set1_epi64(INT64_MIN), numbers = _mm512_srai_epi64(low, SEQ_BITS);
+    __m512i before = stairs_before(low, e->first_seq, in & 255, m, five);
+    if (!long_one) {
+        const __mmask8 known = _mm512_cmpneq_epi64_mask(before, _mm512_set1_epi64(64 - (int64_t)count));
+        return _mm512_mask_permutexvar_epi64(none, known, _mm512_sub_epi64(_mm512_setzero_si512(), before), numbers);
+    }
+    before = _mm512_add_epi64(before, stairs_before(high, e->first_seq, in >> 8, m, five));
+    const __mmask8 known = _mm512_cmpneq_epi64_mask(before, _mm512_set1_epi64(128 - (int64_t)count));
+    const __m512i bests = _mm512_permutex2var_epi64(numbers, _mm512_sub_epi64(_mm512_setzero_si512(), before), _mm512_srai_epi64(high, SEQ_BITS));
+    return _mm512_mask_mov_epi64(none, known, bests);
 }
 
-static inline void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record, const struct moving *m, int64_t *best)
+static inline __attribute__((always_inline)) void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record,
+                                                             const struct moving *m, int64_t *best)
 {
     const uint32_t count = stair_state_of(p, e, s)->count;
-    if (count >= 2 * FUSED_WINDOWS) {
+    if (count >= 16) {
         stair_push(p, e, s, record, e->count);
         stairs_bests(p, e, s, 0, best);
         return;
     }
     stair_make_room(p, e, s);
-    const __m128i from = _mm256_cvtepi32_epi16(m->at);
-    __m512i bests = count < FUSED_WINDOWS ? stairs_fold(p, e, s, record, from, false) : stairs_fold(p, e, s, record, from, true);
+    __m512i bests = count < 8 ? stairs_fold(p, e, s, record, m, false) : stairs_fold(p, e, s, record, m, true);
     if (!p->stairs[s].max)
         bests = _mm512_mask_sub_epi64(bests, _mm512_cmpneq_epi64_mask(bests, _mm512_set1_epi64(INT64_MIN)), _mm512_setzero_si512(), bests);
     _mm512_mask_storeu_epi64(best, m->all, bests);
 }
 
-static inline void wides_count_in(struct feature_view *v, struct entity *e, const uint64_t *record)
+/* In the entity and in the view. */
+static inline void wides_count_in(const struct feature_program *p, struct feature_view *v, struct entity *e, const uint64_t *record)
 {
-    const struct feature_program *p = v->store->program;
-    char *wides = entity_wides(p, e);
-    for (uint32_t i = 0; i < p->wide_count; i++)
-        if (record_lane(p, record, p->wides[i].lane))
-            wide_add(wides, &p->wides[i], record_number(record, p->wides[i].number));
-    for (uint32_t i = 0; i < p->wides_size; i += 8)
-        memcpy(v->wides + i, wides + i, 8);
+    for (uint32_t i = 0; i < p->wide_count; i++) {
+        const struct wide_def *wide = &p->wides[i];
+        wide_add(entity_wides(p, e), wide, wide_number(wide, record, UINT8_MAX));
+        wide_copy(v->wides, entity_wides(p, e), wide);
+    }
 }
 
-static inline __attribute__((always_inline)) void windows_settle(struct feature_view *v, struct entity *e, const struct moving *m, uint32_t groups,
-                                                                 uint32_t sums)
+static inline __attribute__((always_inline)) void windows_settle(const struct feature_program *p, struct feature_view *v, struct entity *e,
+                                                                 const struct moving *m, uint32_t groups, uint32_t sums)
 {
-    const struct feature_program *p = v->store->program;
     const uint32_t windows = p->window_count;
     _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
     _mm256_mask_storeu_epi32(v->events, m->all, _mm256_sub_epi32(_mm256_set1_epi32((int)e->count + 1), m->at));
@@ -409,52 +403,59 @@ static inline __attribute__((always_inline)) void windows_settle(struct feature_
     }
 }
 
-static inline int64_t first_time(const struct feature_program *p, const struct moving *m, int64_t time_ms)
+/* Of the longest window, which is the last one. */
+static inline int64_t first_time(const struct moving *m, int64_t time_ms)
 {
-    const uint32_t last = p->window_count - 1;
-    uint64_t words[FUSED_WINDOWS];
-    _mm512_storeu_si512(words, m->times);
-    return m->some >> last & 1 ? (int64_t)(words[last] >> TIME_SHIFT) : time_ms;
+    const uint32_t longest = (m->all + 1u) >> 1;
+    const __m512i times = _mm512_srli_epi64(_mm512_maskz_compress_epi64((__mmask8)longest, m->times), TIME_SHIFT);
+    return m->some & longest ? _mm_cvtsi128_si64(_mm512_castsi512_si128(times)) : time_ms;
 }
 
-static inline void record_place(const struct feature_program *p, const struct ring *ring, uint32_t at, const uint64_t *record)
+static inline void record_place(const struct ring *ring, uint32_t place, const uint64_t *record)
 {
-    uint64_t *to = ring_at(ring, at);
-    const uint32_t words = p->record_words;
+    uint64_t *to = ring->records + (size_t)place * ring->words;
     uint32_t i = 0;
-    for (; i + 4 <= words; i += 4)
+    for (; i + 4 <= ring->words; i += 4)
         memcpy(to + i, record + i, 32);
-    for (; i < words; i++)
+    for (; i < ring->words; i++)
         to[i] = record[i];
 }
 
+/* Of a group: without the last lanes. */
+static inline __m512i counted_lanes(const struct feature_program *p, const uint64_t *record, uint32_t group)
+{
+    return _mm512_set1_epi64((int64_t)(_pdep_u64(record[RECORD_TIME] >> group * LANES_A_GROUP, p->count_masks[group])));
+}
+
 static inline __attribute__((always_inline)) void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
-                                                       const uint64_t *record, struct occurrence *id, uint32_t groups, uint32_t sums)
+                                                       const uint64_t *record, const struct occurrence *id, uint32_t groups, uint32_t sums)
 {
     const struct feature_program *p = store->program;
+    const struct layout *layout = entity_layout(p, e);
     const struct ring ring = entity_ring(p, e);
+    const uint32_t place = entity_place(p, e, e->count);
     struct moving m;
     m.all = first_lanes(p->window_count);
     advance(store, e, &ring, record_time(record), &m, groups, sums);
     feature_view_begin(v, e, values, record);
-    v->first_ms = first_time(p, &m, v->time_ms);
-    record_place(p, &ring, e->count, record);
+    v->first_ms = first_time(&m, v->time_ms);
+    record_place(&ring, place, record);
     for (uint32_t g = 0; g < groups; g++)
-        m.groups[g] = _mm512_add_epi64(m.groups[g], _mm512_set1_epi64((int64_t)(lanes_spread(p, record, g) & p->count_masks[g])));
+        m.groups[g] = _mm512_add_epi64(m.groups[g], counted_lanes(p, record, g));
     for (uint32_t i = 0; i < sums; i++)
         m.sums[i] = _mm512_add_epi64(m.sums[i], _mm512_set1_epi64((int64_t)record[p->sum_words[i]]));
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
-            channel_count_in(store, e, c, record, &m);
-    windows_settle(v, e, &m, groups, sums);
+            channel_count_in(p, e, layout, c, record, place, &m, groups);
+    windows_settle(p, v, e, &m, groups, sums);
     for (uint32_t s = 0; s < p->stair_count; s++)
         stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
-    wides_count_in(v, e, record);
-    store_settle(store, e, record, id);
+    wides_count_in(p, v, e, record);
+    store_settle(store, e, record, id, place);
 }
 
 void newest_fold_avx512(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values, const uint64_t *record,
-                        struct occurrence *id)
+                        const struct occurrence *id)
 {
     const struct feature_program *p = store->program;
     if (p->lane_groups == 1 && p->sum_count == 1)

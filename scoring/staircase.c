@@ -29,11 +29,9 @@ uint32_t stairs_most(const struct feature_program *p, const struct entity *e)
     return most;
 }
 
-void stair_make_room(const struct feature_program *p, struct entity *e, uint32_t s)
+void stairs_move_back(const struct feature_program *p, struct entity *e, uint32_t s)
 {
     struct stair_state *state = stair_state_of(p, e, s);
-    if (state->first + state->count < entity_layout(p, e)->stair_slots)
-        return;
     assert(state->first);
     memmove(stair_slots_of(p, e, s), stair_at(p, e, s, 0), state->count * sizeof(uint64_t));
     state->first = 0;

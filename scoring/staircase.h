@@ -40,8 +40,16 @@ bool stairs_best(const struct feature_program *program, const struct entity *ent
 void stairs_bests(const struct feature_program *program, const struct entity *entity, uint32_t stair, uint32_t first, int64_t *best);
 /* Event `at`, the newest, is counted in. */
 void stairs_push(const struct feature_program *program, struct entity *entity, const uint64_t *record, uint32_t at);
+void stairs_move_back(const struct feature_program *program, struct entity *entity, uint32_t stair);
+
 /* One place behind the last stair; stairs_most of the layout are more than there are. */
-void stair_make_room(const struct feature_program *program, struct entity *entity, uint32_t stair);
+static inline void stair_make_room(const struct feature_program *p, struct entity *e, uint32_t s)
+{
+    const struct stair_state *state = stair_state_of(p, e, s);
+    if (state->first + state->count == entity_layout(p, e)->stair_slots)
+        stairs_move_back(p, e, s);
+}
+
 /* In one staircase. */
 void stair_push(const struct feature_program *program, struct entity *entity, uint32_t stair, const uint64_t *record, uint32_t at);
 /* Event `at` with newer ones behind it, whose stairs still have their old numbers. */

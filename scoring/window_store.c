@@ -315,20 +315,7 @@ static inline void lanes_count_in(const struct feature_program *p, struct entity
     }
 }
 
-void store_settle(struct window_store *store, struct entity *e, const uint64_t *record, struct occurrence *id)
-{
-    const struct feature_program *p = store->program;
-    for (uint32_t i = 0; i < p->place_count; i++)
-        if (record_has_place(p, record, i))
-            entity_places(p, e)[i] = e->first_seq + e->count;
-    occurrence_set(store, e, TABLE_IDS, id, e->count);
-    e->room--;
-    e->newest_ms = record_time(record);
-    e->count++;
-    store->events++;
-}
-
-void store_count_in(struct window_store *store, struct entity *e, const uint64_t *record, struct occurrence *id)
+void store_count_in(struct window_store *store, struct entity *e, const uint64_t *record, const struct occurrence *id)
 {
     const struct feature_program *p = store->program;
     lanes_count_in(p, e, record);
@@ -341,5 +328,5 @@ void store_count_in(struct window_store *store, struct entity *e, const uint64_t
     for (uint32_t w = 0; w < p->window_count; w++)
         sums_add(p, entity_sums(p, e) + w, record);
     stairs_push(p, e, record, e->count);
-    store_settle(store, e, record, id);
+    store_settle(store, e, record, id, entity_place(p, e, e->count));
 }

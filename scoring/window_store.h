@@ -55,9 +55,7 @@ uint32_t store_advance(struct window_store *store, struct entity *entity, int64_
 void store_place(struct window_store *store, struct entity *entity, const uint64_t *record);
 struct occurrence;
 /* id: where the id's table will have it (occurrence_find since store_reserve). */
-void store_count_in(struct window_store *store, struct entity *entity, const uint64_t *record, struct occurrence *id);
-/* The last part of that: where places are, the id, the ring's end. */
-void store_settle(struct window_store *store, struct entity *entity, const uint64_t *record, struct occurrence *id);
+void store_count_in(struct window_store *store, struct entity *entity, const uint64_t *record, const struct occurrence *id);
 /* An event at index `at`, with newer ones behind it; settles its last lanes. */
 void store_insert(struct window_store *store, struct entity *entity, uint64_t *record, uint32_t at);
 
@@ -194,6 +192,14 @@ static inline void wide_take(char *wides, const struct wide_def *wide, int64_t x
         *(__int128 *)(void *)(wides + wide->offset) -= (__int128)x * x;
     else
         *(int64_t *)(void *)(wides + wide->offset) -= x;
+}
+
+static inline void wide_copy(char *to, const char *from, const struct wide_def *wide)
+{
+    if (wide->square)
+        *(__int128 *)(void *)(to + wide->offset) = *(const __int128 *)(const void *)(from + wide->offset);
+    else
+        *(int64_t *)(void *)(to + wide->offset) = *(const int64_t *)(const void *)(from + wide->offset);
 }
 
 static inline void wide_clear(char *wides, const struct wide_def *wide)
