@@ -17,8 +17,10 @@
 #include "scoring/partition_state.h"
 #include "scoring/staircase.h"
 
-/* How many events ahead something is fetched: long enough for memory to answer, and not more than the nearest cache holds. */
-enum { FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD, INDEX_AHEAD = 3 * BLOCK_AHEAD };
+/* How many events ahead something is fetched: long enough for memory to answer, and not more than the nearest cache holds;
+ * and for how many events at once. */
+enum { TOGETHER = 2, FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD, INDEX_AHEAD = 3 * BLOCK_AHEAD };
+static_assert(INDEX_AHEAD + TOGETHER <= FOLD_GROUP && FOLD_GROUP % TOGETHER == 0, "the group ahead is all that is loaded");
 enum { INDEX_FETCHED = 512 }; /* bytes of an index that is gone through in order: the rest comes by itself */
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
@@ -228,107 +230,119 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
 static void fetch(const void *memory)
 {
     __builtin_prefetch(memory);
+    __asm__ volatile(""); /* an effect: without one GCC leaves out calls of what only prefetches */
 }
 
-static void fetch_index(const struct windows *w, size_t i)
+static size_t least(size_t a, size_t b)
 {
-    fetch(&w->entities.slots[entity_home(&w->entities, w->hashes[i])]);
+    return a < b ? a : b;
 }
 
-static void fetch_entity(struct windows *w, size_t i)
+static void fetch_lines(const char *from, size_t size)
 {
-    const struct entity *e = w->guesses[i] = entity_guess(&w->entities, w->hashes[i]);
-    for (uint32_t at = 0; e && at < w->program->entity_size; at += 64)
-        fetch((const char *)e + at);
+    const char *end = from + size;
+    if (!((size - 1) & 64)) { /* an odd number of them */
+        fetch(from);
+        from += 64;
+    }
+    for (; from < end; from += 128) {
+        fetch(from);
+        fetch(from + 64);
+    }
 }
 
-/* A record and the next one: a window steps to that, seldom farther. */
-static void fetch_two(const uint64_t *record, const struct ring *ring)
+static void fetch_indexes(const struct windows *w, size_t from, size_t end)
 {
-    fetch(record);
-    fetch(record + ring->words);
+    for (size_t i = from; i < end; i++)
+        fetch(&w->entities.slots[entity_home(&w->entities, w->hashes[i])]);
 }
 
+static void fetch_entities(struct windows *w, size_t from, size_t end)
+{
+    for (size_t i = from; i < end; i++) {
+        struct entity *e = entity_guess(&w->entities, w->hashes[i]);
+        if (e)
+            fetch_lines((const char *)e, w->program->entity_size);
+        w->guesses[i] = e;
+    }
+}
+
+/* Windows' first records, each with the next one: a window steps to that, seldom farther. */
+static void fetch_edges(const struct feature_program *p, const struct entity *e, const struct ring *ring)
+{
+    const uint32_t *cursor = entity_cursors(p, e), *end = cursor + p->window_count, first_seq = e->first_seq;
+    for (; cursor < end; cursor++) {
+        const uint64_t *record = ring_at(ring, *cursor - first_seq);
+        fetch(record);
+        fetch(record + ring->words);
+    }
+}
+
+/* One that has gone has none. */
 static bool has_block(const struct entity *e)
 {
-    return e && e->held && e->block;
+    return e && e->block;
 }
 
-static void fetch_block(const struct windows *w, const struct entity *e)
+/* The record is the event's own: it says where its searches begin. */
+static void fetch_block(const struct windows *w, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = w->program;
-    if (!has_block(e))
-        return;
     const struct layout *layout = entity_layout(p, e);
     const struct ring ring = entity_ring(p, e);
-    const uint32_t *cursors = entity_cursors(p, e), first_seq = e->first_seq;
-    if (layout->tag_count) {
-        for (size_t at = 0; at < layout->records_at && at < INDEX_FETCHED; at += 128) {
-            fetch(e->block + at);
-            fetch(e->block + at + 64);
-        }
-    } else {
-        stairs_fetch(p, e);
-    }
     fetch(ring_at(&ring, e->count));
     if (!e->room)
         fetch(ring_at(&ring, 0));
-    for (uint32_t i = 0; i < p->window_count; i++)
-        fetch_two(ring_at(&ring, cursors[i] - first_seq), &ring);
+    fetch_edges(p, e, &ring);
+    if (layout->tag_count) {
+        fetch_lines(e->block, least(layout->records_at, INDEX_FETCHED));
+    } else {
+        stairs_fetch(p, e);
+        occurrences_fetch(&w->store, e, record);
+    }
 }
 
-static bool has_slots(const struct windows *w, const struct entity *e)
+static void fetch_blocks(const struct windows *w, size_t from, size_t end)
 {
-    return has_block(e) && !entity_layout(w->program, e)->tag_count;
+    for (size_t i = from; i < end; i++)
+        if (has_block(w->guesses[i]))
+            fetch_block(w, w->guesses[i], record_of(w, i));
 }
 
-/* The record says where the searches of its event begin. */
-static void fetch_searches(const struct windows *w, size_t i)
+static void fetch_found(const struct windows *w, const struct entity *e, const uint64_t *record)
 {
-    if (has_slots(w, w->guesses[i]))
-        occurrences_fetch(&w->store, w->guesses[i], record_of(w, i));
-}
-
-static void fetch_found(const struct windows *w, size_t i)
-{
-    if (!has_slots(w, w->guesses[i]))
-        return;
 #if defined __x86_64__
     if (w->program->fused) {
-        occurrences_fetch_found_avx512(&w->store, w->guesses[i], record_of(w, i));
+        occurrences_fetch_found_avx512(&w->store, e, record);
         return;
     }
 #endif
-    occurrences_fetch_found(&w->store, w->guesses[i], record_of(w, i));
+    occurrences_fetch_found(&w->store, e, record);
+}
+
+static void fetch_founds(const struct windows *w, size_t from, size_t end)
+{
+    for (size_t i = from; i < end; i++)
+        if (has_block(w->guesses[i]) && !entity_layout(w->program, w->guesses[i])->tag_count)
+            fetch_found(w, w->guesses[i], record_of(w, i));
 }
 
 /* What later events need, a step of each.  What comes from memory that the machine has to look up in its page tables first
  * is asked for in one go, before the work: it waits for all look-ups together, not for one after the other. */
 static void fetch_ahead(struct windows *w, size_t i, size_t n)
 {
-    if (i + INDEX_AHEAD < n)
-        fetch_index(w, i + INDEX_AHEAD);
-    if (i + ENTITY_AHEAD < n)
-        fetch_entity(w, i + ENTITY_AHEAD);
-    if (i + BLOCK_AHEAD < n) {
-        fetch_block(w, w->guesses[i + BLOCK_AHEAD]);
-        fetch_searches(w, i + BLOCK_AHEAD);
-    }
-    if (i + FOUND_AHEAD < n)
-        fetch_found(w, i + FOUND_AHEAD);
+    fetch_indexes(w, i + INDEX_AHEAD, least(i + INDEX_AHEAD + TOGETHER, n));
+    fetch_entities(w, i + ENTITY_AHEAD, least(i + ENTITY_AHEAD + TOGETHER, n));
+    fetch_blocks(w, i + BLOCK_AHEAD, least(i + BLOCK_AHEAD + TOGETHER, n));
+    fetch_founds(w, i + FOUND_AHEAD, least(i + FOUND_AHEAD + TOGETHER, n));
 }
 
 /* As if others had gone before. */
 static void fetch_first(struct windows *w, size_t n)
 {
-    for (size_t i = 0; i < INDEX_AHEAD && i < n; i++)
-        fetch_index(w, i);
-    for (size_t i = 0; i < ENTITY_AHEAD && i < n; i++)
-        fetch_entity(w, i);
-    for (size_t i = 0; i < BLOCK_AHEAD && i < n; i++)
-        fetch_block(w, w->guesses[i]);
-    for (size_t i = 0; i < BLOCK_AHEAD && i < n; i++)
-        fetch_searches(w, i);
+    fetch_indexes(w, 0, least(INDEX_AHEAD, n));
+    fetch_entities(w, 0, least(ENTITY_AHEAD, n));
+    fetch_blocks(w, 0, least(BLOCK_AHEAD, n));
 }
 
 /* ---- a group ---- */
@@ -350,7 +364,8 @@ static int fold_group(struct windows *w, const struct event *events, size_t from
     for (size_t i = from; i < from + FOLD_GROUP && i < n; i++) {
         struct feature_view *view = feature_view_at(w->views, accepted);
         view->row = rows + i * w->spec->count;
-        fetch_ahead(w, i, n);
+        if (i % TOGETHER == 0)
+            fetch_ahead(w, i, n);
         if (fold_one(w, view, &events[i], i, &outcomes[i]))
             return -1;
         outcomes[i].before_ms = outcomes[i].reason == REJECT_NONE ? view->last_ms : TIME_UNKNOWN;

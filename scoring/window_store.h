@@ -120,9 +120,9 @@ static inline struct ring entity_ring(const struct feature_program *p, const str
 
 static inline uint64_t *ring_at(const struct ring *ring, uint32_t at)
 {
-    uint32_t place = ring->first + at;
-    place -= place >= ring->capacity ? ring->capacity : 0;
-    return ring->records + (size_t)place * ring->words;
+    uint64_t place = ring->first + at, over;
+    const bool below = __builtin_sub_overflow(place, (uint64_t)ring->capacity, &over); /* the comparison is the subtraction */
+    return ring->records + (below ? place : over) * ring->words;
 }
 
 /* Copies what has `size` bytes for each place of the ring, from the oldest event on. */
