@@ -158,68 +158,122 @@ static void run_same(const struct step *s, struct view_group group)
 
 /* ---- deviations ---- */
 
-struct squares { /* of 128 bits each */
-    __m512i low, high;
+struct deviation_step {
+    struct columns to;
+    struct counters counters;
+    size_t totals, squares;
+    struct current current;
 };
 
-static inline struct squares squares(const struct feature_view *v, size_t at)
+/* What eight windows hold: of one event, or up to four of it and four of the next one. */
+struct sums {
+    __m512i n, total;
+    __m512i low, high;  /* of the sums of squares, 128 bits each */
+    __m512i number;     /* the current one */
+    __mmask8 windows;   /* of the step */
+    __mmask8 numbers;   /* windows whose current number is not null */
+};
+
+static inline struct sums sums_of(__m512i n, __m512i total, __m512i squares, __m512i squares_behind)
 {
-    const __m512i first = words(v, at), second = words(v, at + sizeof first);
-    return (struct squares){_mm512_permutex2var_epi64(first, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), second),
-                            _mm512_permutex2var_epi64(first, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), second)};
+    return (struct sums){.n = n, .total = total,
+                         .low = _mm512_permutex2var_epi64(squares, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), squares_behind),
+                         .high = _mm512_permutex2var_epi64(squares, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), squares_behind)};
+}
+
+static inline __attribute__((always_inline)) struct sums sums_of_one(const struct feature_view *v, const struct deviation_step *d)
+{
+    struct sums sums = sums_of(members(v, &d->counters), words(v, d->totals), words(v, d->squares), words(v, d->squares + sizeof(__m512i)));
+    sums.number = _mm512_set1_epi64((int64_t)v->record[d->current.word]);
+    sums.windows = d->to.all;
+    sums.numbers = is_null(v, &d->current) ? 0 : 255;
+    return sums;
+}
+
+static inline __m512i beside(__m256i first, __m256i second)
+{
+    return _mm512_inserti64x4(_mm512_castsi256_si512(first), second, 1);
+}
+
+static inline __m256i four_words(const struct feature_view *v, size_t at)
+{
+    return _mm256_loadu_si256((const __m256i *)(const void *)(v->counted + at));
+}
+
+static inline __attribute__((always_inline)) struct sums sums_of_two(const struct feature_view *v, const struct feature_view *w, const struct deviation_step *d)
+{
+    const __m512i counters = beside(four_words(v, d->counters.at), four_words(w, d->counters.at));
+    struct sums sums = sums_of(_mm512_maskz_mov_epi16(d->counters.parts, counters), beside(four_words(v, d->totals), four_words(w, d->totals)),
+                               words(v, d->squares), words(w, d->squares));
+    sums.number = beside(_mm256_set1_epi64x((int64_t)v->record[d->current.word]), _mm256_set1_epi64x((int64_t)w->record[d->current.word]));
+    sums.windows = (__mmask8)(d->to.all | d->to.all << 4);
+    sums.numbers = (__mmask8)((is_null(v, &d->current) ? 0 : 15) | (is_null(w, &d->current) ? 0 : 15 << 4));
+    return sums;
 }
 
 /* Whether n * sum(x * x), and so sum(x) * sum(x) too, surely are below 2^63 in all windows. */
-static inline bool are_small(const struct squares *squares, __m512i n, __mmask8 in)
+static inline bool are_small(const struct sums *sums)
 {
-    const __m512d product = _mm512_mul_pd(_mm512_cvtepu64_pd(squares->low), _mm512_cvtepi64_pd(n));
-    return !(_mm512_mask_test_epi64_mask(in, squares->high, squares->high) |
-             _mm512_mask_cmp_pd_mask(in, product, _mm512_set1_pd(0x1p62), _CMP_NLT_UQ));
+    const __m512d product = _mm512_mul_pd(_mm512_cvtepu64_pd(sums->low), _mm512_cvtepi64_pd(sums->n));
+    return !(_mm512_mask_test_epi64_mask(sums->windows, sums->high, sums->high) |
+             _mm512_mask_cmp_pd_mask(sums->windows, product, _mm512_set1_pd(0x1p62), _CMP_NLT_UQ));
 }
 
-static inline __m512d deviations(const struct squares *squares, __m512i total, __m512i n)
+static inline __m512d deviations(const struct sums *sums)
 {
-    const __m512i difference = _mm512_sub_epi64(_mm512_mullo_epi64(n, squares->low), _mm512_mullo_epi64(total, total));
-    return _mm512_div_pd(_mm512_sqrt_pd(_mm512_cvtepi64_pd(difference)), _mm512_cvtepi64_pd(n));
+    const __m512i difference = _mm512_sub_epi64(_mm512_mullo_epi64(sums->n, sums->low), _mm512_mullo_epi64(sums->total, sums->total));
+    return _mm512_div_pd(_mm512_sqrt_pd(_mm512_cvtepi64_pd(difference)), _mm512_cvtepi64_pd(sums->n));
 }
 
-static inline __m512d zscores(__m512d x, __m512d deviation, __m512i total, __m512i n)
+static inline __m512d stds(const struct sums *sums)
 {
-    const __m512d distance = _mm512_sub_pd(x, mean_of(total, n));
-    return _mm512_maskz_div_pd(_mm512_cmp_pd_mask(deviation, _mm512_setzero_pd(), _CMP_GT_OQ), distance, deviation);
+    return only(_mm512_test_epi64_mask(sums->n, sums->n), deviations(sums));
 }
 
-/* Up to the first view for which 64 bits may not be enough: that one, or the end. */
-static inline const struct feature_view *deviations_put(const struct step *s, const struct feature_view *v, struct view_group group, bool zscore)
+static inline __m512d zscores(const struct sums *sums)
 {
-    const struct columns to = columns_of(s);
-    const struct counters counters = counters_of(s);
-    const struct current current = current_of(s);
-    const size_t at = s->counted, squares_at = s->squares;
-    for (; v != group.end; v = feature_view_after(v, group.size)) {
-        const __m512i n = members(v, &counters), total = words(v, at);
-        const struct squares both = squares(v, squares_at);
-        if (!are_small(&both, n, to.all))
+    const __m512d deviation = deviations(sums), distance = _mm512_sub_pd(_mm512_cvtepi64_pd(sums->number), mean_of(sums->total, sums->n));
+    const __m512d score = _mm512_maskz_div_pd(_mm512_cmp_pd_mask(deviation, _mm512_setzero_pd(), _CMP_GT_OQ), distance, deviation);
+    return only(_mm512_mask_test_epi64_mask(sums->numbers, sums->n, sums->n), score);
+}
+
+static inline void put_two(const struct feature_view *v, const struct feature_view *w, const struct columns *to, __m512d x)
+{
+    const __m256 both = _mm512_cvtpd_ps(_mm512_mul_pd(x, to->scale));
+    _mm_mask_storeu_ps(v->row + to->first, to->all, _mm256_castps256_ps128(both));
+    _mm_mask_storeu_ps(w->row + to->first, to->all, _mm256_extractf128_ps(both, 1));
+}
+
+/* Up to the first view for which 64 bits may not be enough: that one, one before it, or the end. */
+static inline __attribute__((always_inline)) const struct feature_view *
+deviations_put(const struct step *s, const struct feature_view *v, struct view_group group, __m512d (*of)(const struct sums *))
+{
+    const struct deviation_step d = {columns_of(s), counters_of(s), s->counted, s->squares, current_of(s)};
+    const struct feature_view *const last = s->count <= 4 ? (const struct feature_view *)(const void *)((const char *)group.end - group.size) : v;
+    for (; v < last; v = feature_view_after(v, 2 * group.size)) {
+        const struct feature_view *w = feature_view_after(v, group.size);
+        const struct sums sums = sums_of_two(v, w, &d);
+        if (!are_small(&sums))
             break;
-        __m512d x = deviations(&both, total, n);
-        __mmask8 known = _mm512_test_epi64_mask(n, n);
-        if (zscore) {
-            x = zscores(current_number(v, &current), x, total, n);
-            known = is_null(v, &current) ? 0 : known;
-        }
-        put(v, &to, only(known, x));
+        put_two(v, w, &d.to, of(&sums));
+    }
+    for (; v != group.end; v = feature_view_after(v, group.size)) {
+        const struct sums sums = sums_of_one(v, &d);
+        if (!are_small(&sums))
+            break;
+        put(v, &d.to, of(&sums));
     }
     return v;
 }
 
 static const struct feature_view *stds_put(const struct step *s, const struct feature_view *v, struct view_group group)
 {
-    return deviations_put(s, v, group, false);
+    return deviations_put(s, v, group, stds);
 }
 
 static const struct feature_view *zscores_put(const struct step *s, const struct feature_view *v, struct view_group group)
 {
-    return deviations_put(s, v, group, true);
+    return deviations_put(s, v, group, zscores);
 }
 
 /* ---- the event itself ---- */
@@ -230,10 +284,8 @@ static void run_value(const struct step *s, struct view_group group)
     const double scale = s->scale;
     EACH_VIEW(v, group) {
         const struct value *x = &v->values[slot];
-        if (__builtin_expect(x->type == VALUE_INT, 1))
-            v->row[column] = (float)((double)x->integer * scale);
-        else
-            v->row[column] = (float)((value_is_null(x) ? (double)NAN : x->real) * scale);
+        const double number = __builtin_expect(x->type == VALUE_INT, 1) ? (double)x->integer : value_is_null(x) ? (double)NAN : x->real;
+        v->row[column] = (float)(number * scale);
     }
 }
 
@@ -254,7 +306,7 @@ static const struct feature_view *texts_put(const struct step *s, const struct f
         if (!literal_is_short(x))
             break;
         const uint64_t packed = short_text(x);
-        const struct text_column *text = &detail->texts[literal_place(&detail->list, packed, x->size)];
+        const struct text_column *text = &detail->texts[literal_place(&detail->list, packed)];
         const bool listed = text->packed == packed && text->size == (int32_t)x->size;
         v->row[column] = __builtin_expect(listed, 1) ? text->column : other;
     }

@@ -59,7 +59,7 @@ static bool place_all(struct literal_list *list)
         if (literal->size > 8)
             continue;
         uint64_t packed = literal_pack(literal->text, literal->size);
-        struct literal_text *place = &list->places[literal_place(list, packed, literal->size)];
+        struct literal_text *place = &list->places[literal_place(list, packed)];
         if (place->size >= 0 && (place->packed != packed || place->size != (int16_t)literal->size))
             return false;
         if (place->size < 0)

@@ -39,9 +39,9 @@ static inline uint64_t literal_pack(const char *text, uint32_t size)
     return size ? p[0] : 0;
 }
 
-static inline uint32_t literal_place(const struct literal_list *list, uint64_t packed, uint32_t size)
+static inline uint32_t literal_place(const struct literal_list *list, uint64_t packed)
 {
-    return (uint32_t)((packed + size) * list->factor >> 59);
+    return (uint32_t)(packed * list->factor >> 59);
 }
 
 /* Whether each text of at most 8 bytes has a place of its own. */
@@ -59,7 +59,7 @@ static inline bool literal_is_short(const struct value *value)
 static inline bool literal_list_has_short(const struct literal_list *list, const struct value *value)
 {
     uint64_t packed = literal_pack(value->text, value->size);
-    const struct literal_text *place = &list->places[literal_place(list, packed, value->size)];
+    const struct literal_text *place = &list->places[literal_place(list, packed)];
     return (place->packed == packed) & (place->size == (int)value->size);
 }
 
@@ -69,6 +69,6 @@ static inline int literal_list_find(const struct literal_list *list, const struc
     if (!literal_list_is_short(list) || !literal_is_short(value))
         return literal_list_search(list, value);
     uint64_t packed = literal_pack(value->text, value->size);
-    const struct literal_text *place = &list->places[literal_place(list, packed, value->size)];
+    const struct literal_text *place = &list->places[literal_place(list, packed)];
     return place->packed == packed && place->size == (int)value->size ? place->index : -1;
 }
