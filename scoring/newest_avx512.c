@@ -447,10 +447,10 @@ static inline __attribute__((always_inline)) void fold(struct window_store *stor
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
             channel_count_in(p, e, layout, c, record, place, &m, groups);
-    windows_settle(p, v, e, &m, groups, sums);
     for (uint32_t s = 0; s < p->stair_count; s++)
         stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
     wides_count_in(p, v, e, record);
+    windows_settle(p, v, e, &m, groups, sums); /* late: what lies near something stored under a mask cannot be read soon */
     store_settle(store, e, record, id, place);
 }
 
