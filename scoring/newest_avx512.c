@@ -175,10 +175,9 @@ enum { COUNTER_BITS = 16, LANES_A_GROUP = 4 }; /* of a program that is fused */
 
 /* What moves: a vector of windows each. */
 struct moving {
-    __m256i at;    /* index of the first event */
-    __m256i place; /* its place in the ring */
+    __m256i at;      /* index of the first event */
     __m256i offsets; /* its record, in words from the ring's beginning */
-    __m512i times; /* its time and lanes */
+    __m512i times;   /* its time and lanes */
     __m512i groups[FUSED_GROUPS], sums[FUSED_SUMS];
     __mmask8 all, some; /* the windows; those that hold an event */
 };
@@ -188,10 +187,10 @@ static inline __mmask8 first_lanes(uint32_t count)
     return (__mmask8)_bzhi_u32(UINT8_MAX, count);
 }
 
-static inline __m256i wrapped(__m256i place, uint32_t capacity)
+static inline __m256i wrapped(__m256i x, uint32_t end)
 {
-    const __m256i end = _mm256_set1_epi32((int)capacity);
-    return _mm256_mask_sub_epi32(place, _mm256_cmpge_epu32_mask(place, end), place, end);
+    const __m256i ends = _mm256_set1_epi32((int)end);
+    return _mm256_mask_sub_epi32(x, _mm256_cmpge_epu32_mask(x, ends), x, ends);
 }
 
 /* Of other windows 0. */
@@ -242,12 +241,12 @@ static inline __m512i lanes_leave(__m512i counters, __m512i times, uint32_t grou
 }
 
 static inline __attribute__((always_inline)) void moving_load(const struct feature_program *p, const struct entity *e, const struct ring *ring,
-                                                              struct moving *m, __mmask8 cleared, uint32_t groups, uint32_t sums)
+                                                              struct moving *m, __mmask8 kept, uint32_t groups, uint32_t sums)
 {
     const __m256i count = _mm256_set1_epi32((int)e->count);
-    const __mmask8 kept = m->all & (__mmask8)~cleared;
     m->at = _mm256_mask_sub_epi32(count, kept, _mm256_maskz_loadu_epi32(kept, entity_cursors(p, e)), _mm256_set1_epi32((int)e->first_seq));
-    m->place = wrapped(_mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first)), ring->capacity);
+    const __m256i place = wrapped(_mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first)), ring->capacity);
+    m->offsets = _mm256_mullo_epi32(place, _mm256_set1_epi32((int)ring->words));
     m->some = _mm256_cmplt_epu32_mask(m->at, count);
     for (uint32_t g = 0; g < groups; g++)
         m->groups[g] = _mm512_maskz_loadu_epi64(kept, entity_lanes(p, e) + g * p->window_count);
@@ -261,14 +260,13 @@ static inline __attribute__((always_inline)) void advance(const struct window_st
 {
     const struct feature_program *p = store->program;
     const __m512i edges = _mm512_sub_epi64(_mm512_set1_epi64(time_ms), _mm512_maskz_loadu_epi64(m->all, p->widths_ms));
-    const __m256i count = _mm256_set1_epi32((int)e->count), one = _mm256_set1_epi32(1);
-    const __mmask8 cleared = _mm512_mask_cmple_epi64_mask(m->all, _mm512_set1_epi64(e->newest_ms), edges);
-    const uint32_t wide_windows = (uint32_t)store->slow_windows;
-    moving_load(p, e, ring, m, cleared, groups, sums);
-    if (cleared & wide_windows)
-        wides_clear(p, e, cleared & wide_windows);
+    const __m256i count = _mm256_set1_epi32((int)e->count), one = _mm256_set1_epi32(1), words = _mm256_set1_epi32((int)ring->words);
+    const __mmask8 kept = _mm512_mask_cmpgt_epi64_mask(m->all, _mm512_set1_epi64(e->newest_ms), edges);
+    const uint32_t wide_windows = (uint32_t)store->slow_windows, end = ring->capacity * ring->words;
+    moving_load(p, e, ring, m, kept, groups, sums);
+    if (wide_windows & ~(uint32_t)kept)
+        wides_clear(p, e, wide_windows & ~(uint32_t)kept);
     for (;;) {
-        m->offsets = _mm256_mullo_epi32(m->place, _mm256_set1_epi32((int)ring->words));
         m->times = words_of(m, ring, m->some, RECORD_TIME);
         const __mmask8 leaves = _mm512_mask_cmple_epi64_mask(m->some, _mm512_srli_epi64(m->times, TIME_SHIFT), edges);
         if (!leaves)
@@ -280,7 +278,7 @@ static inline __attribute__((always_inline)) void advance(const struct window_st
         if (leaves & wide_windows)
             wides_leave(p, e, m, ring, leaves);
         m->at = _mm256_mask_add_epi32(m->at, leaves, m->at, one);
-        m->place = wrapped(_mm256_mask_add_epi32(m->place, leaves, m->place, one), ring->capacity);
+        m->offsets = wrapped(_mm256_mask_add_epi32(m->offsets, leaves, m->offsets, words), end);
         m->some = _mm256_cmplt_epu32_mask(m->at, count);
     }
 }
