@@ -131,13 +131,14 @@ static uint32_t listed_bits(const struct feature *f)
     return bits;
 }
 
-/* What the column says of each text of a short list. */
+/* What the column says of each text of a short list, or of another. */
 static void draft_columns(struct step_detail *detail, const struct step *s)
 {
     const bool code = s->kind == STEP_CODE;
-    for (uint32_t i = 0; i < LITERAL_PLACES; i++) {
+    for (uint32_t i = 0; i < LITERAL_PLACES && literal_list_is_short(&detail->list); i++) {
         const struct literal_text *text = &detail->list.places[i];
-        detail->texts[i] = (struct text_column){text->packed, text->size, (float)((code ? (double)text->index : 1.0) * s->scale)};
+        if (text->size >= 0)
+            detail->texts[detail->text_count++] = (struct text_column){text->packed, (uint32_t)text->size, (float)((code ? (double)text->index : 1.0) * s->scale)};
     }
     detail->other_text = (float)((code ? (double)NAN : 0.0) * s->scale);
 }

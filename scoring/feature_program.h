@@ -107,11 +107,12 @@ struct step_detail {
     uint32_t listed; /* hours or days of the clock as bits; 0: none are listed */
     bool day;
     struct literal_list list;
-    struct text_column { /* what the column says of a text of a short list, at the list's place for it */
+    uint32_t text_count;
+    struct text_column { /* what the column says of each text of at most 8 bytes of a short list */
         uint64_t packed;
-        int32_t size;
+        uint32_t size;
         float column;
-    } texts[LITERAL_PLACES];
+    } texts[LITERAL_SHORT_LIST];
     float other_text; /* of one that is not listed */
 };
 

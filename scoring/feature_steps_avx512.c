@@ -35,6 +35,17 @@ static inline __m512d only(__mmask8 known, __m512d x)
     return _mm512_mask_mov_pd(_mm512_set1_pd((double)NAN), known, x);
 }
 
+/* Of pairs: the first of each, the second of each. */
+static inline __m512i evens(__m512i pairs, __m512i more)
+{
+    return _mm512_permutex2var_epi64(pairs, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), more);
+}
+
+static inline __m512i odds(__m512i pairs, __m512i more)
+{
+    return _mm512_permutex2var_epi64(pairs, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), more);
+}
+
 /* ---- what windows say ---- */
 
 static inline __m512i words(const struct feature_view *v, size_t at)
@@ -177,8 +188,7 @@ struct sums {
 static inline struct sums sums_of(__m512i n, __m512i total, __m512i squares, __m512i squares_behind)
 {
     return (struct sums){.n = n, .total = total,
-                         .low = _mm512_permutex2var_epi64(squares, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), squares_behind),
-                         .high = _mm512_permutex2var_epi64(squares, _mm512_setr_epi64(1, 3, 5, 7, 9, 11, 13, 15), squares_behind)};
+                         .low = evens(squares, squares_behind), .high = odds(squares, squares_behind)};
 }
 
 static inline __attribute__((always_inline)) struct sums sums_of_one(const struct feature_view *v, const struct deviation_step *d)
@@ -276,41 +286,11 @@ static const struct feature_view *zscores_put(const struct step *s, const struct
     return deviations_put(s, v, group, zscores);
 }
 
-/* ---- the event itself ---- */
-
-static void run_value(const struct step *s, struct view_group group)
+/* The portable way. */
+static void run_alone(const struct step *s, const struct feature_view *v)
 {
-    const size_t slot = (size_t)s->slot, column = s->column;
-    const double scale = s->scale;
-    EACH_VIEW(v, group) {
-        const struct value *x = &v->values[slot];
-        const double number = __builtin_expect(x->type == VALUE_INT, 1) ? (double)x->integer : value_is_null(x) ? (double)NAN : x->real;
-        v->row[column] = (float)(number * scale);
-    }
-}
-
-/* As literal_pack, but with no branch for the size. */
-static inline uint64_t short_text(const struct value *x)
-{
-    return (uint64_t)_mm_cvtsi128_si64(_mm_maskz_loadu_epi8((__mmask16)_bzhi_u32(255, x->size), x->text));
-}
-
-/* Up to the first view whose value is no short text: that one, or the end. */
-static const struct feature_view *texts_put(const struct step *s, const struct feature_view *v, struct view_group group)
-{
-    const struct step_detail *detail = s->detail;
-    const size_t slot = (size_t)s->slot, column = s->column;
-    const float other = detail->other_text;
-    for (; v != group.end; v = feature_view_after(v, group.size)) {
-        const struct value *x = &v->values[slot];
-        if (!literal_is_short(x))
-            break;
-        const uint64_t packed = short_text(x);
-        const struct text_column *text = &detail->texts[literal_place(&detail->list, packed)];
-        const bool listed = text->packed == packed && text->size == (int32_t)x->size;
-        v->row[column] = __builtin_expect(listed, 1) ? text->column : other;
-    }
-    return v;
+    const struct view_group one = {v, feature_view_at(v, 1), v->size};
+    feature_step_run(s, one);
 }
 
 /* ---- eight events at a time ---- */
@@ -322,14 +302,111 @@ enum { EIGHT = 8 };
     _mm512_setr_epi64(VIEW(0)->member, VIEW(1)->member, VIEW(2)->member, VIEW(3)->member, VIEW(4)->member, VIEW(5)->member, \
                       VIEW(6)->member, VIEW(7)->member)
 
-static inline void put_eight(const struct feature_view *v, size_t size, const struct columns *to, __m512d x)
+static inline bool eight_from(const struct feature_view *v, struct view_group group)
+{
+    return (const char *)group.end - (const char *)v >= (ptrdiff_t)(EIGHT * group.size);
+}
+
+static inline void put_eight(const struct feature_view *v, size_t size, size_t column, __m256 x)
 {
     float columns[EIGHT];
-    _mm256_storeu_ps(columns, _mm512_cvtpd_ps(_mm512_mul_pd(x, to->scale)));
+    _mm256_storeu_ps(columns, x);
 #pragma GCC unroll 8
     for (size_t i = 0; i < EIGHT; i++)
-        VIEW(i)->row[to->first] = columns[i];
+        VIEW(i)->row[column] = columns[i];
 }
+
+static inline __m256 scaled(__m512d x, __m512d scale)
+{
+    return _mm512_cvtpd_ps(_mm512_mul_pd(x, scale));
+}
+
+/* ---- their values ---- */
+
+struct eight_values {
+    __m512i types, sizes;
+    __m512i words; /* numbers, and where texts are */
+};
+
+static inline __m512i four_values(const struct value *a, const struct value *b, const struct value *c, const struct value *d)
+{
+#define VALUE(x) _mm_loadu_si128((const __m128i *)(const void *)(x))
+    return _mm512_inserti64x2(_mm512_inserti64x2(_mm512_inserti64x2(_mm512_castsi128_si512(VALUE(a)), VALUE(b), 1), VALUE(c), 2), VALUE(d), 3);
+#undef VALUE
+}
+
+static inline struct eight_values values_of_eight(const struct feature_view *v, size_t size, size_t slot)
+{
+    const __m512i first = four_values(&VIEW(0)->values[slot], &VIEW(1)->values[slot], &VIEW(2)->values[slot], &VIEW(3)->values[slot]);
+    const __m512i second = four_values(&VIEW(4)->values[slot], &VIEW(5)->values[slot], &VIEW(6)->values[slot], &VIEW(7)->values[slot]);
+    const __m512i kinds = evens(first, second);
+    return (struct eight_values){_mm512_and_si512(kinds, _mm512_set1_epi64(UINT32_MAX)), _mm512_srli_epi64(kinds, 32), odds(first, second)};
+}
+
+static inline __mmask8 are_of(const struct eight_values *x, uint32_t type)
+{
+    return _mm512_cmpeq_epi64_mask(x->types, _mm512_set1_epi64(type));
+}
+
+static inline __m512d numbers(const struct eight_values *x)
+{
+    const __m512d reals = _mm512_castsi512_pd(x->words);
+    const __mmask8 none = _mm512_cmple_epu64_mask(x->types, _mm512_set1_epi64(VALUE_NULL)) | _mm512_mask_cmp_pd_mask(are_of(x, VALUE_DOUBLE), reals, reals, _CMP_UNORD_Q);
+    return only((__mmask8)~none, _mm512_mask_cvtepi64_pd(reals, are_of(x, VALUE_INT), x->words));
+}
+
+static const struct feature_view *values_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    const __m512d scale = _mm512_set1_pd(s->scale);
+    const size_t size = group.size, slot = (size_t)s->slot, column = s->column;
+    for (; eight_from(v, group); v = VIEW(EIGHT)) {
+        const struct eight_values x = values_of_eight(v, size, slot);
+        put_eight(v, size, column, scaled(numbers(&x), scale));
+    }
+    return v;
+}
+
+/* ---- their texts ---- */
+
+/* As literal_pack, of texts of at most 8 bytes; 0 where there is none. */
+static inline __m512i pack_eight(const struct eight_values *x, __mmask8 there)
+{
+    static const char none;
+    const char *texts[EIGHT];
+    uint64_t bytes[EIGHT];
+    _mm512_storeu_si512(texts, _mm512_mask_mov_epi64(_mm512_set1_epi64((int64_t)(uintptr_t)&none), there, x->words));
+    _mm512_storeu_si512(bytes, _mm512_maskz_sub_epi64(there, _mm512_sllv_epi64(_mm512_set1_epi64(1), x->sizes), _mm512_set1_epi64(1)));
+#define PACKED(i) _mm_cvtsi128_si64(_mm_maskz_loadu_epi8((__mmask16)bytes[i], texts[i]))
+    return _mm512_setr_epi64(PACKED(0), PACKED(1), PACKED(2), PACKED(3), PACKED(4), PACKED(5), PACKED(6), PACKED(7));
+#undef PACKED
+}
+
+static inline __m256 text_columns(const struct step_detail *detail, __m512i packed, __m512i sizes, __mmask8 there)
+{
+    __m256 x = _mm256_mask_mov_ps(_mm256_set1_ps(NAN), there, _mm256_set1_ps(detail->other_text));
+    for (const struct text_column *text = detail->texts; text < detail->texts + detail->text_count; text++) {
+        const __mmask8 equal = _mm512_mask_cmpeq_epi64_mask(there, packed, _mm512_set1_epi64((int64_t)text->packed));
+        x = _mm256_mask_mov_ps(x, _mm512_mask_cmpeq_epi64_mask(equal, sizes, _mm512_set1_epi64(text->size)), _mm256_set1_ps(text->column));
+    }
+    return x;
+}
+
+/* Short lists: every text of at most 8 bytes beside every literal.  What is neither such a text nor null goes alone. */
+static const struct feature_view *texts_put(const struct step *s, const struct feature_view *v, struct view_group group)
+{
+    const size_t size = group.size, slot = (size_t)s->slot, column = s->column;
+    for (; eight_from(v, group); v = VIEW(EIGHT)) {
+        const struct eight_values x = values_of_eight(v, size, slot);
+        const __mmask8 texts = _mm512_mask_cmple_epu64_mask(are_of(&x, VALUE_TEXT), x.sizes, _mm512_set1_epi64(8));
+        put_eight(v, size, column, text_columns(s->detail, pack_eight(&x, texts), x.sizes, texts));
+        uint32_t others = _mm512_mask_cmpgt_epu64_mask((__mmask8)~texts, x.types, _mm512_set1_epi64(VALUE_NULL));
+        for (; others; others &= others - 1)
+            run_alone(s, VIEW((size_t)__builtin_ctz(others)));
+    }
+    return v;
+}
+
+/* ---- their times ---- */
 
 /* Of whole numbers below 2^50: where their quotient is not whole, the next whole number is farther away than rounding goes. */
 static inline __m512d quotient(__m512d x, double by)
@@ -353,20 +430,15 @@ static inline __m512d bits(__m512i from, __m512d x)
     return _mm512_cvtepi64_pd(_mm512_and_si512(_mm512_srlv_epi64(from, _mm512_cvtpd_epi64(x)), _mm512_set1_epi64(1)));
 }
 
-static inline bool eight_from(const struct feature_view *v, struct view_group group)
-{
-    return (const char *)group.end - (const char *)v >= (ptrdiff_t)(EIGHT * group.size);
-}
-
 static const struct feature_view *clocks_put(const struct step *s, const struct feature_view *v, struct view_group group)
 {
-    const struct columns to = columns_of(s);
+    const __m512d scale = _mm512_set1_pd(s->scale);
     const bool day = s->detail->day, listed = s->detail->listed;
     const __m512i offset_ms = _mm512_set1_epi64(s->detail->offset_ms), list = _mm512_set1_epi64(s->detail->listed);
     const size_t size = group.size;
     for (; eight_from(v, group); v = VIEW(EIGHT)) {
         const __m512d x = clocks(_mm512_add_epi64(OF_EIGHT(time_ms), offset_ms), day);
-        put_eight(v, size, &to, listed ? bits(list, x) : x);
+        put_eight(v, size, s->column, scaled(listed ? bits(list, x) : x, scale));
     }
     return v;
 }
@@ -379,19 +451,19 @@ static inline __m512d since(__m512i time_ms, __m512i from_ms)
 
 static const struct feature_view *since_last_put(const struct step *s, const struct feature_view *v, struct view_group group)
 {
-    const struct columns to = columns_of(s);
+    const __m512d scale = _mm512_set1_pd(s->scale);
     const size_t size = group.size;
     for (; eight_from(v, group); v = VIEW(EIGHT))
-        put_eight(v, size, &to, since(OF_EIGHT(time_ms), OF_EIGHT(last_ms)));
+        put_eight(v, size, s->column, scaled(since(OF_EIGHT(time_ms), OF_EIGHT(last_ms)), scale));
     return v;
 }
 
 static const struct feature_view *since_first_put(const struct step *s, const struct feature_view *v, struct view_group group)
 {
-    const struct columns to = columns_of(s);
+    const __m512d scale = _mm512_set1_pd(s->scale);
     const size_t size = group.size;
     for (; eight_from(v, group); v = VIEW(EIGHT))
-        put_eight(v, size, &to, since(OF_EIGHT(time_ms), OF_EIGHT(first_ms)));
+        put_eight(v, size, s->column, scaled(since(OF_EIGHT(time_ms), OF_EIGHT(first_ms)), scale));
     return v;
 }
 
@@ -405,17 +477,11 @@ static const struct feature_view *since_first_put(const struct step *s, const st
         break;                                                                                                                       \
     }
 
-static void run_alone(const struct step *s, const struct feature_view *v)
-{
-    const struct view_group one = {v, feature_view_at(v, 1), v->size};
-    feature_step_run(s, one);
-}
-
 void feature_steps_run_avx512(const struct step *first, const struct step *end, struct view_group group)
 {
     for (const struct step *s = first; s < end; s++)
         switch (s->kind) {
-        case STEP_VALUE: run_value(s, group); break;
+        case STEP_VALUE: PUT(values_put)
         case STEP_LISTED:
         case STEP_CODE:
             if (literal_list_is_short(&s->detail->list))
