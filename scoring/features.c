@@ -1,8 +1,8 @@
 /* The fold: events of one partition in, rows out, state in between.
  *
- * A batch runs like a pipeline.  While an event is folded, what later ones need is fetched: first the index, then the
- * entity, then its block (the records at the windows' edges, the tables), each step reading only what the one before has
- * fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs time only.  Each event
+ * A batch runs like a pipeline.  A group ahead of the fold the events' records are made and the index is fetched; while
+ * an event is folded, what later ones need: first the entity, then its block (the records at the windows' edges, the
+ * tables), each step reading only what the one before has fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs time only.  Each event
  * leaves a view, a copy of what its row is made of; the rows of a group are made in the end, step by step: one dispatch
  * for all events, and by then what the views hold has long been written. */
 #include <assert.h>
@@ -19,9 +19,9 @@
 
 /* How many events ahead something is fetched: long enough for memory to answer, and not more than the nearest cache holds;
  * and for how many events at once. */
-enum { TOGETHER = 2, FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD, INDEX_AHEAD = 3 * BLOCK_AHEAD };
-static_assert(INDEX_AHEAD + TOGETHER <= FOLD_GROUP && FOLD_GROUP % TOGETHER == 0, "the group ahead is all that is loaded");
-enum { INDEX_FETCHED = 512 }; /* bytes of an index that is gone through in order: the rest comes by itself */
+enum { TOGETHER = 2, FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD };
+static_assert(ENTITY_AHEAD + TOGETHER <= FOLD_GROUP && FOLD_GROUP % TOGETHER == 0, "the group ahead is all that is loaded");
+enum { INDEX_FETCHED = 512 }; /* bytes of an index that is gone through in order, always: of a longer one the rest comes by itself */
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
 /* ---- one event ---- */
@@ -251,10 +251,9 @@ static void fetch_lines(const char *from, size_t size)
     }
 }
 
-static void fetch_indexes(const struct windows *w, size_t from, size_t end)
+static void fetch_slot(const struct windows *w, uint64_t hash)
 {
-    for (size_t i = from; i < end; i++)
-        fetch(&w->entities.slots[entity_home(&w->entities, w->hashes[i])]);
+    fetch(&w->entities.slots[entity_home(&w->entities, hash)]);
 }
 
 static void fetch_entities(struct windows *w, size_t from, size_t end)
@@ -295,7 +294,7 @@ static void fetch_block(const struct windows *w, const struct entity *e, const u
         fetch(ring_at(&ring, 0));
     fetch_edges(p, e, &ring);
     if (layout->tag_count) {
-        fetch_lines(e->block, least(layout->records_at, INDEX_FETCHED));
+        fetch_lines(e->block, INDEX_FETCHED);
     } else {
         stairs_fetch(p, e);
         occurrences_fetch(&w->store, e, record);
@@ -331,7 +330,6 @@ static void fetch_founds(const struct windows *w, size_t from, size_t end)
  * is asked for in one go, before the work: it waits for all look-ups together, not for one after the other. */
 static void fetch_ahead(struct windows *w, size_t i, size_t n)
 {
-    fetch_indexes(w, i + INDEX_AHEAD, least(i + INDEX_AHEAD + TOGETHER, n));
     fetch_entities(w, i + ENTITY_AHEAD, least(i + ENTITY_AHEAD + TOGETHER, n));
     fetch_blocks(w, i + BLOCK_AHEAD, least(i + BLOCK_AHEAD + TOGETHER, n));
     fetch_founds(w, i + FOUND_AHEAD, least(i + FOUND_AHEAD + TOGETHER, n));
@@ -340,19 +338,20 @@ static void fetch_ahead(struct windows *w, size_t i, size_t n)
 /* As if others had gone before. */
 static void fetch_first(struct windows *w, size_t n)
 {
-    fetch_indexes(w, 0, least(INDEX_AHEAD, n));
     fetch_entities(w, 0, least(ENTITY_AHEAD, n));
     fetch_blocks(w, 0, least(BLOCK_AHEAD, n));
 }
 
 /* ---- a group ---- */
 
-/* All that its events say of themselves. */
+/* All that its events say of themselves, and where the index may know their entities. */
 static void load_group(struct windows *w, const struct event *events, size_t from, size_t n)
 {
     const size_t end = from + FOLD_GROUP < n ? from + FOLD_GROUP : n;
-    for (size_t i = from; i < end; i++)
+    for (size_t i = from; i < end; i++) {
         w->hashes[i] = entity_hash(&w->entities, events[i].entity);
+        fetch_slot(w, w->hashes[i]);
+    }
     if (from < end)
         feature_program_load(w->program, &events[from], end - from, record_of(w, from));
 }
