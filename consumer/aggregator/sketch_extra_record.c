@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "consumer/aggregator/sparse_counts.h"
+
 static size_t parts_of(const struct sketch_shape *shape, const struct sketch_extra *extra)
 {
     size_t n = 0;
@@ -44,7 +46,7 @@ static void put_parts(struct buffer *out, const struct sketch_shape *shape, cons
             put_long(out, (int64_t)s);
             put_long(out, (int64_t)extra->parts[s].ranks[i]);
             put_bytes(out, part->text, part->size);
-            sketch_put_sparse(out, (const int64_t *)(const void *)&part->counts, PART_COUNTS);
+            sparse_put(out, (const int64_t *)(const void *)&part->counts, PART_COUNTS);
         }
     put_long(out, 0);
 }
@@ -60,7 +62,7 @@ static void put_explained(struct buffer *out, const struct sketch_shape *shape, 
         for (size_t f = 0; f < features; f++)
             apart[f] = extra->apart[i * features + f];
         put_long(out, (int64_t)extra->explained_ranks[i]);
-        sketch_put_sparse(out, apart, features);
+        sparse_put(out, apart, features);
     }
     put_long(out, 0);
     free(apart);
@@ -72,7 +74,7 @@ static void put_one(struct buffer *out, const struct sketch_shape *shape, const 
     size_t parts = parts_of(shape, extra);
     put_string(out, model.id);
     put_bool(out, model.shadow);
-    sketch_put_sparse(out, (const int64_t *)(const void *)&extra->numbers, from == 0 ? EXTRA_NUMBERS : 0);
+    sparse_put(out, (const int64_t *)(const void *)&extra->numbers, from == 0 ? EXTRA_NUMBERS : 0);
     put_parts(out, shape, extra, within(from, 1, parts), within(to, 1, parts));
     put_explained(out, shape, extra, within(from, 1 + parts, extra->explained), within(to, 1 + parts, extra->explained));
 }

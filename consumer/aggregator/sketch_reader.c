@@ -3,7 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer/aggregator/sketch_extra_record.h"
+#include "consumer/aggregator/sketch_record.h"
+#include "monitor/sketch_extra.h"
 
 enum { PARTITION_MAX = 1 << 20, CELLS_MAX = 1 << 20, TEXT_MAX = 1 << 12, WINDOWS_MAX = 4096, MARK_SIZE = 10, MARK_SIZE_FIRST = 9 };
 #define COUNT_MAX ((int64_t)1 << 56)

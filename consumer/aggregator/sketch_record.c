@@ -1,11 +1,12 @@
 /* Writing.  A cell goes out as runs of its counts; where a piece is full the rest of the cell becomes another one. */
 #include "consumer/aggregator/sketch_record.h"
 #include "consumer/aggregator/sketch_extra_record.h"
+#include "consumer/aggregator/sparse_counts.h"
 
 #include <assert.h>
 #include <string.h>
 
-enum { PIECE_OVERHEAD = 64, RUN_BYTES_MAX = 20 }; /* a run: two longs */
+enum { PIECE_OVERHEAD = 64 };
 #define LOW_BITS 62
 
 void sketch_record_begin(const struct sketch_shape *shape, struct buffer *out)
@@ -19,90 +20,7 @@ void sketch_record_end(struct buffer *out)
     put_long(out, 0); /* no state */
 }
 
-/* ---- sparse arrays ---- */
-
-enum { GROUP = 8 };
-
-/* Which of the first n (at most GROUP) counts are not zero.  Most groups are all zero. */
-static uint32_t counts_there(const int64_t *counts, size_t n)
-{
-    uint32_t there = 0;
-    if (n >= GROUP && !(counts[0] | counts[1] | counts[2] | counts[3] | counts[4] | counts[5] | counts[6] | counts[7]))
-        return 0;
-    for (size_t i = 0; i < n && i < GROUP; i++)
-        there |= (uint32_t)(counts[i] != 0) << i;
-    return there;
-}
-
-static uint8_t *long_at(uint8_t *p, int64_t v)
-{
-    uint64_t bits = ((uint64_t)v << 1) ^ (uint64_t)(v >> 63);
-    while (bits >= 0x80) {
-        *p++ = (uint8_t)(bits | 0x80);
-        bits >>= 7;
-    }
-    *p++ = (uint8_t)bits;
-    return p;
-}
-
-/* Blocks of up to RUNS runs: one does for nearly all arrays, and none is counted beforehand. */
-enum { RUNS = 64 };
-
-struct runs {
-    struct buffer *out;
-    size_t count;
-    int64_t of[2 * RUNS];
-};
-
-static void end_block(struct runs *runs)
-{
-    if (!runs->count)
-        return;
-    buffer_reserve(runs->out, (2 * runs->count + 1) * 10);
-    uint8_t *p = long_at(runs->out->data + runs->out->size, (int64_t)(2 * runs->count));
-    for (size_t i = 0; i < 2 * runs->count; i++)
-        p = long_at(p, runs->of[i]);
-    runs->out->size = (size_t)(p - runs->out->data);
-    runs->count = 0;
-}
-
-static void add_run(struct runs *runs, size_t before, int64_t count)
-{
-    runs->of[2 * runs->count] = (int64_t)before;
-    runs->of[2 * runs->count + 1] = count;
-    if (++runs->count == RUNS)
-        end_block(runs);
-}
-
-static bool any_count(const int64_t *counts, size_t n)
-{
-    size_t i = 0;
-    while (i < n && !counts_there(counts + i, n - i))
-        i += GROUP;
-    return i < n;
-}
-
-/* Counts [i, n), of which those before *done are written or passed over. */
-static void add_runs(struct runs *runs, const int64_t *counts, size_t i, size_t n, size_t *done)
-{
-    for (; i < n; i += GROUP)
-        for (uint32_t left = counts_there(counts + i, n - i); left; left &= left - 1) {
-            size_t at = i + (size_t)__builtin_ctz(left);
-            add_run(runs, at - *done, counts[at]);
-            *done = at + 1;
-        }
-}
-
-void sketch_put_sparse(struct buffer *out, const int64_t *counts, size_t n)
-{
-    struct runs runs;
-    size_t done = 0;
-    runs.out = out;
-    runs.count = 0;
-    add_runs(&runs, counts, 0, n, &done);
-    end_block(&runs);
-    put_long(out, 0);
-}
+/* ---- parts of a cell ---- */
 
 static size_t least(size_t a, size_t b)
 {
@@ -112,21 +30,19 @@ static size_t least(size_t a, size_t b)
 /* Counts [from, to) of the head; bins of which none was counted are not looked at. */
 static void put_head(struct buffer *out, const struct sketch_shape *shape, const struct sketch_cell *cell, size_t from, size_t to)
 {
-    struct runs runs;
-    size_t done = 0, at = from;
-    runs.out = out;
-    runs.count = 0;
+    struct sparse counts;
+    size_t at = from;
+    sparse_begin(&counts, out);
     for (size_t f = 0; !cell->counted && f < sketch_shape_of(shape)->feature_count; f++) {
         size_t bins_from, bins_to;
         sketch_bins_range(shape, f, &bins_from, &bins_to);
         if (at < bins_from)
-            add_runs(&runs, cell->counts, at, least(bins_from, to), &done);
+            sparse_add_all(&counts, cell->counts, at, least(bins_from, to));
         at = at < bins_to ? bins_to : at;
     }
     if (at < to)
-        add_runs(&runs, cell->counts, at, to, &done);
-    end_block(&runs);
-    put_long(out, 0);
+        sparse_add_all(&counts, cell->counts, at, to);
+    sparse_end(&counts);
 }
 
 /* Empty where none wait. */
@@ -175,33 +91,27 @@ static void put_last_seen(struct buffer *out, const struct sketch_cell *cell, si
 }
 
 /* Eight of them, nearly always all zero. */
-static void add_registers(struct runs *runs, const uint8_t *registers, size_t at, size_t *done)
+static void add_registers(struct sparse *counts, const uint8_t *registers, size_t at)
 {
     uint64_t eight;
     memcpy(&eight, registers + at, sizeof eight);
     if (!eight)
         return;
-    for (size_t i = at; i < at + sizeof eight; i++) {
-        if (!registers[i])
-            continue;
-        add_run(runs, i - *done, registers[i]);
-        *done = i + 1;
-    }
+    for (size_t i = at; i < at + sizeof eight; i++)
+        if (registers[i])
+            sparse_add(counts, i, registers[i]);
 }
 
 static void put_registers(struct buffer *out, const struct cardinality *distinct)
 {
-    struct runs runs;
-    runs.out = out;
-    runs.count = 0;
-    size_t done = 0;
+    struct sparse counts;
+    sparse_begin(&counts, out);
     for (uint64_t left = distinct->touched; left; left &= left - 1) {
         size_t part = (size_t)__builtin_ctzll(left) * CARDINALITY_PART;
         for (size_t at = part; at < part + CARDINALITY_PART; at += sizeof(uint64_t))
-            add_registers(&runs, distinct->registers, at, &done);
+            add_registers(&counts, distinct->registers, at);
     }
-    end_block(&runs);
-    put_long(out, 0);
+    sparse_end(&counts);
 }
 
 static void put_values(struct buffer *out, const struct sketch_values *values)
@@ -242,7 +152,7 @@ struct slice {
 
 static bool has_model(const struct sketch_shape *shape, const struct sketch_cell *cell, size_t m)
 {
-    return m < cell->models_end && any_count((const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
+    return m < cell->models_end && sparse_any((const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
 }
 
 static void put_models(struct buffer *out, const struct sketch_shape *shape, const struct sketch_cell *cell, const struct slice *slice)
@@ -262,7 +172,7 @@ static void put_models(struct buffer *out, const struct sketch_shape *shape, con
         put_bool(out, model.shadow);
         put_long(out, high);
         put_long(out, low);
-        sketch_put_sparse(out, (const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
+        sparse_put(out, (const int64_t *)(const void *)sketch_model(shape, cell, m), sketch_model_counts_size(shape));
     }
     put_long(out, 0);
 }
@@ -274,7 +184,7 @@ static void put_cell(struct buffer *out, const struct sketch_shape *shape, const
     const int64_t numbers[] = {cell->events, cell->late, cell->overdue, cell->incomplete};
     for (size_t i = 0; i < 4; i++)
         put_long(out, slice->first ? numbers[i] : 0);
-    sketch_put_sparse(out, cell->rejects, slice->first ? REJECT_REASON_COUNT : 0);
+    sparse_put(out, cell->rejects, slice->first ? REJECT_REASON_COUNT : 0);
     put_sums(out, cell->sums, slice->first ? o->feature_count : 0);
     put_head(out, shape, cell, slice->from, slice->to);
     if (slice->first)
@@ -362,7 +272,7 @@ static void add_in_slices(struct writing *w, const struct sketch_cell *cell)
     size_t head = sketch_head_counts(w->shape), models = sketch_models(w->shape), extras = sketch_extra_items(w->shape, cell);
     bool fitted = add_slice(w, cell, &(struct slice){.first = true});
     assert(fitted && "sizes are checked at the start");
-    size_t most = (w->size_max - 4 * PIECE_OVERHEAD) / RUN_BYTES_MAX; /* counts that fit whatever they are */
+    size_t most = (w->size_max - 4 * PIECE_OVERHEAD) / SPARSE_RUN_BYTES_MAX; /* counts that fit whatever they are */
     for (size_t at = 0; at < head; at += most)
         add_slice(w, cell, &(struct slice){.from = at, .to = at + most < head ? at + most : head});
     for (size_t m = 0; m < models; m++)

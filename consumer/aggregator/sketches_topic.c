@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer/kafka/topics.h"
 #include "consumer/log.h"
 
 /* Deltas are of use until their windows are closed and saved; a week is room for an aggregator that was away. */

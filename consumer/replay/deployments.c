@@ -7,7 +7,6 @@
 #include "consumer/changelog/reader.h"
 #include "consumer/changelog/topic.h"
 #include "consumer/kafka/offsets.h"
-#include "consumer/kafka/topics.h"
 #include "consumer/replay/source.h"
 
 enum { FRAMING = 5 };
