@@ -10,15 +10,7 @@
  * All but missing_rate, mean and distinct need a baseline that has the column.  p-values of ks are corrected for the
  * number of features; a feature that the model hardly uses counts one severity less.
  *
- * A window that is as its hour is a little earlier or later is not drifted (baseline.h): values are those against its own
- * hour, severities the least of the three.
- *
- * Published and not judged is
- *   - what of a window shorter than a day could only be compared with the whole baseline (baseline.h);
- *   - what looks back further than the log reaches (features of windows, times since, speed, and with them the scores):
- *     a cold start is no drift, and the baseline leaves it out too.  Where the log was there before, more than
- *     FILLING_SHARE of the events having incomplete windows tells of it.  (A share s of values that all lie in one wrong
- *     bin of 20 has a PSI below 0.1 up to s = 0.1.) */
+ * window_rows.c says what is not judged. */
 #include <assert.h>
 #include <inttypes.h>
 #include <math.h>
@@ -27,7 +19,7 @@
 
 #include "monitor/window_rows.h"
 
-enum { DAY_MS = 86400000, FEATURE_STATISTICS = 6 }; /* psi, kl, js, ks, mean_shift, missing_change */
+enum { FEATURE_STATISTICS = 6 }; /* psi, kl, js, ks, mean_shift, missing_change */
 enum { AT_PSI, AT_KL, AT_JS, AT_KS, AT_MEAN_SHIFT, AT_MISSING };
 static const enum statistic_kind kinds[FEATURE_STATISTICS] = {STATISTIC_PSI, STATISTIC_KL, STATISTIC_JS, STATISTIC_KS, STATISTIC_MEAN_SHIFT,
     STATISTIC_MISSING_CHANGE};
@@ -39,69 +31,6 @@ struct compared {
     int64_t expected[BASELINE_FINE], coarse_observed[BASELINE_COARSE], coarse_expected[BASELINE_COARSE];
     bool comparable; /* in hours of the week */
 };
-
-#define FILLING_SHARE 0.05
-
-static int64_t reach_of(const struct rows *rows, size_t f)
-{
-    return rows->options->reach_ms ? rows->options->reach_ms[f] : 0;
-}
-
-int64_t rows_reach(const struct rows *rows)
-{
-    int64_t most = 0;
-    for (size_t f = 0; f < rows->options->feature_count; f++)
-        most = reach_of(rows, f) > most ? reach_of(rows, f) : most;
-    return most;
-}
-
-bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms)
-{
-    const struct window_rows *w = rows->window;
-    bool began = reach_ms && w->began_ms != INT64_MIN && w->cell->window_start_ms - w->began_ms < reach_ms + rows->options->window_ms;
-    bool incomplete = reach_ms && (double)w->cell->incomplete > FILLING_SHARE * (double)w->cell->events;
-    return (comparable || w->width_ms >= DAY_MS) && !began && !incomplete;
-}
-
-/* ---- the trend of an hour ---- */
-
-/* What is no more than the clock explains is as severe as that. */
-static void allow(struct statistic *s, const struct statistic *trend)
-{
-    if (!trend->judged || trend->severity >= s->severity)
-        return;
-    s->severity = trend->severity;
-    s->threshold = trend->threshold;
-}
-
-static void clear(struct statistic *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        s[i] = (struct statistic){.value = NAN, .p_value = NAN, .effect = NAN};
-}
-
-static bool any_severe(const struct statistic *s, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (s[i].severity > SEVERITY_OK)
-            return true;
-    return false;
-}
-
-double rows_allow_trends(const struct rows *rows, rows_compare *compare, void *what, struct statistic *s, size_t n)
-{
-    double least = s[0].value;
-    for (size_t i = 0; i < rows->trend_count && any_severe(s, n); i++) {
-        struct statistic trend[FEATURE_STATISTICS];
-        assert(n <= FEATURE_STATISTICS);
-        clear(trend, n);
-        compare(rows, &rows->trends[i], what, trend);
-        for (size_t k = 0; k < n; k++)
-            allow(&s[k], &trend[k]);
-        least = fmin(least, trend[0].value);
-    }
-    return least;
-}
 
 /* ---- counts ---- */
 
@@ -148,7 +77,7 @@ static void compare_feature(const struct rows *rows, const struct baseline_hour_
     const struct sketch_feature_counts *counts = sketch_feature(shape, cell, f);
     const struct baseline_column *reference = &rows->options->baseline->features[f];
     int64_t there = cell->events - counts->missing, missing, expected_there;
-    bool judged = rows_can_judge(rows, baseline_expected_missing(reference, hours, &missing, &expected_there), reach_of(rows, f));
+    bool judged = rows_can_judge(rows, baseline_expected_missing(reference, hours, &missing, &expected_there), rows_reach_of(rows, f));
     s[AT_MISSING] = statistic_missing_change(counts->missing, cell->events, missing, missing + expected_there, NULL);
     if (there > 0)
         compare_values(rows, hours, f, s);
@@ -227,8 +156,8 @@ static void all_features_rows(struct rows *rows, struct statistic (*all)[FEATURE
     if (any) {
         struct statistic share = statistic_drifted_share(psi, n, DRIFT_PSI_WARNING, NULL), weighted = statistic_weighted_psi(psi, known ? gain : NULL, n, NULL);
         struct statistic least_share = statistic_drifted_share(least, n, DRIFT_PSI_WARNING, NULL), least_weighted = statistic_weighted_psi(least, known ? gain : NULL, n, NULL);
-        allow(&share, &least_share);
-        allow(&weighted, &least_weighted);
+        statistic_allow(&share, &least_share);
+        statistic_allow(&weighted, &least_weighted);
         row_judge(rows, row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_DRIFTED_SHARE), share.value, share.count), &share);
         row_judge(rows, row_add(rows, REPORT_DRIFT, "features", statistic_name(STATISTIC_WEIGHTED_PSI), weighted.value, weighted.count), &weighted);
     }
@@ -243,7 +172,7 @@ static void feature_rows(struct rows *rows)
     double *least = calloc(n + 1, sizeof *least);
     assert(all && least && "memory is short");
     for (size_t f = 0; f < n; f++) {
-        clear(all[f], FEATURE_STATISTICS);
+        statistics_clear(all[f], FEATURE_STATISTICS);
         least[f] = NAN;
         if (rows->options->baseline && rows->window->cell->events > 0)
             least[f] = evaluate_feature(rows, f, all[f]);

@@ -22,91 +22,10 @@
  * model may well have another distribution. */
 #include <inttypes.h>
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "monitor/text_buffer.h"
 #include "monitor/window_rows.h"
-
-struct report *row_add(struct rows *rows, enum report_kind kind, const char *subject, const char *statistic, double value, int64_t count)
-{
-    struct report *report = report_add(rows->reports);
-    report->kind = kind;
-    report->window_start_ms = rows->window->cell->window_start_ms;
-    report->window_end_ms = report->window_start_ms + rows->window->width_ms;
-    report->subject = subject;
-    report->statistic = statistic;
-    report->value = value;
-    report->count = count;
-    report->judged = true;
-    report->revision = rows->window->revision > 0;
-    report->detail = rows->head;
-    return report;
-}
-
-struct report *row_add_model(struct rows *rows, enum report_kind kind, size_t m, const char *statistic, double value, int64_t count)
-{
-    struct report *report = row_add(rows, kind, "score", statistic, value, count);
-    report->model_id = sketch_model_of(rows->window->shape, m).id;
-    return report;
-}
-
-/* In place of the closing brace. */
-static void add_members(struct rows *rows, struct report *report, const char *members)
-{
-    char whole[REPORT_DETAIL_MAX];
-    size_t used = strlen(report->detail);
-    struct text_buffer text;
-    text_init(&text, whole, sizeof whole);
-    text_add_bytes(&text, report->detail, used ? used - 1 : 0);
-    text_add_bytes(&text, used ? ", " : "{", used ? 2 : 1);
-    text_add_bytes(&text, members, strlen(members));
-    text_add_bytes(&text, "}", 1);
-    if (!text.full)
-        report->detail = report_text(rows->reports, whole, text.size);
-}
-
-void row_detail(struct rows *rows, struct report *report, const char *format, ...)
-{
-    char members[REPORT_DETAIL_MAX];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(members, sizeof members, format, args); /* one that is cut does not fit below either */
-    va_end(args);
-    add_members(rows, report, members);
-}
-
-void row_detail_text(struct rows *rows, struct report *report, const char *name, const char *value, size_t size)
-{
-    char copy[SKETCH_MODEL_ID_MAX + 1], members[REPORT_DETAIL_MAX];
-    struct text_buffer text;
-    snprintf(copy, sizeof copy, "%.*s", (int)(size < sizeof copy ? size : sizeof copy - 1), value);
-    text_init(&text, members, sizeof members);
-    text_add(&text, "\"%s\": ", name);
-    text_add_json_string(&text, copy);
-    if (!text.full)
-        add_members(rows, report, members);
-}
-
-void row_baseline(struct rows *rows, struct report *report, double value)
-{
-    report->baseline = value;
-    row_detail(rows, report, "\"baseline\": %.9g", value);
-}
-
-void row_judge(struct rows *rows, struct report *report, const struct statistic *statistic)
-{
-    report->p_value = statistic->p_value;
-    report->threshold = statistic->threshold;
-    report->severity = statistic->severity;
-    report->judged = statistic->judged;
-    report->effect = statistic->effect;
-    if (!isnan(statistic->effect) && (isnan(statistic->value) || statistic->effect < statistic->value || statistic->effect > statistic->value))
-        row_detail(rows, report, "\"effect\": %.9g", statistic->effect);
-    if (!statistic->judged)
-        add_members(rows, report, "\"judged\": false");
-}
 
 /* ---- predictions ---- */
 

@@ -1,7 +1,9 @@
-/* Writing the rows of one window: between aggregate_rows.c and aggregate_drift.c alone. */
+/* Writing the rows of one window: what the files of its kinds of rows share, and where each of them begins. */
 #pragma once
 #include "monitor/aggregate_windows.h"
 #include "monitor/statistics.h"
+
+enum { ROW_STATISTICS_MAX = 6 /* that are compared together */ };
 
 struct rows {
     const struct window_rows *window;
@@ -26,13 +28,18 @@ void row_baseline(struct rows *rows, struct report *report, double value);
  * are held against rows->trends too, and are as severe as what they are most like.  Returns the least value of the first. */
 typedef void rows_compare(const struct rows *rows, const struct baseline_hour_set *hours, void *what, struct statistic *statistics);
 double rows_allow_trends(const struct rows *rows, rows_compare *compare, void *what, struct statistic *statistics, size_t count);
+/* What is no more than the clock explains is as severe as that. */
+void statistic_allow(struct statistic *statistic, const struct statistic *trend);
+void statistics_clear(struct statistic *statistics, size_t count);
 /* Value, p-value, threshold, severity; what was not judged says so. */
 void row_judge(struct rows *rows, struct report *report, const struct statistic *statistic);
 
 /* Whether what was compared can be judged: `comparable` is what the baseline says of the window's hours, `back` that it
  * depends on events so far back. */
 bool rows_can_judge(const struct rows *rows, bool comparable, int64_t reach_ms);
-int64_t rows_reach(const struct rows *rows); /* of the features, and so of the scores */
+int64_t rows_reach_of(const struct rows *rows, size_t f);
+int64_t rows_reach(const struct rows *rows); /* of all features, and so of the scores */
+
 /* aggregate_sample.c; far: of a feature with `there` values */
 void contribution_row_write(struct rows *rows, size_t f);
 void far_row_write(struct rows *rows, size_t f, int64_t there);
