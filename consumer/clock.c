@@ -1,7 +1,5 @@
 #include "consumer/clock.h"
 
-#include <time.h>
-
 static int64_t read_ns(clockid_t id)
 {
     struct timespec t;
@@ -27,4 +25,22 @@ int64_t clock_cpu_ns(void)
 int64_t clock_thread_cpu_ns(void)
 {
     return read_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+static struct timespec after(clockid_t id, int64_t ms)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    int64_t ns = t.tv_nsec + ms % 1000 * 1000000;
+    return (struct timespec){.tv_sec = t.tv_sec + ms / 1000 + ns / 1000000000, .tv_nsec = ns % 1000000000};
+}
+
+struct timespec clock_wall_after(int64_t ms)
+{
+    return after(CLOCK_REALTIME, ms);
+}
+
+struct timespec clock_monotonic_after(int64_t ms)
+{
+    return after(CLOCK_MONOTONIC, ms);
 }

@@ -1,15 +1,14 @@
 #include "consumer/reporter.h"
 
 #include <assert.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "consumer/clock.h"
 #include "consumer/kafka/client.h"
 #include "consumer/log.h"
 #include "consumer/output.h"
+#include "consumer/turns.h"
 
 enum { TURN_MS = 500, HEALTH_MS_MAX = 15000, PARTITIONS_MAX = 4096, LAST_FLUSH_MS = 500 };
 
@@ -22,9 +21,7 @@ struct reporter {
     rd_kafka_t *producer;
     struct buffer buffer;
     pthread_t thread;
-    pthread_mutex_t lock;
-    pthread_cond_t wake;
-    bool stop;
+    struct turns turns;
     int64_t dropped;
 };
 
@@ -56,27 +53,12 @@ static void add_health(struct reporter *r)
     free(health);
 }
 
-static bool wait_turn(struct reporter *r)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (int64_t)TURN_MS * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_mutex_lock(&r->lock);
-    if (!r->stop)
-        pthread_cond_timedwait(&r->wake, &r->lock, &until);
-    bool stop = r->stop;
-    pthread_mutex_unlock(&r->lock);
-    return !stop;
-}
-
 static void *report(void *context)
 {
     struct reporter *r = context;
     int64_t every = r->config->monitor.window_ms < HEALTH_MS_MAX ? r->config->monitor.window_ms : HEALTH_MS_MAX;
     int64_t next = clock_wall_ms() + every;
-    while (wait_turn(r)) {
+    while (turns_wait(&r->turns, TURN_MS)) {
         if (clock_wall_ms() >= next) {
             add_health(r);
             next = clock_wall_ms() + every;
@@ -107,8 +89,7 @@ int reporter_start(const struct config *config, const struct topics *topics, str
         free(r);
         return -1;
     }
-    pthread_mutex_init(&r->lock, NULL);
-    pthread_cond_init(&r->wake, NULL);
+    turns_init(&r->turns);
     int failed = pthread_create(&r->thread, NULL, report, r);
     assert(!failed);
     *out = r;
@@ -119,15 +100,11 @@ void reporter_stop(struct reporter *r)
 {
     if (!r)
         return;
-    pthread_mutex_lock(&r->lock);
-    r->stop = true;
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->lock);
+    turns_stop(&r->turns);
     pthread_join(r->thread, NULL);
     rd_kafka_purge(r->producer, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     rd_kafka_destroy(r->producer);
     buffer_finish(&r->buffer);
-    pthread_cond_destroy(&r->wake);
-    pthread_mutex_destroy(&r->lock);
+    turns_finish(&r->turns);
     free(r);
 }

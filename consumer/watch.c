@@ -7,12 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "consumer/clock.h"
 #include "consumer/config/option.h"
 #include "consumer/hash.h"
 #include "consumer/log.h"
+#include "consumer/turns.h"
 #include "monitor/exposition.h"
 
 enum { FILES_MAX = 4 + SHADOWS_MAX };
@@ -42,9 +42,8 @@ struct watch {
     struct stamps seen;    /* at the last look */
     int64_t looked_ns;
     pthread_t thread;
+    struct turns turns;
     pthread_mutex_t lock; /* of what follows */
-    pthread_cond_t wake;
-    bool stop;
     int64_t results[RELOAD_RESULTS];
     enum reload_result last;
     int64_t last_ms; /* 0: never */
@@ -237,25 +236,10 @@ static void turn(struct watch *w)
         reload_all(w);
 }
 
-static bool wait_turn(struct watch *w)
-{
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_nsec += (int64_t)WATCH_ASKED_MS * 1000000;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_mutex_lock(&w->lock);
-    if (!w->stop)
-        pthread_cond_timedwait(&w->wake, &w->lock, &until);
-    bool stop = w->stop;
-    pthread_mutex_unlock(&w->lock);
-    return !stop;
-}
-
 static void *run(void *context)
 {
     struct watch *w = context;
-    while (wait_turn(w))
+    while (turns_wait(&w->turns, WATCH_ASKED_MS))
         turn(w);
     return NULL;
 }
@@ -267,7 +251,7 @@ int watch_start(const struct config *config, struct lane **lanes, size_t lane_co
     *w = (struct watch){.config = config, .lanes = lanes, .lane_count = lane_count, .asked = asked};
     w->taken = w->seen = look(w);
     pthread_mutex_init(&w->lock, NULL);
-    pthread_cond_init(&w->wake, NULL);
+    turns_init(&w->turns);
     if (pthread_create(&w->thread, NULL, run, w)) {
         free(w);
         return err_set(err, "no thread for the deployment watcher");
@@ -280,12 +264,9 @@ void watch_stop(struct watch *w)
 {
     if (!w)
         return;
-    pthread_mutex_lock(&w->lock);
-    w->stop = true;
-    pthread_cond_signal(&w->wake);
-    pthread_mutex_unlock(&w->lock);
+    turns_stop(&w->turns);
     pthread_join(w->thread, NULL);
-    pthread_cond_destroy(&w->wake);
+    turns_finish(&w->turns);
     pthread_mutex_destroy(&w->lock);
     config_destroy(w->latest);
     free(w);

@@ -8,7 +8,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "consumer/clock.h"
 #include "consumer/hash.h"
@@ -193,11 +192,7 @@ static void settle(struct receiver *r, long status, const char *reason)
 
 static void wait_ms(struct receiver *r, int64_t ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
-    int64_t ns = until.tv_nsec + ms % 1000 * 1000000;
-    until.tv_sec += ms / 1000 + ns / 1000000000;
-    until.tv_nsec = ns % 1000000000;
+    struct timespec until = clock_wall_after(ms);
     while (!atomic_load(&r->closing) && pthread_cond_timedwait(&r->woken, &r->lock, &until) != ETIMEDOUT)
         ;
 }

@@ -4,7 +4,8 @@
 #include <pthread.h>
 #include <stddef.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "consumer/clock.h"
 
 struct errand {
     pthread_t thread;
@@ -75,14 +76,7 @@ bool errand_under_way(struct errand *e)
 
 bool errand_wait(struct errand *e, int wait_ms)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += wait_ms / 1000;
-    until.tv_nsec += (wait_ms % 1000) * 1000000L;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
+    struct timespec until = clock_monotonic_after(wait_ms);
     pthread_mutex_lock(&e->lock);
     while (e->task && pthread_cond_timedwait(&e->changed, &e->lock, &until) == 0)
         ;
