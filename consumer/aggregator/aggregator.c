@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "consumer/aggregator/aggregator_state.h"
@@ -66,11 +65,7 @@ static void on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque)
 
 static int join(struct aggregator *a, struct err *err)
 {
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, a->topics->sketches.name, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(a->consumer, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return code ? kafka_err(err, code, "subscribe to the sketches topic") : 0;
+    return kafka_subscribe(a->consumer, a->topics->sketches.name, "subscribe to the sketches topic", err);
 }
 
 static void step_down(struct aggregator *a)
@@ -341,13 +336,10 @@ int aggregator_start(const struct config *config, const struct topics *topics, s
 
 bool aggregator_stop(struct aggregator *a, int wait_ms)
 {
-    struct timespec until;
     if (!a)
         return true;
     atomic_store(&a->stop, true);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += (until.tv_nsec / 1000000 + wait_ms) / 1000;
-    until.tv_nsec = (until.tv_nsec / 1000000 + wait_ms) % 1000 * 1000000;
+    struct timespec until = clock_wall_after(wait_ms);
     if (pthread_timedjoin_np(a->thread, NULL, &until) != 0)
         return false;
     if (!a->left) /* a broker that does not answer: the process ends with it */

@@ -272,6 +272,15 @@ int kafka_group_consumer(const struct config *config, struct kafka_identity iden
     return 0;
 }
 
+int kafka_subscribe(rd_kafka_t *consumer, const char *topic, const char *what, struct err *err)
+{
+    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(topics, topic, RD_KAFKA_PARTITION_UA);
+    rd_kafka_resp_err_t code = rd_kafka_subscribe(consumer, topics);
+    rd_kafka_topic_partition_list_destroy(topics);
+    return code ? kafka_err(err, code, what) : 0;
+}
+
 static int plain_consumer(const struct config *config, const char *held_kbytes, rd_kafka_t **out, struct err *err)
 {
     static const char *const owned[][2] = {{"enable.auto.commit", "false"}, {"enable.auto.offset.store", "false"}, {"auto.offset.reset", "error"},

@@ -40,6 +40,8 @@ struct kafka_consumer_callbacks {
 };
 bool kafka_uses_consumer_protocol(const struct config *config); /* KIP-848 */
 int kafka_group_consumer(const struct config *config, struct kafka_identity identity, const struct kafka_consumer_callbacks *callbacks, rd_kafka_t **out, struct err *err);
+/* To that one topic. */
+int kafka_subscribe(rd_kafka_t *consumer, const char *topic, const char *what, struct err *err);
 /* A consumer without a group membership of its own (replay, look-ups); group.id is set so that offsets can be read. */
 int kafka_plain_consumer(const struct config *config, rd_kafka_t **out, struct err *err);
 /* The same, holding little of each partition: for one that reads many at once. */

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "consumer/baseline_file.h"
@@ -14,7 +13,7 @@
 #include "consumer/log.h"
 #include "monitor/exposition.h"
 
-enum { IDLE_MS = 20, AWAIT_MS = 200, RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 60000, LEAVE_MS = 1000, STOP_S = 3, NICE = 10 };
+enum { IDLE_MS = 20, AWAIT_MS = 200, RETRY_FIRST_MS = 1000, RETRY_MOST_MS = 60000, LEAVE_MS = 1000, STOP_MS = 3000, NICE = 10 };
 
 /* ---- membership ---- */
 
@@ -65,11 +64,7 @@ static int join_group(struct label_monitor *l, const char *instance, struct err 
     l->queue = rd_kafka_queue_get_consumer(l->member);
     if (topic_partitions((struct cluster){l->member, l->told, WORKER_PATIENCE_MS}, l->config->monitor.label_topic, &partitions, err) < 0)
         return err_prefix(err, "monitor.label_topic");
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, l->config->monitor.label_topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(l->member, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return code ? kafka_err(err, code, "subscribe to the label topic") : 0;
+    return kafka_subscribe(l->member, l->config->monitor.label_topic, "subscribe to the label topic", err);
 }
 
 /* Orderly, but not for ever: whoever is left behind is taken out of the group by its session's end.  Whether it is out:
@@ -201,12 +196,10 @@ int labels_start(const struct config *config, const char *instance, const struct
 
 bool labels_stop(struct label_monitor *l)
 {
-    struct timespec until;
     if (!l)
         return true;
     atomic_store(&l->stop, true);
-    clock_gettime(CLOCK_REALTIME, &until);
-    until.tv_sec += STOP_S;
+    struct timespec until = clock_wall_after(STOP_MS);
     if (pthread_timedjoin_np(l->thread, NULL, &until) != 0 || !leave_group(l))
         return false;
     free_monitor(l);

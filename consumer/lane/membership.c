@@ -11,11 +11,7 @@
 
 int lane_join(struct lane *l, struct err *err)
 {
-    rd_kafka_topic_partition_list_t *topics = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_list_add(topics, l->o.config->input.topic, RD_KAFKA_PARTITION_UA);
-    rd_kafka_resp_err_t code = rd_kafka_subscribe(l->consumer, topics);
-    rd_kafka_topic_partition_list_destroy(topics);
-    return code ? kafka_err(err, code, "subscribe to the input topic") : 0;
+    return kafka_subscribe(l->consumer, l->o.config->input.topic, "subscribe to the input topic", err);
 }
 
 /* After start_over: subscribes again once the old assignment has been handed back. */
