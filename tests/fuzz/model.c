@@ -13,28 +13,9 @@
 #include <time.h>
 
 #include "scoring/model.h"
+#include "tests/unit/model_damage.h"
 
 enum { ROWS = 64 };
-
-static uint64_t next(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 33;
-}
-
-static size_t damage(char *bytes, size_t size, uint64_t *state)
-{
-    size_t at = next(state) % size, from = next(state) % size, n = 1 + next(state) % 16;
-    n = n > size - at ? size - at : n;
-    n = n > size - from ? size - from : n;
-    switch (next(state) % 8) {
-    case 0: bytes[at] = "0123456789-.,[]{}\"eL\x7f\xff"[next(state) % 22]; return size;
-    case 1: memmove(bytes + at, bytes + from, n); return size;
-    case 2: memmove(bytes + at, bytes + at + n, size - at - n); return size - n;
-    case 3: return size > 64 && next(state) % 8 == 0 ? at + 1 : size; /* cut off */
-    default: bytes[at] = (char)(bytes[at] ^ (1 << next(state) % 8)); return size;
-    }
-}
 
 /* True if the engines give one set of bits. */
 static bool use(struct model *model, uint64_t *state)
@@ -43,7 +24,7 @@ static bool use(struct model *model, uint64_t *state)
     float *rows = malloc(ROWS * width * sizeof *rows), *contributions = malloc(ROWS * (width + 1) * sizeof *contributions);
     float margin[2][ROWS], score[2][ROWS];
     for (size_t i = 0; i < ROWS * width; i++)
-        rows[i] = next(state) % 8 == 0 ? NAN : (float)(next(state) % 4000) / 1000 - 2;
+        rows[i] = damage_random(state) % 8 == 0 ? NAN : (float)(damage_random(state) % 4000) / 1000 - 2;
     bool same = true;
     if (model_score(model, rows, ROWS, margin[0], score[0], NULL) == 0 && model_contributions(model, rows, ROWS, contributions, NULL) == 0) {
         model_use_engine(model, "xgboost");
@@ -91,7 +72,7 @@ int main(int argc, char **argv)
         memcpy(copy, bytes, size);
         size_t left = size;
         for (size_t k = 0; k <= i % 3; k++)
-            left = damage(copy, left, &state);
+            left = model_damage(copy, left, &state);
         char *exact = malloc(left ? left : 1); /* so that a sanitizer sees each byte read past the end */
         memcpy(exact, copy, left);
         free(copy);

@@ -85,17 +85,21 @@ def differing(a, b):
     return int((a.view(np.uint32) != b.view(np.uint32)).sum())
 
 
-@pytest.mark.parametrize("number", range(len(SHAPES)))
-def test_margins_and_scores_are_the_librarys_bits(number, tmp_path):
+def trained(number, model):
+    """Saves one of the shapes as `model`; rows to try it with, and its objective."""
     features, missing, rounds, shape = SHAPES[number]
     random = np.random.default_rng(number)
     x, y = training_set(features, missing, random)
     parameters = {"objective": LOGISTIC, "nthread": 1, "seed": number, "verbosity": 0, "max_depth": 6, **shape}
     booster = xgboost.train(parameters, xgboost.DMatrix(x, y), rounds)
-    model = tmp_path / ("model.json" if number % 2 else "model.ubj")
     booster.save_model(model)
-    rows = rows_for(booster, features, random)
+    return rows_for(booster, features, random), parameters["objective"]
 
+
+@pytest.mark.parametrize("number", range(len(SHAPES)))
+def test_margins_and_scores_are_the_librarys_bits(number, tmp_path):
+    model = tmp_path / ("model.json" if number % 2 else "model.ubj")
+    rows, objective = trained(number, model)
     loaded = xgboost.Booster({"nthread": 1}, model_file=model)
     margin = loaded.inplace_predict(rows, predict_type="margin")
     value = loaded.inplace_predict(rows)
@@ -103,25 +107,19 @@ def test_margins_and_scores_are_the_librarys_bits(number, tmp_path):
 
     chosen = subprocess.run([SCORER, "engine", model], check=True, capture_output=True, text=True).stdout.strip()
     available = {engine for engine in ENGINES for own in [scored(model, engine, rows, (63, 256, 7, 1000)[number % 4], tmp_path)] if own is not None
-                 if expect_bits(own, margin, value, parameters["objective"], engine)}
+                 if expect_bits(own, margin, value, objective, engine)}
     assert chosen == [engine for engine in ENGINES if engine in available][-1]
 
 
 @pytest.mark.parametrize("number", range(len(SHAPES)))
 def test_contributions_are_the_librarys(number, tmp_path):
     """To 1e-6 of the largest, or by as much as the library's own contributions, made in float32, miss the margins."""
-    features, missing, rounds, shape = SHAPES[number]
-    random = np.random.default_rng(number)
-    x, y = training_set(features, missing, random)
-    parameters = {"objective": LOGISTIC, "nthread": 1, "seed": number, "verbosity": 0, "max_depth": 6, **shape}
-    booster = xgboost.train(parameters, xgboost.DMatrix(x, y), rounds)
     model = tmp_path / "model.ubj"
-    booster.save_model(model)
-    rows = rows_for(booster, features, random)[:40]
+    rows = trained(number, model)[0][:40]
     rows[np.isinf(rows)] = 3.4e38  # a DMatrix takes no infinities
     rows.tofile(tmp_path / "rows")
     subprocess.run([SCORER, "contributions", model, tmp_path / "rows", tmp_path / "out"], check=True)
-    own = np.fromfile(tmp_path / "out", np.float32).reshape(len(rows), features + 1)
+    own = np.fromfile(tmp_path / "out", np.float32).reshape(len(rows), rows.shape[1] + 1)
     loaded = xgboost.Booster({"nthread": 1}, model_file=model)
     library = loaded.predict(xgboost.DMatrix(rows), pred_contribs=True)
     margin = loaded.predict(xgboost.DMatrix(rows), output_margin=True)

@@ -33,6 +33,13 @@ def traffic(schema_ids):
     return Traffic(schema_ids, 2000, cards=50, seed=10, garbage=0)
 
 
+def process_all(pipeline, traffic, kafka):
+    worker = pipeline.worker("w").start()
+    produce(kafka.brokers, pipeline.topic, traffic.records)
+    pipeline.wait_committed([worker], traffic.ends)
+    worker.stop()
+
+
 @pytest.mark.parametrize("setting", ["predictions", "shadows", "dead_letters", "monitoring"])
 def test_a_missing_output_topic(pipeline, setting):
     outputs = pipeline.outputs | {setting: "not-there"}
@@ -85,10 +92,7 @@ def test_a_second_process_of_the_same_instance(pipeline):
 
 def test_state_without_offsets(pipeline, traffic, kafka):
     """A group without offsets would process again what its changelog knows of: refused, or begun anew where that is wanted."""
-    worker = pipeline.worker("w").start()
-    produce(kafka.brokers, pipeline.topic, traffic.records)
-    pipeline.wait_committed([worker], traffic.ends)
-    worker.stop()
+    process_all(pipeline, traffic, kafka)
     other = pipeline.config["kafka"] | {"group.id": "another"}
     refused(pipeline, 1, "group another has no offsets", f"{pipeline.app_id}-windows-changelog", "on_gap: continue", kafka=other)
     worker = pipeline.worker("w", kafka=other, input=pipeline.config["input"] | {"on_gap": "continue"}).start().wait_ready()
@@ -98,10 +102,7 @@ def test_state_without_offsets(pipeline, traffic, kafka):
 
 def test_a_worker_that_is_stopped_while_it_starts_begins_nothing(pipeline, traffic, kafka):
     """Wherever the signal meets it, the group's offsets stay: a look at them that was broken off says nothing."""
-    worker = pipeline.worker("w").start()
-    produce(kafka.brokers, pipeline.topic, traffic.records)
-    pipeline.wait_committed([worker], traffic.ends)
-    worker.stop()
+    process_all(pipeline, traffic, kafka)
     for attempt in range(8):
         late = pipeline.worker("w", input=pipeline.config["input"] | {"on_gap": "continue" if attempt % 2 else "refuse"}).start()
         time.sleep(0.02 + 0.06 * attempt)

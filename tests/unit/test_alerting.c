@@ -56,29 +56,32 @@ static void an_alert_is_a_row_whose_detail_is_json(void **state)
     alerting_destroy(a, 0);
 }
 
+static bool exposes(struct alerting *a, const char *sample)
+{
+    char shown[8192];
+    struct text_buffer text;
+    text_init(&text, shown, sizeof shown);
+    alerting_expose(a, &text);
+    return strstr(shown, sample);
+}
+
 static void what_is_told_and_fires_is_counted(void **state)
 {
     (void)state;
     struct config config = {.app_id = (char *)(uintptr_t)"fraud"};
     struct alerting *a = new_alerting(&config);
     struct report_list out = {0};
-    char shown[8192];
-    struct text_buffer text;
     feed(a, 1, 0.3, &out);
     feed(a, 2, 0.3, &out);
     alerting_deliver(a);
-    text_init(&text, shown, sizeof shown);
-    alerting_expose(a, &text);
-    assert_non_null(strstr(shown, "weir_alerts_total{severity=\"warning\",state=\"firing\"} 1\n"));
-    assert_non_null(strstr(shown, "weir_alerts_firing{severity=\"warning\"} 1\n"));
+    assert_true(exposes(a, "weir_alerts_total{severity=\"warning\",state=\"firing\"} 1\n"));
+    assert_true(exposes(a, "weir_alerts_firing{severity=\"warning\"} 1\n"));
     feed(a, 3, 0.05, &out);
     feed(a, 4, 0.05, &out);
     alerting_deliver(a);
-    text_init(&text, shown, sizeof shown);
-    alerting_expose(a, &text);
-    assert_non_null(strstr(shown, "weir_alerts_total{severity=\"warning\",state=\"resolved\"} 1\n"));
-    assert_non_null(strstr(shown, "weir_alerts_firing{severity=\"warning\"} 0\n"));
-    assert_non_null(strstr(shown, "weir_webhook_queue 0\n"));
+    assert_true(exposes(a, "weir_alerts_total{severity=\"warning\",state=\"resolved\"} 1\n"));
+    assert_true(exposes(a, "weir_alerts_firing{severity=\"warning\"} 0\n"));
+    assert_true(exposes(a, "weir_webhook_queue 0\n"));
     report_list_finish(&out);
     alerting_destroy(a, 0);
 }

@@ -12,6 +12,7 @@
 
 #include "scoring/model.h"
 #include "scoring/model_file.h"
+#include "tests/unit/model_damage.h"
 
 enum { COLUMNS = 3, ROWS = 400 };
 static const char *const names[COLUMNS] = {"amount", "txn_count_1h", "declines_24h"};
@@ -400,26 +401,6 @@ static void what_is_no_model_is_refused(void **state)
     refuse("{L\x7f\xff\xff\xff\xff\xff\xff\xff", 10, "a length that reaches past the end of the file");
 }
 
-static uint64_t random_of(uint64_t *state)
-{
-    *state = *state * 6364136223846793005u + 1442695040888963407u;
-    return *state >> 33;
-}
-
-/* A bit flipped, a byte replaced, bytes of another place of the file put over these, or a piece left out. */
-static size_t damage(char *bytes, size_t size, uint64_t *state)
-{
-    size_t at = random_of(state) % size, from = random_of(state) % size, n = 1 + random_of(state) % 16;
-    n = n > size - at ? size - at : n;
-    n = n > size - from ? size - from : n;
-    switch (random_of(state) % 8) {
-    case 0: bytes[at] = "0123456789-.,[]{}\"eL\x7f\xff"[random_of(state) % 22]; return size;
-    case 1: memmove(bytes + at, bytes + from, n); return size;
-    case 2: memmove(bytes + at, bytes + at + n, size - at - n); return size - n;
-    default: bytes[at] = (char)(bytes[at] ^ (1 << random_of(state) % 8)); return size;
-    }
-}
-
 /* Scores of whatever engine took the model are the library's. */
 static void expect_scores_of_the_library(struct model *m)
 {
@@ -450,7 +431,7 @@ static void damaged_files_never_crash(void **state)
             memcpy(copy, bytes, size);
             size_t left = size;
             for (size_t k = 0; k <= i % 3; k++)
-                left = damage(copy, left, &r);
+                left = model_damage(copy, left, &r);
             char *exact = malloc(left);
             memcpy(exact, copy, left);
             struct model *m;

@@ -154,18 +154,42 @@ static void add_record(struct pipeline *p, const void *value, size_t size, int64
     b->count++;
 }
 
+/* A pipeline at the beginning of a partition. */
+struct run {
+    struct pipeline *pipeline;
+    struct partition_state partition;
+    struct seen seen;
+    struct sink sink;
+    struct err err;
+};
+
+static void run_begin(struct run *r, struct registry *schemas)
+{
+    *r = (struct run){0};
+    r->sink = sink_of(&r->seen);
+    assert_int_equal(pipeline_create(config, NULL, schemas, &r->pipeline, &r->err), 0);
+    assert_int_equal(partition_state_init(&r->partition, config, 3), 0);
+}
+
+static int run_process(struct run *r)
+{
+    return pipeline_process(r->pipeline, &r->partition, &r->sink, &r->err);
+}
+
+static void run_end(struct run *r)
+{
+    partition_state_finish(&r->partition);
+    pipeline_destroy(r->pipeline);
+}
+
 static const char *outcome_of(const void *value, size_t size, int64_t timestamp_s, struct seen *seen)
 {
-    struct pipeline *p;
-    struct partition_state partition;
-    struct sink sink = sink_of(seen);
-    struct err err = {0};
-    assert_int_equal(pipeline_create(config, NULL, registry, &p, &err), 0);
-    assert_int_equal(partition_state_init(&partition, config, 3), 0);
-    add_record(p, value, size, timestamp_s);
-    assert_int_equal(pipeline_process(p, &partition, &sink, &err), 1);
-    partition_state_finish(&partition);
-    pipeline_destroy(p);
+    struct run r;
+    run_begin(&r, registry);
+    add_record(r.pipeline, value, size, timestamp_s);
+    assert_int_equal(run_process(&r), 1);
+    run_end(&r);
+    *seen = r.seen;
     return seen->text;
 }
 
@@ -276,23 +300,17 @@ static void an_infinity_that_only_an_entry_reads_is_out_of_range_too(void **stat
 static void outcomes_come_in_record_order(void **state)
 {
     (void)state;
-    struct seen seen;
-    struct pipeline *p;
-    struct partition_state partition;
-    struct sink sink = sink_of(&seen);
-    struct err err = {0};
+    struct run r;
     struct buffer a = event_of("a", AT, 1, 1), b = event_of("b", AT + 1, 1, 1);
-    assert_int_equal(pipeline_create(config, NULL, registry, &p, &err), 0);
-    assert_int_equal(partition_state_init(&partition, config, 3), 0);
-    add_record(p, NULL, 0, AT);
-    add_record(p, a.data, a.size, AT);
-    add_record(p, a.data, a.size, AT);
-    add_record(p, b.data, b.size, AT + 1);
-    assert_int_equal(pipeline_process(p, &partition, &sink, &err), 4);
-    assert_string_equal(seen.text, "not_avro: the value is null;a n=1;duplicate: field id;b n=2;");
-    assert_int_equal(partition.next_offset, 4);
-    partition_state_finish(&partition);
-    pipeline_destroy(p);
+    run_begin(&r, registry);
+    add_record(r.pipeline, NULL, 0, AT);
+    add_record(r.pipeline, a.data, a.size, AT);
+    add_record(r.pipeline, a.data, a.size, AT);
+    add_record(r.pipeline, b.data, b.size, AT + 1);
+    assert_int_equal(run_process(&r), 4);
+    assert_string_equal(r.seen.text, "not_avro: the value is null;a n=1;duplicate: field id;b n=2;");
+    assert_int_equal(r.partition.next_offset, 4);
+    run_end(&r);
     buffer_finish(&a);
     buffer_finish(&b);
 }
@@ -300,25 +318,19 @@ static void outcomes_come_in_record_order(void **state)
 static void suppressed_records_change_state_and_nothing_else(void **state)
 {
     (void)state;
-    struct seen seen;
-    struct pipeline *p;
-    struct partition_state partition;
-    struct sink sink = sink_of(&seen);
-    struct err err = {0};
+    struct run r;
     struct buffer a = event_of("a", AT, 1, 1), b = event_of("b", AT + 1, 1, 1);
-    assert_int_equal(pipeline_create(config, NULL, registry, &p, &err), 0);
-    assert_int_equal(partition_state_init(&partition, config, 3), 0);
-    partition.suppress_below = 1;
-    add_record(p, a.data, a.size, AT);
-    assert_int_equal(pipeline_process(p, &partition, &sink, &err), 1);
-    assert_string_equal(seen.text, "");
-    pipeline_batch(p)->count = 0;
-    add_record(p, b.data, b.size, AT + 1);
-    pipeline_batch(p)->records[0].offset = 1;
-    assert_int_equal(pipeline_process(p, &partition, &sink, &err), 1);
-    assert_string_equal(seen.text, "b n=2;");
-    partition_state_finish(&partition);
-    pipeline_destroy(p);
+    run_begin(&r, registry);
+    r.partition.suppress_below = 1;
+    add_record(r.pipeline, a.data, a.size, AT);
+    assert_int_equal(run_process(&r), 1);
+    assert_string_equal(r.seen.text, "");
+    pipeline_batch(r.pipeline)->count = 0;
+    add_record(r.pipeline, b.data, b.size, AT + 1);
+    pipeline_batch(r.pipeline)->records[0].offset = 1;
+    assert_int_equal(run_process(&r), 1);
+    assert_string_equal(r.seen.text, "b n=2;");
+    run_end(&r);
     buffer_finish(&a);
     buffer_finish(&b);
 }
@@ -326,24 +338,18 @@ static void suppressed_records_change_state_and_nothing_else(void **state)
 static void a_registry_that_is_away_ends_the_batch_before_the_record(void **state)
 {
     (void)state;
-    struct seen seen;
-    struct pipeline *p;
-    struct partition_state partition;
-    struct sink sink = sink_of(&seen);
+    struct run r;
     struct registry *away;
-    struct err err = {0};
     struct buffer a = event_of("a", AT, 1, 1);
-    assert_int_equal(registry_create(&(struct registry_options){.url = "http://127.0.0.1:1", .timeout_ms = 1000}, &away, &err), 0);
-    assert_int_equal(pipeline_create(config, NULL, away, &p, &err), 0);
-    assert_int_equal(partition_state_init(&partition, config, 3), 0);
-    add_record(p, NULL, 0, AT);
-    add_record(p, a.data, a.size, AT);
-    assert_int_equal(pipeline_process(p, &partition, &sink, &err), 1);
-    assert_string_equal(seen.text, "not_avro: the value is null;");
-    assert_int_equal(partition.next_offset, 1);
-    assert_true(err.msg[0] != 0);
-    partition_state_finish(&partition);
-    pipeline_destroy(p);
+    assert_int_equal(registry_create(&(struct registry_options){.url = "http://127.0.0.1:1", .timeout_ms = 1000}, &away, NULL), 0);
+    run_begin(&r, away);
+    add_record(r.pipeline, NULL, 0, AT);
+    add_record(r.pipeline, a.data, a.size, AT);
+    assert_int_equal(run_process(&r), 1);
+    assert_string_equal(r.seen.text, "not_avro: the value is null;");
+    assert_int_equal(r.partition.next_offset, 1);
+    assert_true(r.err.msg[0] != 0);
+    run_end(&r);
     registry_destroy(away);
     buffer_finish(&a);
 }
