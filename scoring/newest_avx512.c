@@ -434,8 +434,8 @@ static inline __attribute__((always_inline)) void fold(struct window_store *stor
     const uint32_t place = entity_place(p, e, e->count);
     struct moving m;
     m.all = first_lanes(p->window_count);
-    advance(store, e, &ring, record_time(record), &m, groups, sums);
     feature_view_begin(v, e, values, record);
+    advance(store, e, &ring, v->time_ms, &m, groups, sums);
     v->first_ms = first_time(&m, v->time_ms);
     record_place(&ring, place, record);
     for (uint32_t g = 0; g < groups; g++)
@@ -449,7 +449,7 @@ static inline __attribute__((always_inline)) void fold(struct window_store *stor
         stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
     wides_count_in(p, v, e, record);
     windows_settle(p, v, e, &m, groups, sums); /* late: what lies near something stored under a mask cannot be read soon */
-    store_settle(store, e, record, id, place);
+    store_settle(store, e, layout, record, id, place);
 }
 
 void newest_fold_avx512(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values, const uint64_t *record,

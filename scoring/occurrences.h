@@ -161,10 +161,10 @@ static inline void occurrence_set(struct window_store *store, struct entity *e, 
 }
 
 /* The last part of counting a newest event in: where places are, the id, the ring's end.  `place`: its own in the ring. */
-static inline void store_settle(struct window_store *store, struct entity *e, const uint64_t *record, const struct occurrence *id, uint32_t place)
+static inline void store_settle(struct window_store *store, struct entity *e, const struct layout *layout, const uint64_t *record,
+                                const struct occurrence *id, uint32_t place)
 {
     const struct feature_program *p = store->program;
-    const struct layout *layout = entity_layout(p, e);
     const uint32_t seq = e->first_seq + e->count;
     for (uint32_t i = 0; i < p->place_count; i++)
         if (record_has_place(p, record, i))

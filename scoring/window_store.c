@@ -328,5 +328,5 @@ void store_count_in(struct window_store *store, struct entity *e, const uint64_t
     for (uint32_t w = 0; w < p->window_count; w++)
         sums_add(p, entity_sums(p, e) + w, record);
     stairs_push(p, e, record, e->count);
-    store_settle(store, e, record, id, entity_place(p, e, e->count));
+    store_settle(store, e, entity_layout(p, e), record, id, entity_place(p, e, e->count));
 }
