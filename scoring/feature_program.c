@@ -138,7 +138,7 @@ static void draft_columns(struct step_detail *detail, const struct step *s)
     for (uint32_t i = 0; i < LITERAL_PLACES && literal_list_is_short(&detail->list); i++) {
         const struct literal_text *text = &detail->list.places[i];
         if (text->size >= 0)
-            detail->texts[detail->text_count++] = (struct text_column){text->packed, (uint32_t)text->size, (float)((code ? (double)text->index : 1.0) * s->scale)};
+            detail->texts[detail->text_count++] = (struct text_column){text->packed, (uint64_t)text->size, (float)((code ? (double)text->index : 1.0) * s->scale)};
     }
     detail->other_text = (float)((code ? (double)NAN : 0.0) * s->scale);
 }

@@ -109,8 +109,7 @@ struct step_detail {
     struct literal_list list;
     uint32_t text_count;
     struct text_column { /* what the column says of each text of at most 8 bytes of a short list */
-        uint64_t packed;
-        uint32_t size;
+        uint64_t packed, size;
         float column;
     } texts[LITERAL_SHORT_LIST];
     float other_text; /* of one that is not listed */

@@ -25,9 +25,14 @@ static inline struct columns columns_of(const struct step *s)
     return (struct columns){s->column, (__mmask8)((1u << s->count) - 1), _mm512_set1_pd(s->scale)};
 }
 
+static inline __m256 scaled(__m512d x, __m512d scale)
+{
+    return _mm512_cvtpd_ps(_mm512_mul_pd(x, scale));
+}
+
 static inline void put(const struct feature_view *v, const struct columns *to, __m512d x)
 {
-    _mm256_mask_storeu_ps(v->row + to->first, to->all, _mm512_cvtpd_ps(_mm512_mul_pd(x, to->scale)));
+    _mm256_mask_storeu_ps(v->row + to->first, to->all, scaled(x, to->scale));
 }
 
 static inline __m512d only(__mmask8 known, __m512d x)
@@ -35,7 +40,13 @@ static inline __m512d only(__mmask8 known, __m512d x)
     return _mm512_mask_mov_pd(_mm512_set1_pd((double)NAN), known, x);
 }
 
-/* Of pairs: the first of each, the second of each. */
+/* Views from v on: whether there are so many. */
+static inline bool are_left(const struct feature_view *v, struct view_group group, size_t n)
+{
+    return (size_t)((const char *)group.end - (const char *)v) >= n * group.size;
+}
+
+/* Of eight pairs: the first of each, the second of each. */
 static inline __m512i evens(__m512i pairs, __m512i more)
 {
     return _mm512_permutex2var_epi64(pairs, _mm512_setr_epi64(0, 2, 4, 6, 8, 10, 12, 14), more);
@@ -179,16 +190,15 @@ struct deviation_step {
 /* What eight windows hold: of one event, or up to four of it and four of the next one. */
 struct sums {
     __m512i n, total;
-    __m512i low, high;  /* of the sums of squares, 128 bits each */
-    __m512i number;     /* the current one */
-    __mmask8 windows;   /* of the step */
-    __mmask8 numbers;   /* windows whose current number is not null */
+    __m512i low, high; /* of the sums of squares, 128 bits each */
+    __m512i number;    /* the current one */
+    __mmask8 windows;  /* of the step */
+    __mmask8 numbers;  /* those whose current number is not null */
 };
 
 static inline struct sums sums_of(__m512i n, __m512i total, __m512i squares, __m512i squares_behind)
 {
-    return (struct sums){.n = n, .total = total,
-                         .low = evens(squares, squares_behind), .high = odds(squares, squares_behind)};
+    return (struct sums){.n = n, .total = total, .low = evens(squares, squares_behind), .high = odds(squares, squares_behind)};
 }
 
 static inline __attribute__((always_inline)) struct sums sums_of_one(const struct feature_view *v, const struct deviation_step *d)
@@ -249,18 +259,18 @@ static inline __m512d zscores(const struct sums *sums)
 
 static inline void put_two(const struct feature_view *v, const struct feature_view *w, const struct columns *to, __m512d x)
 {
-    const __m256 both = _mm512_cvtpd_ps(_mm512_mul_pd(x, to->scale));
+    const __m256 both = scaled(x, to->scale);
     _mm_mask_storeu_ps(v->row + to->first, to->all, _mm256_castps256_ps128(both));
     _mm_mask_storeu_ps(w->row + to->first, to->all, _mm256_extractf128_ps(both, 1));
 }
 
-/* Up to the first view for which 64 bits may not be enough: that one, one before it, or the end. */
+/* Up to the first view for which 64 bits may not be enough: that one, or the end. */
 static inline __attribute__((always_inline)) const struct feature_view *
 deviations_put(const struct step *s, const struct feature_view *v, struct view_group group, __m512d (*of)(const struct sums *))
 {
     const struct deviation_step d = {columns_of(s), counters_of(s), s->counted, s->squares, current_of(s)};
-    const struct feature_view *const last = s->count <= 4 ? (const struct feature_view *)(const void *)((const char *)group.end - group.size) : v;
-    for (; v < last; v = feature_view_after(v, 2 * group.size)) {
+    const bool pairs = s->count <= 4;
+    for (; pairs && are_left(v, group, 2); v = feature_view_after(v, 2 * group.size)) {
         const struct feature_view *w = feature_view_after(v, group.size);
         const struct sums sums = sums_of_two(v, w, &d);
         if (!are_small(&sums))
@@ -302,11 +312,6 @@ enum { EIGHT = 8 };
     _mm512_setr_epi64(VIEW(0)->member, VIEW(1)->member, VIEW(2)->member, VIEW(3)->member, VIEW(4)->member, VIEW(5)->member, \
                       VIEW(6)->member, VIEW(7)->member)
 
-static inline bool eight_from(const struct feature_view *v, struct view_group group)
-{
-    return (const char *)group.end - (const char *)v >= (ptrdiff_t)(EIGHT * group.size);
-}
-
 static inline void put_eight(const struct feature_view *v, size_t size, size_t column, __m256 x)
 {
     float columns[EIGHT];
@@ -314,11 +319,6 @@ static inline void put_eight(const struct feature_view *v, size_t size, size_t c
 #pragma GCC unroll 8
     for (size_t i = 0; i < EIGHT; i++)
         VIEW(i)->row[column] = columns[i];
-}
-
-static inline __m256 scaled(__m512d x, __m512d scale)
-{
-    return _mm512_cvtpd_ps(_mm512_mul_pd(x, scale));
 }
 
 /* ---- their values ---- */
@@ -359,7 +359,7 @@ static const struct feature_view *values_put(const struct step *s, const struct 
 {
     const __m512d scale = _mm512_set1_pd(s->scale);
     const size_t size = group.size, slot = (size_t)s->slot, column = s->column;
-    for (; eight_from(v, group); v = VIEW(EIGHT)) {
+    for (; are_left(v, group, EIGHT); v = VIEW(EIGHT)) {
         const struct eight_values x = values_of_eight(v, size, slot);
         put_eight(v, size, column, scaled(numbers(&x), scale));
     }
@@ -386,7 +386,7 @@ static inline __m256 text_columns(const struct step_detail *detail, __m512i pack
     __m256 x = _mm256_mask_mov_ps(_mm256_set1_ps(NAN), there, _mm256_set1_ps(detail->other_text));
     for (const struct text_column *text = detail->texts; text < detail->texts + detail->text_count; text++) {
         const __mmask8 equal = _mm512_mask_cmpeq_epi64_mask(there, packed, _mm512_set1_epi64((int64_t)text->packed));
-        x = _mm256_mask_mov_ps(x, _mm512_mask_cmpeq_epi64_mask(equal, sizes, _mm512_set1_epi64(text->size)), _mm256_set1_ps(text->column));
+        x = _mm256_mask_mov_ps(x, _mm512_mask_cmpeq_epi64_mask(equal, sizes, _mm512_set1_epi64((int64_t)text->size)), _mm256_set1_ps(text->column));
     }
     return x;
 }
@@ -395,7 +395,7 @@ static inline __m256 text_columns(const struct step_detail *detail, __m512i pack
 static const struct feature_view *texts_put(const struct step *s, const struct feature_view *v, struct view_group group)
 {
     const size_t size = group.size, slot = (size_t)s->slot, column = s->column;
-    for (; eight_from(v, group); v = VIEW(EIGHT)) {
+    for (; are_left(v, group, EIGHT); v = VIEW(EIGHT)) {
         const struct eight_values x = values_of_eight(v, size, slot);
         const __mmask8 texts = _mm512_mask_cmple_epu64_mask(are_of(&x, VALUE_TEXT), x.sizes, _mm512_set1_epi64(8));
         put_eight(v, size, column, text_columns(s->detail, pack_eight(&x, texts), x.sizes, texts));
@@ -435,41 +435,35 @@ static const struct feature_view *clocks_put(const struct step *s, const struct 
     const __m512d scale = _mm512_set1_pd(s->scale);
     const bool day = s->detail->day, listed = s->detail->listed;
     const __m512i offset_ms = _mm512_set1_epi64(s->detail->offset_ms), list = _mm512_set1_epi64(s->detail->listed);
-    const size_t size = group.size;
-    for (; eight_from(v, group); v = VIEW(EIGHT)) {
+    const size_t size = group.size, column = s->column;
+    for (; are_left(v, group, EIGHT); v = VIEW(EIGHT)) {
         const __m512d x = clocks(_mm512_add_epi64(OF_EIGHT(time_ms), offset_ms), day);
-        put_eight(v, size, s->column, scaled(listed ? bits(list, x) : x, scale));
+        put_eight(v, size, column, scaled(listed ? bits(list, x) : x, scale));
     }
     return v;
 }
 
-static inline __m512d since(__m512i time_ms, __m512i from_ms)
+static inline __m512d ages(__m512i time_ms, __m512i from_ms)
 {
     const __m512d seconds = _mm512_div_pd(_mm512_cvtepi64_pd(_mm512_sub_epi64(time_ms, from_ms)), _mm512_set1_pd(1000));
     return only(_mm512_cmpneq_epi64_mask(from_ms, _mm512_set1_epi64(TIME_UNKNOWN)), seconds);
 }
 
-static const struct feature_view *since_last_put(const struct step *s, const struct feature_view *v, struct view_group group)
+static const struct feature_view *ages_put(const struct step *s, const struct feature_view *v, struct view_group group)
 {
     const __m512d scale = _mm512_set1_pd(s->scale);
-    const size_t size = group.size;
-    for (; eight_from(v, group); v = VIEW(EIGHT))
-        put_eight(v, size, s->column, scaled(since(OF_EIGHT(time_ms), OF_EIGHT(last_ms)), scale));
-    return v;
-}
-
-static const struct feature_view *since_first_put(const struct step *s, const struct feature_view *v, struct view_group group)
-{
-    const __m512d scale = _mm512_set1_pd(s->scale);
-    const size_t size = group.size;
-    for (; eight_from(v, group); v = VIEW(EIGHT))
-        put_eight(v, size, s->column, scaled(since(OF_EIGHT(time_ms), OF_EIGHT(first_ms)), scale));
+    const bool of_last = s->kind == STEP_SINCE_LAST;
+    const size_t size = group.size, column = s->column;
+    for (; are_left(v, group, EIGHT); v = VIEW(EIGHT)) {
+        const __m512i from_ms = of_last ? OF_EIGHT(last_ms) : OF_EIGHT(first_ms);
+        put_eight(v, size, column, scaled(ages(OF_EIGHT(time_ms), from_ms), scale));
+    }
     return v;
 }
 
 /* ---- steps ---- */
 
-/* What `put` stops at goes the portable way. */
+/* The view that `put` stops at goes the portable way. */
 #define PUT(put)                                                                                                                     \
     {                                                                                                                                \
         for (const struct feature_view *v = group.first; (v = put(s, v, group)) != group.end; v = feature_view_after(v, group.size)) \
@@ -489,8 +483,8 @@ void feature_steps_run_avx512(const struct step *first, const struct step *end, 
             feature_step_run(s, group);
             break;
         case STEP_CLOCK: PUT(clocks_put)
-        case STEP_SINCE_LAST: PUT(since_last_put)
-        case STEP_SINCE_FIRST: PUT(since_first_put)
+        case STEP_SINCE_LAST:
+        case STEP_SINCE_FIRST: PUT(ages_put)
         case STEP_EVENTS: run_events(s, group); break;
         case STEP_LANE: run_lane(s, group); break;
         case STEP_SUM: run_sum(s, group); break;
