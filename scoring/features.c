@@ -21,6 +21,7 @@
  * and for how many events at once. */
 enum { TOGETHER = 2, FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD };
 static_assert(ENTITY_AHEAD + TOGETHER <= FOLD_GROUP && FOLD_GROUP % TOGETHER == 0, "the group ahead is all that is loaded");
+enum { LINE = 64 }; /* of the cache, in bytes */
 enum { INDEX_FETCHED = 512 }; /* bytes of an index that is gone through in order, always: of a longer one the rest comes by itself */
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
@@ -241,13 +242,13 @@ static size_t least(size_t a, size_t b)
 static void fetch_lines(const char *from, size_t size)
 {
     const char *end = from + size;
-    if (!((size - 1) & 64)) { /* an odd number of them */
+    if (!((size - 1) & LINE)) { /* an odd number of them */
         fetch(from);
-        from += 64;
+        from += LINE;
     }
-    for (; from < end; from += 128) {
+    for (; from < end; from += 2 * LINE) {
         fetch(from);
-        fetch(from + 64);
+        fetch(from + LINE);
     }
 }
 
@@ -266,14 +267,14 @@ static void fetch_entities(struct windows *w, size_t from, size_t end)
     }
 }
 
-/* Windows' first records, each with the next one: a window steps to that, seldom farther. */
+/* Windows' first records, each with the line behind it: a window steps on a few records, seldom farther. */
 static void fetch_edges(const struct feature_program *p, const struct entity *e, const struct ring *ring)
 {
     const uint32_t *cursor = entity_cursors(p, e), *end = cursor + p->window_count, first_seq = e->first_seq;
     for (; cursor < end; cursor++) {
         const uint64_t *record = ring_at(ring, *cursor - first_seq);
         fetch(record);
-        fetch(record + ring->words);
+        fetch(record + LINE / sizeof *record);
     }
 }
 

@@ -184,14 +184,16 @@ void occurrence_follow(const struct window_store *store, const struct entity *e,
 
 /* ---- the rest ---- */
 
-/* A search's first slot, and the count of those that are not empty. */
+/* Where a search begins, the line behind that, and the count of slots that are not empty. */
 void occurrences_fetch(const struct window_store *store, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
     for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
         const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
-        __builtin_prefetch(&slots[occurrence_home(layout, occurrence_hash(table, record[occurrence_word_at(p, table)]))]);
+        const uint32_t home = occurrence_home(layout, occurrence_hash(table, record[occurrence_word_at(p, table)]));
+        __builtin_prefetch(&slots[home]);
+        __builtin_prefetch(&slots[home + SLOTS_A_LINE]);
         __builtin_prefetch(&slots[layout->slot_count]);
     }
 }
@@ -217,7 +219,7 @@ uint32_t occurrences_room(const struct window_store *store, const struct entity 
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
-    uint32_t most = 0, full = layout->slot_count - layout->slot_count / 8 - 1;
+    uint32_t most = 0, full = layout->slot_count - layout->slot_count / 5 - 1;
     if (layout->tag_count)
         return UINT32_MAX;
     for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {

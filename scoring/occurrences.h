@@ -6,7 +6,7 @@
  *
  * Long rings have slots: open addressing over {10 bits of the hash, 22 bits of the event's sequence number}; 0 is empty.
  * A slot whose event is no longer held is dead: it is passed over, and taken again by the next newcomer on its way.
- * The tables are built anew from the ring when seven eighths are not empty, and every 2^20 events, so that no dead slot
+ * The tables are built anew from the ring when four fifths are not empty, and every 2^20 events, so that no dead slot
  * comes to life when sequence numbers have gone round.
  *
  * Each match is verified against the record itself.  Beside each place or slot of a channel there are the counters of
