@@ -1,6 +1,6 @@
 /* From the fields of events to their records, column by column: what a column's definition says stays in registers, and
  * each loop goes straight on for the kind of value that its column nearly always has.  What is left, a value of another
- * type, a null, a number in steps, is loaded on its own.
+ * type or a null, is loaded on its own.
  *
  *   invariant  a record has all lanes of the program but those that need a field which is null or a filter that does not
  *              pass: each column takes away what its own nulls shut. */
@@ -10,7 +10,7 @@
 #include "scoring/feature_program.h"
 #include "scoring/features.h"
 
-#define ALONE __attribute__((noinline)) /* a loop that has the registers for itself, or what it leaves out */
+#define ALONE __attribute__((noinline)) /* a loop keeps the registers for itself, and what is seldom stays out of it */
 
 struct batch { /* of events, to be loaded */
     const struct feature_program *program;
@@ -18,10 +18,11 @@ struct batch { /* of events, to be loaded */
     uint64_t *records;
 };
 
-static void lanes_shut(const struct feature_program *p, uint64_t *record, const uint64_t *lanes)
+/* The lanes stay as they are, or are off.  Which is for nobody to foresee: nothing branches on it. */
+static void lanes_keep_if(bool keep, const struct feature_program *p, uint64_t *record, const uint64_t *lanes)
 {
     for (uint32_t i = 0; i < p->mask_words; i++)
-        record[p->lane_word + i] &= ~lanes[i];
+        record[p->lane_word + i] &= ~lanes[i] | -(uint64_t)keep;
 }
 
 /* ---- time, id, and the lanes to begin with ---- */
@@ -58,19 +59,30 @@ static int64_t number_of(const struct value *value, double fixed)
 
 static ALONE uint64_t number_of_any(const struct batch *b, const struct number_def *number, const struct value *value, uint64_t *record)
 {
-    if (value_is_null(value))
-        lanes_shut(b->program, record, number->lanes);
+    lanes_keep_if(!value_is_null(value), b->program, record, number->lanes);
     return (uint64_t)number_of(value, number->fixed);
 }
 
 static ALONE void number_load(const struct batch *b, const struct number_def *number, uint32_t word)
 {
     const uint32_t words = b->program->record_words, slot = (uint32_t)number->slot;
-    const uint32_t whole = number->fixed > 0 ? UINT32_MAX : VALUE_INT; /* the type whose values are taken as they are */
     uint64_t *record = b->records;
     for (const struct event *event = b->events; event < b->end; event++, record += words) {
         const struct value *value = &event->values[slot];
-        record[word] = value->type == whole ? (uint64_t)value->integer : number_of_any(b, number, value, record);
+        record[word] = value->type == VALUE_INT ? (uint64_t)value->integer : number_of_any(b, number, value, record);
+    }
+}
+
+/* Doubles, as numbers of steps. */
+static ALONE void steps_load(const struct batch *b, const struct number_def *number, uint32_t word)
+{
+    const uint32_t words = b->program->record_words, slot = (uint32_t)number->slot;
+    const double fixed = number->fixed;
+    uint64_t *record = b->records;
+    for (const struct event *event = b->events; event < b->end; event++, record += words) {
+        const struct value *value = &event->values[slot];
+        bool real = value->type == VALUE_DOUBLE && value->real == value->real;
+        record[word] = real ? (uint64_t)llrint(value->real / fixed) : number_of_any(b, number, value, record);
     }
 }
 
@@ -85,10 +97,9 @@ static uint64_t category_word(uint64_t word)
 
 static ALONE uint64_t category_of_any(const struct batch *b, const struct category_def *category, const struct value *value, uint64_t *record)
 {
-    if (value_is_null(value)) {
-        lanes_shut(b->program, record, category->lanes);
+    lanes_keep_if(!value_is_null(value), b->program, record, category->lanes);
+    if (value_is_null(value))
         return 0;
-    }
     if (value->type == VALUE_BOOL)
         return category_word(HASH_P1 + (uint64_t)value->integer);
     return category_word((uint64_t)number_of(value, category->fixed) ^ HASH_P0);
@@ -133,8 +144,7 @@ static void presence_load(const struct batch *b, const struct presence_def *pres
 {
     uint64_t *record = b->records;
     for (const struct event *event = b->events; event < b->end; event++, record += b->program->record_words)
-        if (value_is_null(&event->values[presence->slot]))
-            lanes_shut(b->program, record, presence->lanes);
+        lanes_keep_if(!value_is_null(&event->values[presence->slot]), b->program, record, presence->lanes);
 }
 
 static ALONE bool filter_passes(const struct filter_def *filter, const struct value *values)
@@ -146,18 +156,11 @@ static ALONE bool filter_passes(const struct filter_def *filter, const struct va
     return !value_is_null(value) && (literal_list_find(&filter->list, value) >= 0) == (predicate->kind == PREDICATE_IN);
 }
 
-/* Whether an event passes is for nobody to foresee: nothing branches on it. */
-static void lanes_shut_unless(const struct feature_program *p, uint64_t *record, const uint64_t *lanes, bool passes)
-{
-    for (uint32_t i = 0; i < p->mask_words; i++)
-        record[p->lane_word + i] &= ~lanes[i] | -(uint64_t)passes;
-}
-
 static ALONE void filter_load(const struct batch *b, const struct filter_def *filter)
 {
     uint64_t *record = b->records;
     for (const struct event *event = b->events; event < b->end; event++, record += b->program->record_words)
-        lanes_shut_unless(b->program, record, filter->lanes, filter_passes(filter, event->values));
+        lanes_keep_if(filter_passes(filter, event->values), b->program, record, filter->lanes);
 }
 
 /* A short list of texts, and lanes in one word. */
@@ -181,7 +184,7 @@ void feature_program_load(const struct feature_program *p, const struct event *e
     if (p->lane_words)
         lane_words_load(&b);
     for (uint32_t i = 0; i < p->number_count; i++)
-        number_load(&b, &p->numbers[i], RECORD_NUMBERS + i);
+        (p->numbers[i].fixed > 0 ? steps_load : number_load)(&b, &p->numbers[i], RECORD_NUMBERS + i);
     for (uint32_t i = 0; i < p->category_count; i++)
         category_load(&b, &p->categories[i], p->category_word + i);
     for (uint32_t i = 0; i < p->place_count; i++)

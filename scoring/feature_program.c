@@ -571,7 +571,7 @@ void feature_program_destroy(struct feature_program *p)
     free(p->categories);
     free(p->places);
     free(p->presences);
-    free((void *)(uintptr_t)p->all_lanes);
+    free(p->all_lanes);
     free(p->filters);
     free(p->lanes);
     free(p->count_masks);

@@ -171,7 +171,7 @@ struct feature_program {
     uint64_t group_bits, spread_factor, spread_mask; /* lanes of a group to counters: (bits & group_bits) * factor & mask */
     uint32_t lane_words;  /* words of lanes in a record, beside those of word 0 */
     uint32_t mask_words;  /* of a lane mask: the bits of lanes, as they lie in a record from lane_word on */
-    const uint64_t *all_lanes;
+    uint64_t *all_lanes;  /* the first of the masks */
     uint32_t presence_count;
     struct presence_def *presences;
 

@@ -9,13 +9,6 @@ static void mask_set(uint64_t *mask, int lane)
     mask[(uint32_t)lane >> 6] |= UINT64_C(1) << ((uint32_t)lane & 63);
 }
 
-static const uint64_t *all_lanes(const struct feature_program *p, uint64_t *mask)
-{
-    for (uint32_t lane = 0; lane < p->lane_count; lane++)
-        mask_set(mask, (int)lane);
-    return mask;
-}
-
 static const uint64_t *lanes_of_field(const struct feature_program *p, int slot, uint64_t *mask)
 {
     for (uint32_t lane = 0; lane < p->count_lanes; lane++)
@@ -66,7 +59,9 @@ int lane_masks_place(struct feature_program *p)
     uint64_t *mask = calloc((size_t)(1 + p->number_count + p->category_count + p->presence_count + p->filter_count) * p->mask_words, sizeof *mask);
     if (!mask)
         return -1;
-    p->all_lanes = all_lanes(p, mask);
+    p->all_lanes = mask;
+    for (uint32_t lane = 0; lane < p->lane_count; lane++)
+        mask_set(mask, (int)lane);
     for (uint32_t i = 0; i < p->number_count; i++)
         p->numbers[i].lanes = lanes_of_field(p, p->numbers[i].slot, mask += p->mask_words);
     for (uint32_t i = 0; i < p->category_count; i++)
