@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "consumer/pipeline.h"
+#include "consumer/deployment.h"
 #include "monitor/report.h"
 #include "monitor/segment_text.h"
 

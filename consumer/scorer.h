@@ -5,7 +5,9 @@
  * degrade, has one outside its range.  Shadows come after, on the same vectors: one that fails (an invalid output, an error
  * of the library) is left out and counted, and its own breaker spares it further calls; none of it touches what is served. */
 #pragma once
-#include "consumer/pipeline.h"
+#include "consumer/deployment.h"
+#include "consumer/partition.h"
+#include "consumer/sink.h"
 
 struct scorer;
 struct scorer *scorer_create(const struct config *config);

@@ -12,6 +12,7 @@
 
 #include "consumer/file.h"
 #include "consumer/hash.h"
+#include "consumer/pipeline.h"
 #include "consumer/scorer.h"
 #include "tests/unit/stump.h"
 
