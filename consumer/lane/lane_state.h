@@ -180,6 +180,12 @@ int lane_process_backlog(struct lane *lane, struct err *err);
 void lane_pause_all(struct lane *lane, bool pause);
 void lane_pause_restoring(struct lane *lane); /* those that read their changelog */
 
+/* ---- sketching.c, latencies.c: what a transaction counts ---- */
+void lane_emit_sketch(struct lane *lane); /* before the transaction ends */
+void lane_note_arrivals(struct lane *lane, const struct record *records, size_t count, int64_t taken_ns);
+void lane_observe_latencies(struct lane *lane); /* once the transaction is committed */
+void lane_emit_latencies(struct lane *lane);    /* what was observed, into the open sketch, before its transaction ends */
+
 /* ---- models.c: the deployment ---- */
 /* Goes over to the one that waits, if any. */
 void lane_take_deployment(struct lane *lane);

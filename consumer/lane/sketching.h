@@ -24,11 +24,3 @@ struct sketching {
 };
 void sketching_init(struct sketching *sketching, const struct sketch_shape *shape, const struct sketches_topic *topic);
 void sketching_finish(struct sketching *sketching);
-
-struct lane;
-void lane_emit_sketch(struct lane *lane);       /* before the transaction ends */
-
-/* ---- latencies.c ---- */
-void lane_note_arrivals(struct lane *lane, const struct record *records, size_t count, int64_t taken_ns);
-void lane_observe_latencies(struct lane *lane); /* once the transaction is committed */
-void lane_emit_latencies(struct lane *lane);    /* what was observed, into the open sketch, before its transaction ends */
