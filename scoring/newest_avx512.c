@@ -11,8 +11,6 @@
 
 /* ---- occurrences ---- */
 
-/* Most searches find nothing: what they need is inlined, and whatever looks like a match is left to a function. */
-
 static inline __mmask32 tags_32(const uint16_t *tags, __m512i wanted)
 {
     return _mm512_cmpeq_epi16_mask(_mm512_loadu_si512(tags), wanted);
@@ -23,48 +21,27 @@ static inline __mmask16 tags_16(const uint16_t *tags, __m256i wanted)
     return _mm256_cmpeq_epi16_mask(_mm256_loadu_si256((const __m256i *)(const void *)tags), wanted);
 }
 
-/* Of the tags from `from` on, up to 32: those that are equal. */
-static inline uint32_t tags_equal(const uint16_t *tags, uint32_t from, uint32_t count, __m512i wanted)
+/* The place of the first that is equal; `count`: none.  Vectors overlap rather than reach behind the last tag: into a line
+ * of the cache that nobody has fetched. */
+static inline uint32_t first_tag(const uint16_t *tags, uint32_t count, __m512i wanted)
 {
-    const __mmask32 in = count - from < 32 ? (1u << (count - from)) - 1 : UINT32_MAX;
-    return _mm512_mask_cmpeq_epi16_mask(in, _mm512_maskz_loadu_epi16(in, tags + from), wanted);
-}
-
-/* A place from which on they are to be looked through; `count`: none is equal.  Vectors overlap rather than reach behind
- * the last tag: into a line of the cache that nobody has fetched. */
-static inline uint32_t tags_skip(const uint16_t *tags, uint32_t count, __m512i wanted)
-{
-    const __m256i half = _mm512_castsi512_si256(wanted);
     if (count >= 32) {
         uint32_t from = 0;
-        for (; count - from > 64; from += 64)
-            if (!_kortestz_mask32_u8(tags_32(tags + from, wanted), tags_32(tags + from + 32, wanted)))
-                return from;
-        const uint32_t last = count - 32, one_before = from < last ? from : last;
-        return _kortestz_mask32_u8(tags_32(tags + one_before, wanted), tags_32(tags + last, wanted)) ? count : one_before;
-    }
-    if (count >= 16)
-        return tags_16(tags, half) | tags_16(tags + count - 16, half) ? 0 : count;
-    return _mm_cmpeq_epi16_mask(_mm_loadu_si128((const __m128i *)(const void *)tags), _mm256_castsi256_si128(half)) ? 0 : count;
-}
-
-static __attribute__((noinline)) struct occurrence of_tag(const struct feature_program *p, const struct entity *e, uint32_t table, uint64_t word,
-                                                          uint32_t from)
-{
-    const uint64_t hash = occurrence_hash(table, word);
-    const struct layout *layout = entity_layout(p, e);
-    const uint16_t *tags = (const uint16_t *)(const void *)occurrence_table(e, layout, table);
-    const uint64_t *words = (const uint64_t *)(const void *)(e->block + layout->records_at) + occurrence_word_at(p, table);
-    const __m512i wanted = _mm512_set1_epi16((short)occurrence_tag(hash));
-    for (; from < layout->tag_count; from += 32)
-        for (uint32_t equal = tags_equal(tags, from, layout->tag_count, wanted); equal; equal &= equal - 1) {
-            const uint32_t place = from + (uint32_t)__builtin_ctz(equal);
-            if (words[(size_t)place * p->record_words] != word)
-                continue;
-            const uint32_t at = place >= e->first ? place - e->first : place + layout->capacity - e->first;
-            return (struct occurrence){.found = true, .at = at, .slot = place, .hash = hash};
+        for (; count - from > 64; from += 64) {
+            const __mmask32 low = tags_32(tags + from, wanted), high = tags_32(tags + from + 32, wanted);
+            if (!_kortestz_mask32_u8(low, high))
+                return from + (uint32_t)__builtin_ctzll(_mm512_kunpackd(high, low));
         }
-    return (struct occurrence){.hash = hash};
+        const uint32_t last = count - 32, one_before = from < last ? from : last;
+        const __mmask32 low = tags_32(tags + one_before, wanted), high = tags_32(tags + last, wanted);
+        if (_kortestz_mask32_u8(low, high))
+            return count;
+        return low ? one_before + (uint32_t)__builtin_ctz(low) : last + (uint32_t)__builtin_ctz(high);
+    }
+    const __m256i half = _mm512_castsi512_si256(wanted);
+    const uint32_t equal = count >= 16 ? tags_16(tags, half) | (uint32_t)tags_16(tags + count - 16, half) << (count - 16)
+                                       : _mm_cmpeq_epi16_mask(_mm_loadu_si128((const __m128i *)(const void *)tags), _mm256_castsi256_si128(half));
+    return equal ? (uint32_t)__builtin_ctz(equal) : count;
 }
 
 /* A line of slots of which those count that are `in`: in the first line those before the home do not.  What is compared is a
@@ -89,20 +66,15 @@ static inline uint32_t next_line(const struct layout *layout, uint32_t line)
     return line + SLOTS_A_LINE == layout->slot_count ? 0 : line + SLOTS_A_LINE;
 }
 
-static __attribute__((noinline)) struct occurrence of_slot(const struct feature_program *p, const struct entity *e, uint32_t table, uint64_t word)
+/* Where a newcomer goes, line by line of the cache, or the first slot that looks like it. */
+static inline struct occurrence first_slot(const struct entity *e, const struct layout *layout, const uint32_t *slots, uint64_t hash)
 {
-    const uint64_t hash = occurrence_hash(table, word);
-    const struct layout *layout = entity_layout(p, e);
-    const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table);
-    const uint32_t word_at = occurrence_word_at(p, table), home = occurrence_home(layout, hash);
+    const uint32_t home = occurrence_home(layout, hash);
     uint32_t in = UINT32_MAX << home % SLOTS_A_LINE, open = UINT32_MAX;
     for (uint32_t line = home - home % SLOTS_A_LINE;; line = next_line(layout, line), in = UINT16_MAX) {
         const struct slot_line compared = slots_compare(slots + line, e, hash, in);
-        for (uint32_t equal = compared.equal; equal; equal &= equal - 1) {
-            const uint32_t slot = line + (uint32_t)__builtin_ctz(equal), at = (slots[slot] - e->first_seq) & SEQ_MASK;
-            if (entity_record(p, e, at)[word_at] == word)
-                return (struct occurrence){.found = true, .at = at, .slot = slot, .hash = hash};
-        }
+        if (compared.equal)
+            return (struct occurrence){.found = true, .slot = line + (uint32_t)__builtin_ctz(compared.equal), .hash = hash};
         if (open == UINT32_MAX && compared.open)
             open = line + (uint32_t)__builtin_ctz(compared.open);
         if (compared.empty)
@@ -110,45 +82,39 @@ static __attribute__((noinline)) struct occurrence of_slot(const struct feature_
     }
 }
 
-/* Where a newcomer goes, line by line of the cache; UINT32_MAX: there is something that looks like it. */
-static inline uint32_t open_slot(const struct entity *e, const struct layout *layout, const uint32_t *slots, uint64_t hash)
+static __attribute__((noinline)) struct occurrence find_among_alike(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
 {
-    const uint32_t home = occurrence_home(layout, hash);
-    uint32_t in = UINT32_MAX << home % SLOTS_A_LINE, open = UINT32_MAX;
-    for (uint32_t line = home - home % SLOTS_A_LINE;; line = next_line(layout, line), in = UINT16_MAX) {
-        const struct slot_line compared = slots_compare(slots + line, e, hash, in);
-        if (compared.equal)
-            return UINT32_MAX;
-        if (open == UINT32_MAX && compared.open)
-            open = line + (uint32_t)__builtin_ctz(compared.open);
-        if (compared.empty)
-            return open;
-    }
+    return occurrence_find(store, e, table, word);
 }
 
-static inline __attribute__((always_inline)) struct occurrence find(const struct feature_program *p, const struct entity *e,
+/* Mostly nothing looks like it, or the first that does is it. */
+static inline __attribute__((always_inline)) struct occurrence find(const struct window_store *store, const struct feature_program *p, const struct entity *e,
                                                                     const struct layout *layout, uint32_t table, uint64_t word)
 {
     const char *start = occurrence_table(e, layout, table);
     const uint64_t hash = occurrence_hash(table, word);
-    struct occurrence found = {.hash = hash}, match;
+    struct occurrence first = {.hash = hash}, found;
     if (layout->tag_count) {
-        const uint32_t from = tags_skip((const uint16_t *)(const void *)start, layout->tag_count, _mm512_set1_epi16((short)occurrence_tag(hash)));
-        if (from == layout->tag_count)
-            return found;
-        match = of_tag(p, e, table, word, from);
+        first.slot = first_tag((const uint16_t *)(const void *)start, layout->tag_count, _mm512_set1_epi16((short)occurrence_tag(hash)));
+        if (first.slot == layout->tag_count)
+            return first;
+        first.at = first.slot >= e->first ? first.slot - e->first : first.slot + layout->capacity - e->first;
     } else {
-        found.slot = open_slot(e, layout, (const uint32_t *)(const void *)start, hash);
-        if (found.slot != UINT32_MAX)
-            return found;
-        match = of_slot(p, e, table, word);
+        first = first_slot(e, layout, (const uint32_t *)(const void *)start, hash);
+        if (!first.found)
+            return first;
+        first.at = (((const uint32_t *)(const void *)start)[first.slot] - e->first_seq) & SEQ_MASK;
     }
-    return match;
+    first.found = true;
+    if (entity_record(p, e, first.at)[occurrence_word_at(p, table)] == word)
+        return first;
+    found = find_among_alike(store, e, table, word);
+    return found;
 }
 
 void id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash, struct occurrence *id)
 {
-    const struct occurrence found = find(store->program, e, entity_layout(store->program, e), TABLE_IDS, id_hash);
+    const struct occurrence found = find(store, store->program, e, entity_layout(store->program, e), TABLE_IDS, id_hash);
     id->found = found.found;
     id->at = found.at;
     id->slot = found.slot;
@@ -285,13 +251,13 @@ static inline __attribute__((always_inline)) void advance(const struct window_st
 
 /* ---- the event ---- */
 
-static inline __attribute__((always_inline)) void channel_count_in(const struct feature_program *p, struct entity *e, const struct layout *layout,
+static inline __attribute__((always_inline)) void channel_count_in(const struct window_store *store, const struct feature_program *p, struct entity *e, const struct layout *layout,
                                                                    uint32_t c, const uint64_t *record, uint32_t place, struct moving *m, uint32_t groups)
 {
     const struct channel_def *channel = &p->channels[c];
     const uint32_t group = groups == 1 ? 0 : (uint32_t)channel->last_lane / LANES_A_GROUP;
     const uint64_t one = UINT64_C(1) << (uint32_t)channel->last_lane % LANES_A_GROUP * COUNTER_BITS;
-    const struct occurrence latest = find(p, e, layout, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
+    const struct occurrence latest = find(store, p, e, layout, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
     if (latest.found)
         entity_record(p, e, latest.at)[RECORD_TIME] &= ~(UINT64_C(1) << channel->last_lane);
     const __mmask8 without = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(latest.found ? (int)latest.at : -1), m->at);
@@ -444,7 +410,7 @@ static inline __attribute__((always_inline)) void fold(struct window_store *stor
         m.sums[i] = _mm512_add_epi64(m.sums[i], _mm512_set1_epi64((int64_t)record[p->sum_words[i]]));
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
-            channel_count_in(p, e, layout, c, record, place, &m, groups);
+            channel_count_in(store, p, e, layout, c, record, place, &m, groups);
     for (uint32_t s = 0; s < p->stair_count; s++)
         stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
     wides_count_in(p, v, e, record);
