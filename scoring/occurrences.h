@@ -5,6 +5,7 @@
  * a branch until the end; up to TAGS_MAX events that is less than the missed branches and lines of a hash table.
  *
  * Long rings have slots: open addressing over {10 bits of the hash, 22 bits of the event's sequence number}; 0 is empty.
+ * A table is a number of whole cache lines, each of which can be compared at once.
  * A slot whose event is no longer held is dead: it is passed over, and taken again by the next newcomer on its way.
  * The tables are built anew from the ring when four fifths are not empty, and every 2^20 events, so that no dead slot
  * comes to life when sequence numbers have gone round.
