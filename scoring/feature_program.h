@@ -85,7 +85,8 @@ enum step_kind {
 enum { STEP_COLUMNS = 8 }; /* the most of a step: a vector of them */
 
 /* Columns that follow each other and differ only in their windows, which follow each other too: one feature, usually.
- * What a step reads of its windows lies side by side in a view, window by window. */
+ * What a step reads of its windows lies side by side in a view, window by window: `counters`, `counted` and `squares` are byte
+ * offsets of the first window's (feature_view.h: counted). */
 struct step {
     enum step_kind kind;
     uint32_t count;  /* columns */
