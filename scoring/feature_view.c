@@ -263,25 +263,36 @@ static struct seen_category *seen_find(const struct feature_view *v, uint64_t wo
     return &v->seen[i];
 }
 
+/* Bits of categories: where there is none, surely none of them is. */
+struct category_bits {
+    uint64_t words[64];
+};
+
+static inline uint32_t category_bit(uint64_t word)
+{
+    return (uint32_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+}
+
 /* Those of the events behind the windows' end: each has one there that is its latest. */
-static void see_newer(struct feature_view *v, const struct entity *e, const struct channel_def *channel)
+static void see_newer(struct feature_view *v, const struct entity *e, const struct channel_def *channel, struct category_bits *bits)
 {
     const struct feature_program *p = v->store->program;
     const uint32_t word_at = p->category_word + (uint32_t)channel->category;
     for (uint32_t at = v->end; at < e->count; at++) {
         const uint64_t *record = entity_record(p, e, at);
-        if (record_lane(p, record, channel->last_lane))
-            seen_find(v, record[word_at])->word = record[word_at];
+        if (!record_lane(p, record, channel->last_lane))
+            continue;
+        const uint32_t bit = category_bit(record[word_at]);
+        bits->words[bit >> 6] |= UINT64_C(1) << (bit & 63);
+        seen_find(v, record[word_at])->word = record[word_at];
     }
 }
 
-/* Whether the event at `at` is the latest of its category before the windows' end, as told from the end backwards: it has
- * the last lane, or those that have it in its place are behind the end. */
-static inline bool is_latest(struct feature_view *v, const struct channel_def *channel, const uint64_t *record)
+/* Whether an event without the last lane is the latest of its category before the windows' end, as told from the end
+ * backwards: those that have the lane in its place are behind the end. */
+static bool is_latest(struct feature_view *v, const struct channel_def *channel, const uint64_t *record)
 {
     const struct feature_program *p = v->store->program;
-    if (record_lane(p, record, channel->last_lane))
-        return true;
     if (!record_in_channel(p, channel, record))
         return false;
     struct seen_category *seen = seen_find(v, record[p->category_word + (uint32_t)channel->category]);
@@ -306,29 +317,39 @@ static void late_sames(struct feature_view *v, const struct entity *e, const str
     }
 }
 
-/* From the end backwards: when the first event of a window is passed, the categories met are the window's. */
+enum { FETCHED_AHEAD = 32 }; /* records */
+
+/* From the end backwards: when the first event of a window is passed, the categories met are the window's.  Of most events
+ * two words say enough: that they have the last lane, or that none behind the end is of their category. */
 static int late_channel(struct feature_view *v, const struct entity *e, uint32_t c)
 {
     const struct feature_program *p = v->store->program;
     const struct channel_def *channel = &p->channels[c];
     const struct ring ring = entity_ring(p, e);
-    const uint32_t word_at = p->category_word + (uint32_t)channel->category, low = p->window_count ? v->low[p->window_count - 1] : v->end;
-    uint32_t w = 0, different = 0;
+    const uint32_t word_at = p->category_word + (uint32_t)channel->category;
+    const uint32_t lane_at = p->lane_word + ((uint32_t)channel->last_lane >> 6), lane = (uint32_t)channel->last_lane & 63;
+    const uint64_t own = v->record[word_at];
+    struct category_bits bits = {0};
+    uint32_t different = 0, at = v->end;
     if (seen_reserve(v, e->count - v->end))
         return -1;
-    see_newer(v, e, channel);
+    see_newer(v, e, channel, &bits);
     v->latest[c] = UINT32_MAX;
-    for (uint32_t at = v->end;; at--) {
-        for (; w < p->window_count && v->low[w] == at; w++)
-            lane_counter_add(p, v->lanes + w, channel->last_lane, different);
-        if (at == low)
-            break;
-        const uint64_t *record = ring_at(&ring, at - 1);
-        if (!is_latest(v, channel, record))
-            continue;
-        different++;
-        if (record[word_at] == v->record[word_at])
-            v->latest[c] = at - 1;
+    for (uint32_t w = 0; w < p->window_count; w++) {
+        for (; at > v->low[w]; at--) {
+            const uint64_t *record = ring_at(&ring, at - 1), word = record[word_at], last = record[lane_at] >> lane & 1;
+            const uint32_t bit = category_bit(word);
+            __builtin_prefetch(record - (ptrdiff_t)FETCHED_AHEAD * ring.words);
+            different += (uint32_t)last;
+            if (!((bits.words[bit >> 6] >> (bit & 63) & 1 & ~last) | (word == own)))
+                continue;
+            if (!last && !is_latest(v, channel, record))
+                continue;
+            different += !last;
+            if (word == own)
+                v->latest[c] = at - 1;
+        }
+        lane_counter_add(p, v->lanes + w, channel->last_lane, different);
     }
     late_sames(v, e, channel);
     return 0;
