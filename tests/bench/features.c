@@ -12,19 +12,22 @@
  * Printed are medians of the rounds, of ratios the median of each round's ratio: other work on the machine hits what
  * stands beside each other alike.  With 1,000 entities the list scan of tests/unit/reference_features.c runs too.
  *
- * What bounds it with 1,000 entities: the number of instructions first.  An event takes 2,900 of them (counted one by one):
- * 540 for its row of 40 columns, 670 for the windows and staircases, 350 for its id's and its category's look-ups, 320 for
- * its record, 550 for finding its entity and fetching ahead, the rest for what leaves, rings that grow, limits.  Then
- * branches that nobody can foresee and the near caches: one entity alone takes three quarters of the time, 16 take seven
- * eighths.  From 100,000 entities on it is bound by memory: an event touches four lines of the entity, one of the index
- * and ten to fifteen of the block, and half of the time goes into waiting for them.  What gained: to let go of events
- * when room is needed, all at once, and to take rings' tables along as they are (a tenth together); to fetch no farther
- * ahead than the nearest cache holds (a twentieth); sums that each window keeps, and numbers that are read where they lie;
- * deviations as vectors; late events that count categories by their lanes (a late one takes a third of what it took among
- * 100,000).  Without newest.h an event takes a tenth longer.  What was tried and gained nothing: -O3, -march=native,
- * link-time optimisation, tables of slots for short rings, larger groups.  The next factor is another design: code made
- * for the feature file, or events of a group sorted by what they need, so that windows, staircases and look-ups run across
- * events as the rows do now. */
+ * What bounds it with 1,000 entities: the number of instructions.  An event takes 2,050 of them (counted one by one, at
+ * nearly three a clock cycle): 640 for the windows, staircases and the category's look-up, 230 for its row of 40 columns, 230
+ * for its record and its entity's hash, 80 for its id's look-up, 260 for fetching ahead, 250 for what it passes on its way,
+ * the rest for what leaves and for rings that grow.  From 100,000 entities on it is bound by memory: an event touches four
+ * lines of the entity, one of the index and ten to twenty of the block, on four to ten pages; what takes longest is that
+ * the machine looks those up in its page tables, for which a tenth to a fifth of the time is waited.
+ *
+ * What gained most, in this order: vectors that do not reach behind the line that was fetched, though masked (a twelfth with
+ * 1,000,000); records, hashes and rows column by column, a group of events at a time, with a step's constants in registers
+ * (a sixth of the instructions); look-ups that compare a line of slots or a ring's tags at once, inline; what look-ups will
+ * find, the lines behind windows' edges and behind a search's first slots, and the next free block, fetched in advance (a
+ * fifth with 1,000,000); prefetches of several events side by side, so that their pages are looked up together; nothing
+ * read that lies near what was just stored under a mask.  A late event goes through the whole longest window once, by two
+ * words of most events.  Without newest.h an event takes a third longer.  What was tried and gained nothing: -O3,
+ * -march=native, link-time optimisation, tables of slots for short rings, more than two events fetched together, whole
+ * blocks fetched before they are copied.  The next factor is code made for the feature file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
