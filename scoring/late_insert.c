@@ -1,6 +1,8 @@
 /* An event that is older than the newest of its entity takes its place among the others: what is behind it moves by
  * one, and so do the cursors, stairs and occurrences that point there; it is counted in the windows that reach it.
  * Cost: the events behind it.  Where those are many, the occurrence tables are built anew instead. */
+#include <assert.h>
+
 #include "scoring/occurrences.h"
 #include "scoring/staircase.h"
 
@@ -102,6 +104,7 @@ void store_insert(struct window_store *store, struct entity *e, uint64_t *record
     places_insert(p, e, record, at);
     records_move(p, e, record, at);
     e->count++;
+    assert(e->room);
     e->room--;
     store->events++;
     if (anew) {

@@ -1,8 +1,8 @@
 /* The occurrence tables in an entity's block: from an id, or a category of a channel, to the event that has it.
  *
  * Short rings have tags: a column of 16 bits of the hash for each place of the ring, 0 where there is no event, or
- * one that is not the latest of its category.  To find is to compare the whole column, eight tags at a time, without
- * a branch until the end; up to TAGS_MAX events that is less than the missed branches and lines of a hash table.
+ * one that is not the latest of its category.  To find is to compare the column from its beginning, a vector
+ * of tags or several at a time (newest.h takes 64); up to TAGS_MAX events that is less than the missed branches and lines of a hash table.
  *
  * Long rings have slots: open addressing over {10 bits of the hash, 22 bits of the event's sequence number}; 0 is empty.
  * A table is a number of whole cache lines, each of which can be compared at once.
@@ -13,6 +13,8 @@
  * Each match is verified against the record itself.  Beside each place or slot of a channel there are the counters of
  * its ops `same`; they belong to the latest event of the category and move with that. */
 #pragma once
+#include <assert.h>
+
 #include "scoring/bytes_hash.h"
 #include "scoring/window_store.h"
 
@@ -171,6 +173,7 @@ static inline void store_settle(struct window_store *store, struct entity *e, co
         if (record_has_place(p, record, i))
             entity_places(p, e)[i] = seq;
     (void)occurrence_write(layout, occurrence_table(e, layout, TABLE_IDS), id, place, seq);
+    assert(e->room);
     e->room--;
     e->newest_ms = record_time(record);
     e->count++;

@@ -138,7 +138,7 @@ void store_drop(struct window_store *store, struct entity *e, uint32_t n)
     e->first = entity_place(p, e, n);
     if ((e->first_seq ^ (e->first_seq + n)) >> 20) {
         e->aged = true;
-        e->room = e->room > 1; /* an event may be on its way that has its place already */
+        e->room = e->room > 0; /* an event may be on its way that has its place already: the one after it asks */
     }
     e->first_seq += n;
     e->count -= n;

@@ -508,7 +508,7 @@ static void filters_and_nulls_of_many_features_keep_apart(void **state)
     (void)state;
     struct scene s;
     struct entry entries[120];
-    char names[120][4], mins[40][4];
+    char names[120][16], mins[40][16];
     for (int i = 0; i < 120; i++) {
         const int kind = i % 3, least = i / 3;
         snprintf(names[i], sizeof names[i], "%c%d", "nwd"[kind], least);
@@ -522,7 +522,7 @@ static void filters_and_nulls_of_many_features_keep_apart(void **state)
     SEND(&s, .t = 1000, .amount = INT(5), .merchant = TEXT("k"));
     for (int i = 0; i < 120; i++) {
         const int kind = i % 3, least = i / 3;
-        char name[8];
+        char name[16];
         snprintf(name, sizeof name, "%c%d_1m", "nwd"[kind], least);
         EXPECT(&s, name, (35 >= least) + (5 >= least) + (!kind && 38 >= least));
     }
