@@ -137,8 +137,11 @@ static void draft_columns(struct step_detail *detail, const struct step *s)
     const bool code = s->kind == STEP_CODE;
     for (uint32_t i = 0; i < LITERAL_PLACES && literal_list_is_short(&detail->list); i++) {
         const struct literal_text *text = &detail->list.places[i];
-        if (text->size >= 0)
-            detail->texts[detail->text_count++] = (struct text_column){text->packed, (uint64_t)text->size, (float)((code ? (double)text->index : 1.0) * s->scale)};
+        if (text->size < 0)
+            continue;
+        assert(detail->text_count < LITERAL_SHORT_LIST);
+        const double x = code ? (double)text->index : 1.0;
+        detail->texts[detail->text_count++] = (struct text_column){text->packed, (uint64_t)text->size, (float)(x * s->scale)};
     }
     detail->other_text = (float)((code ? (double)NAN : 0.0) * s->scale);
 }
@@ -148,11 +151,13 @@ static int draft_detail(struct feature_program *p, struct draft *d, const struct
     struct step_detail *detail = &p->details[p->detail_count];
     bool clock = f->op == OP_HOUR_OF_DAY || f->op == OP_DAY_OF_WEEK;
     *detail = (struct step_detail){.fixed = f->has_fixed ? f->fixed : 0, .offset_ms = f->offset_ms, .day = f->op == OP_DAY_OF_WEEK};
-    if (clock)
+    if (clock) {
         detail->listed = listed_bits(f);
-    else if (literal_list_init(&detail->list, f->values, f->value_count))
-        return -1;
-    draft_columns(detail, &d->step);
+    } else {
+        if (literal_list_init(&detail->list, f->values, f->value_count))
+            return -1;
+        draft_columns(detail, &d->step);
+    }
     p->detail_count++;
     d->step.detail = detail;
     return 0;

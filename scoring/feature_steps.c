@@ -31,12 +31,13 @@ static inline double double_of(__int128 x)
     return x == (int64_t)x ? (double)(int64_t)x : (double)x;
 }
 
-/* Population deviation: sqrt(n * sum(x * x) - sum(x) * sum(x)) / n, exact up to the root. */
+/* Population deviation: sqrt(n * sum(x * x) - sum(x) * sum(x)) / n, exact up to the root while that is below 2^127. */
 static inline double deviation(const struct feature_view *v, const struct step *s, uint32_t i, uint32_t n)
 {
-    __int128 squares = ((const __int128 *)counted(v, s->squares))[i];
-    int64_t total = number(v, s, i);
-    return sqrt(double_of(n * squares - (__int128)total * total)) / (double)n;
+    const unsigned __int128 squares = ((const unsigned __int128 *)counted(v, s->squares))[i];
+    const int64_t total = number(v, s, i);
+    const unsigned __int128 difference = n * squares - (unsigned __int128)((__int128)total * total);
+    return sqrt(double_of((__int128)difference)) / (double)n;
 }
 
 static inline double mean(const struct feature_view *v, const struct step *s, uint32_t i)

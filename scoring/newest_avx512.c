@@ -93,7 +93,7 @@ static inline __attribute__((always_inline)) struct occurrence find(const struct
 {
     const char *start = occurrence_table(e, layout, table);
     const uint64_t hash = occurrence_hash(table, word);
-    struct occurrence first = {.hash = hash}, found;
+    struct occurrence first = {.hash = hash};
     if (layout->tag_count) {
         first.slot = first_tag((const uint16_t *)(const void *)start, layout->tag_count, _mm512_set1_epi16((short)occurrence_tag(hash)));
         if (first.slot == layout->tag_count)
@@ -108,8 +108,7 @@ static inline __attribute__((always_inline)) struct occurrence find(const struct
     first.found = true;
     if (entity_record(p, e, first.at)[occurrence_word_at(p, table)] == word)
         return first;
-    found = find_among_alike(store, e, table, word);
-    return found;
+    return find_among_alike(store, e, table, word);
 }
 
 void id_find_avx512(const struct window_store *store, const struct entity *e, uint64_t id_hash, struct occurrence *id)
@@ -202,7 +201,7 @@ static inline __m512i lanes_leave(__m512i counters, __m512i times, uint32_t grou
 {
     const __m512i four_times = _mm512_setr4_epi64(0x0100010001000100, 0x0908090809080908, 0x0100010001000100, 0x0908090809080908);
     const __m512i lanes = _mm512_shuffle_epi8(times, four_times);
-    const __mmask32 on = _mm512_test_epi16_mask(lanes, _mm512_set1_epi64(0x0008000400020001 << group * LANES_A_GROUP));
+    const __mmask32 on = _mm512_test_epi16_mask(lanes, _mm512_set1_epi64((int64_t)(UINT64_C(0x0008000400020001) << group * LANES_A_GROUP)));
     return _mm512_mask_sub_epi16(counters, on, counters, _mm512_set1_epi16(1));
 }
 

@@ -177,21 +177,21 @@ static inline void sums_clear(const struct feature_program *p, uint64_t *sums)
 
 /* ---- accumulators of single windows ---- */
 
-/* Adds a number to one of the accumulators. */
+/* Adds a number to one of the accumulators; modulo 2^64, squares modulo 2^128. */
 static inline void wide_add(char *wides, const struct wide_def *wide, int64_t x)
 {
     if (wide->square)
-        *(__int128 *)(void *)(wides + wide->offset) += (__int128)x * x;
+        *(unsigned __int128 *)(void *)(wides + wide->offset) += (unsigned __int128)((__int128)x * x);
     else
-        *(int64_t *)(void *)(wides + wide->offset) += x;
+        *(uint64_t *)(void *)(wides + wide->offset) += (uint64_t)x;
 }
 
 static inline void wide_take(char *wides, const struct wide_def *wide, int64_t x)
 {
     if (wide->square)
-        *(__int128 *)(void *)(wides + wide->offset) -= (__int128)x * x;
+        *(unsigned __int128 *)(void *)(wides + wide->offset) -= (unsigned __int128)((__int128)x * x);
     else
-        *(int64_t *)(void *)(wides + wide->offset) -= x;
+        *(uint64_t *)(void *)(wides + wide->offset) -= (uint64_t)x;
 }
 
 static inline void wide_copy(char *to, const char *from, const struct wide_def *wide)
