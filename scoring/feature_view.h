@@ -1,7 +1,7 @@
 /* What the steps of a row read: for each window where it begins and what its counters say.
  *
- * For an event that is the newest of its entity the windows are those that the entity keeps.  An older one looks at
- * windows that end earlier: their counters are copies, from which the newer events are taken and to which those are
+ * For an event that is the newest of its entity the windows are copies of those that the entity keeps.  An older one looks at
+ * windows that end earlier: copies from which the newer events are taken and to which those are
  * added that have left since; different categories and `same` are found by going through the longest window once.
  * Cost: O(windows) for the newest, for others up to the events of the longest window. */
 #pragma once

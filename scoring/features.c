@@ -2,9 +2,9 @@
  *
  * A batch runs like a pipeline.  A group ahead of the fold the events' records are made and the index is fetched; while
  * an event is folded, what later ones need: first the entity, then its block (the records at the windows' edges, the
- * tables), each step reading only what the one before has fetched; so misses overlap with work instead of each other alone.  What is fetched in vain costs time only.  Each event
- * leaves a view, a copy of what its row is made of; the rows of a group are made in the end, step by step: one dispatch
- * for all events, and by then what the views hold has long been written. */
+ * tables), each step reading only what the one before has fetched; so memory is waited for while there is work.  What is
+ * fetched in vain costs time only.  Each event leaves a view, a copy of what its row is made of; the rows of a group are
+ * made in the end, step by step: one dispatch for all events, and by then what the views hold has long been written. */
 #include <assert.h>
 #include <math.h>
 #include <stdlib.h>
@@ -22,7 +22,9 @@
 enum { TOGETHER = 2, FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD };
 static_assert(ENTITY_AHEAD + TOGETHER <= FOLD_GROUP && FOLD_GROUP % TOGETHER == 0, "the group ahead is all that is loaded");
 enum { LINE = 64 }; /* of the cache, in bytes */
-enum { INDEX_FETCHED = 512 }; /* bytes of an index that is gone through in order, always: of a longer one the rest comes by itself */
+/* Bytes of a block's beginning, staircases and tags, which are gone through in order: of a longer one the rest comes by
+ * itself. */
+enum { INDEX_FETCHED = 512 };
 #define HISTORY_COLD INT64_MAX /* until the next event is accepted */
 
 /* ---- one event ---- */
