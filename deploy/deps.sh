@@ -12,7 +12,7 @@ rdkafka_package=@confluentinc/kafka-javascript@1.10.1      # carries librdkafka'
 rdkafka_archive=confluentinc-kafka-javascript-1.10.1.tgz
 xgboost_version=3.2.0                                      # library: hashes/xgboost.txt, headers: the source archive
 xgboost_archive=xgboost-3.2.0.tar.gz
-rdkafka_stamp=librdkafka-$rdkafka_version-3
+rdkafka_stamp=librdkafka-$rdkafka_version-4
 xgboost_stamp=xgboost-$xgboost_version-1
 
 packages=(build-essential pkg-config meson ninja-build
