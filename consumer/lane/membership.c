@@ -9,7 +9,7 @@
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
-enum { LOG_END_MS = 500 };
+enum { LOG_ENDS_MS = 500 };
 
 int lane_join(struct lane *l, struct err *err)
 {
@@ -71,10 +71,13 @@ static void read_member(const struct lane *l, char member[sizeof l->member])
 /* Where a partition that waits is assigned: a number, if it can be had.  For the end by its name the library would ask the
  * broker by itself, and where that answer is old, ask again: after we have begun to read elsewhere it would go on there, and
  * leave out what lies between. */
-static int64_t log_end(const struct lane *l, int32_t partition)
+static int64_t log_end(const struct lane *l, int32_t partition, int64_t until_ns)
 {
+    const int64_t left_ms = (until_ns - clock_monotonic_ns()) / 1000000;
     int64_t first, end;
-    return rd_kafka_query_watermark_offsets(l->consumer, l->o.config->input.topic, partition, &first, &end, LOG_END_MS) ? RD_KAFKA_OFFSET_END : end;
+    if (left_ms <= 0 || rd_kafka_query_watermark_offsets(l->consumer, l->o.config->input.topic, partition, &first, &end, (int)left_ms))
+        return RD_KAFKA_OFFSET_END;
+    return end;
 }
 
 /* Committed offsets are there at once, as a rule; those that are not yet are not waited for. */
@@ -86,9 +89,10 @@ static int prepare_partitions(struct lane *l, rd_kafka_topic_partition_list_t *l
         result = lane_add_partition(l, list->elems[i].partition, err);
     if (result == 0)
         result = lane_inquire_at_once(l, list, err);
+    const int64_t until_ns = clock_monotonic_ns() + (int64_t)LOG_ENDS_MS * 1000000;
     for (int i = 0; i < list->cnt; i++) {
         const struct lane_partition *p = lane_find_partition(l, list->elems[i].partition);
-        list->elems[i].offset = p && !p->waits ? p->reads_from : log_end(l, list->elems[i].partition);
+        list->elems[i].offset = p && !p->waits ? p->reads_from : log_end(l, list->elems[i].partition, until_ns);
         if (p && p->waits)
             log_info("lane %d: partition %d waits for its committed offset: a transaction that somebody else left open has it", l->o.index, p->state.id);
     }
