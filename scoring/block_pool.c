@@ -94,7 +94,7 @@ void *block_take(struct block_pool *pool, uint32_t kind, size_t size)
         pool->used += size;
         return block;
     }
-    pool->at += (uintptr_t)pool->at & (alignment_of(size) - 1);
+    pool->at += -(uintptr_t)pool->at & (alignment_of(size) - 1);
     if ((size_t)(pool->end - pool->at) < size && chunk_add(pool, size))
         return NULL;
     block = pool->at;

@@ -126,7 +126,7 @@ struct filter_def {
 enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8, FUSED_SUMS = 8 }; /* the most that newest.h takes */
 
 enum { TAGS_MAX = 512 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
-enum { SLOTS_A_LINE = 16 };
+enum { CACHE_LINE = 64 /* bytes */, SLOTS_A_LINE = CACHE_LINE / 4 };
 
 struct layout { /* of an entity's block, for one capacity of its ring */
     uint32_t capacity;   /* records */

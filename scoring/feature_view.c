@@ -254,10 +254,15 @@ static int seen_reserve(struct feature_view *v, size_t categories)
     return 0;
 }
 
+static inline uint64_t scattered(uint64_t word)
+{
+    return word * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /* Where the category is, or would be. */
 static struct seen_category *seen_find(const struct feature_view *v, uint64_t word)
 {
-    size_t i = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (v->seen_size - 1);
+    size_t i = (size_t)(scattered(word) >> 20) & (v->seen_size - 1);
     while (v->seen[i].word && v->seen[i].word != word)
         i = (i + 1) & (v->seen_size - 1);
     return &v->seen[i];
@@ -270,7 +275,7 @@ struct category_bits {
 
 static inline uint32_t category_bit(uint64_t word)
 {
-    return (uint32_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 52);
+    return (uint32_t)(scattered(word) >> 52);
 }
 
 /* Those of the events behind the windows' end: each has one there that is its latest. */

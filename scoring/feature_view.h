@@ -55,14 +55,14 @@ struct feature_view {
 struct feature_view *feature_views_create(const struct window_store *store, size_t n);
 void feature_views_destroy(struct feature_view *views, size_t n);
 
-static inline struct feature_view *feature_view_at(const struct feature_view *views, size_t i)
-{
-    return (struct feature_view *)(void *)((char *)(uintptr_t)views + i * views->size);
-}
-
 static inline const struct feature_view *feature_view_after(const struct feature_view *view, size_t size)
 {
     return (const struct feature_view *)(const void *)((const char *)view + size);
+}
+
+static inline struct feature_view *feature_view_at(const struct feature_view *views, size_t i)
+{
+    return (struct feature_view *)(uintptr_t)feature_view_after(views, i * views->size);
 }
 
 static inline void feature_view_of(struct feature_view *v, const struct value *values, const uint64_t *record)

@@ -21,7 +21,6 @@
  * and for how many events at once. */
 enum { TOGETHER = 2, FOUND_AHEAD = 2, BLOCK_AHEAD = 4, ENTITY_AHEAD = 2 * BLOCK_AHEAD };
 static_assert(ENTITY_AHEAD + TOGETHER <= FOLD_GROUP && FOLD_GROUP % TOGETHER == 0, "the group ahead is all that is loaded");
-enum { LINE = 64 }; /* of the cache, in bytes */
 /* Bytes of a block's beginning, staircases and tags, which are gone through in order: of a longer one the rest comes by
  * itself. */
 enum { INDEX_FETCHED = 512 };
@@ -75,13 +74,13 @@ static void run_before(const struct windows *w, const struct feature_view *v)
         feature_steps_run(w->program, 0, w->program->before_steps, v, 1);
 }
 
-static int fold_newest(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
-                       struct occurrence *id)
+static void fold_newest(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
+                        struct occurrence *id)
 {
 #if defined __x86_64__
     if (w->program->fused) {
         newest_fold_avx512(&w->store, v, e, event->values, record, id);
-        return 0;
+        return;
     }
 #endif
     v->empty = store_advance(&w->store, e, event->time_ms, v->from, v->events);
@@ -90,7 +89,6 @@ static int fold_newest(struct windows *w, struct feature_view *v, struct entity 
     run_before(w, v);
     store_count_in(&w->store, e, record, id);
     feature_view_counted(v, e);
-    return 0;
 }
 
 static int fold_late(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, uint64_t *record)
@@ -148,7 +146,9 @@ static int fold_invisible(struct windows *w, struct feature_view *v, struct enti
 static int fold_visible(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, uint64_t *record,
                         struct occurrence *id)
 {
-    if (e->count && event->time_ms < e->newest_ms ? fold_late(w, v, e, event, record) : fold_newest(w, v, e, event, record, id))
+    if (!e->count || event->time_ms >= e->newest_ms)
+        fold_newest(w, v, e, event, record, id);
+    else if (fold_late(w, v, e, event, record))
         return -1;
     e->seen_offset = event->offset;
     if (e->count > w->spec->max_events_per_entity)
@@ -244,13 +244,13 @@ static size_t least(size_t a, size_t b)
 static void fetch_lines(const char *from, size_t size)
 {
     const char *end = from + size;
-    if (!((size - 1) & LINE)) { /* an odd number of them */
+    if (!((size - 1) & CACHE_LINE)) { /* an odd number of them */
         fetch(from);
-        from += LINE;
+        from += CACHE_LINE;
     }
-    for (; from < end; from += 2 * LINE) {
+    for (; from < end; from += 2 * CACHE_LINE) {
         fetch(from);
-        fetch(from + LINE);
+        fetch(from + CACHE_LINE);
     }
 }
 
@@ -276,7 +276,7 @@ static void fetch_edges(const struct feature_program *p, const struct entity *e,
     for (; cursor < end; cursor++) {
         const uint64_t *record = ring_at(ring, *cursor - first_seq);
         fetch(record);
-        fetch(record + LINE / sizeof *record);
+        fetch(record + CACHE_LINE / sizeof *record);
     }
 }
 
