@@ -54,7 +54,7 @@ static inline void scene_open_limited(struct scene *s, struct file_options optio
 #define SCENE_OPEN(s, options, ...)                                       \
     scene_open_limited((s), (options), no_limits, (const struct entry[]){__VA_ARGS__}, \
                        sizeof((const struct entry[]){__VA_ARGS__}) / sizeof(struct entry))
-static const struct file_options plain_file = {0};
+static const struct file_options plain_file = {0}, late_10s = {.lateness_ms = 10000};
 
 static inline void scene_close(struct scene *s)
 {

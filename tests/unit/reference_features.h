@@ -11,4 +11,3 @@ int64_t reference_history_start(const struct reference *reference);
 int64_t reference_stream_time(const struct reference *reference);
 int reference_fold(struct reference *reference, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes);
 struct window_counts reference_count(const struct reference *reference);
-uint64_t reference_digest(const struct reference *reference);
