@@ -1,6 +1,6 @@
 /* Steps where the machine has AVX-512: all windows of a step at a time, or eight events where a step looks at no window;
- * the same operations in the same order and so the same bits.  Deviations are taken in 64 bits where that is exact;
- * otherwise those of the event go the portable way.
+ * the same operations in the same order and so the same bits.  Deviations whose 128 bits are below 2^106, those of 4,096
+ * events of the largest numbers, are taken exactly too; otherwise those of the event go the portable way.
  * What is read behind a step's windows is something else of the view, and is not written: rows are written by masks. */
 #if defined __x86_64__
 #include <immintrin.h>
@@ -231,28 +231,50 @@ static inline __attribute__((always_inline)) struct sums sums_of_two(const struc
     return sums;
 }
 
-/* Whether n * sum(x * x), and so sum(x) * sum(x) too, surely are below 2^63 in all windows. */
-static inline bool are_small(const struct sums *sums)
+/* n * sum(x * x) - sum(x) * sum(x), of 128 bits, each rounded once.  Doubles know it to within 2^56 while it is below
+ * 2^106, its lowest 64 bits are the difference of products modulo 2^64: together they say it exactly. */
+struct differences {
+    __m512d known; /* in doubles */
+    __m512d reach; /* no less than what is subtracted, and what from */
+};
+
+static inline struct differences differences_of(const struct sums *sums)
 {
-    const __m512d product = _mm512_mul_pd(_mm512_cvtepu64_pd(sums->low), _mm512_cvtepi64_pd(sums->n));
-    return !(_mm512_mask_test_epi64_mask(sums->windows, sums->high, sums->high) |
-             _mm512_mask_cmp_pd_mask(sums->windows, product, _mm512_set1_pd(0x1p62), _CMP_NLT_UQ));
+    const __m512d squares = _mm512_fmadd_pd(_mm512_cvtepi64_pd(sums->high), _mm512_set1_pd(0x1p64), _mm512_cvtepu64_pd(sums->low));
+    const __m512d product = _mm512_mul_pd(_mm512_cvtepi64_pd(sums->n), squares), total = _mm512_cvtepi64_pd(sums->total);
+    return (struct differences){_mm512_fnmadd_pd(total, total, product), _mm512_fmadd_pd(total, total, product)};
 }
 
-static inline __m512d deviations(const struct sums *sums)
+/* Whether they are known so well in all windows of the step. */
+static inline bool are_known(const struct sums *sums, const struct differences *differences)
 {
-    const __m512i difference = _mm512_sub_epi64(_mm512_mullo_epi64(sums->n, sums->low), _mm512_mullo_epi64(sums->total, sums->total));
-    return _mm512_div_pd(_mm512_sqrt_pd(_mm512_cvtepi64_pd(difference)), _mm512_cvtepi64_pd(sums->n));
+    return !_mm512_mask_cmp_pd_mask(sums->windows, differences->reach, _mm512_set1_pd(0x1p106), _CMP_NLT_UQ);
 }
 
-static inline __m512d stds(const struct sums *sums)
+/* high * 2^64 + low, low of any sign, becomes a multiple of 2^53 and the rest: both are doubles, so their sum is rounded once. */
+static inline __m512d rounded(const struct sums *sums, const struct differences *differences)
 {
-    return only(_mm512_test_epi64_mask(sums->n, sums->n), deviations(sums));
+    const __m512i low = _mm512_sub_epi64(_mm512_mullo_epi64(sums->n, sums->low), _mm512_mullo_epi64(sums->total, sums->total));
+    const __m512d rest = _mm512_sub_pd(differences->known, _mm512_cvtepi64_pd(low));
+    const __m512i high = _mm512_cvtpd_epi64(_mm512_mul_pd(rest, _mm512_set1_pd(0x1p-64)));
+    const __m512i multiple = _mm512_add_epi64(_mm512_slli_epi64(high, 64 - 53), _mm512_srai_epi64(low, 53));
+    const __m512i remainder = _mm512_and_si512(low, _mm512_set1_epi64((INT64_C(1) << 53) - 1));
+    return _mm512_fmadd_pd(_mm512_cvtepi64_pd(multiple), _mm512_set1_pd(0x1p53), _mm512_cvtepi64_pd(remainder));
 }
 
-static inline __m512d zscores(const struct sums *sums)
+static inline __m512d deviations(const struct sums *sums, const struct differences *differences)
 {
-    const __m512d deviation = deviations(sums), distance = _mm512_sub_pd(_mm512_cvtepi64_pd(sums->number), mean_of(sums->total, sums->n));
+    return _mm512_div_pd(_mm512_sqrt_pd(rounded(sums, differences)), _mm512_cvtepi64_pd(sums->n));
+}
+
+static inline __m512d stds(const struct sums *sums, const struct differences *differences)
+{
+    return only(_mm512_test_epi64_mask(sums->n, sums->n), deviations(sums, differences));
+}
+
+static inline __m512d zscores(const struct sums *sums, const struct differences *differences)
+{
+    const __m512d deviation = deviations(sums, differences), distance = _mm512_sub_pd(_mm512_cvtepi64_pd(sums->number), mean_of(sums->total, sums->n));
     const __m512d score = _mm512_maskz_div_pd(_mm512_cmp_pd_mask(deviation, _mm512_setzero_pd(), _CMP_GT_OQ), distance, deviation);
     return only(_mm512_mask_test_epi64_mask(sums->numbers, sums->n, sums->n), score);
 }
@@ -264,24 +286,26 @@ static inline void put_two(const struct feature_view *v, const struct feature_vi
     _mm_mask_storeu_ps(w->row + to->first, to->all, _mm256_extractf128_ps(both, 1));
 }
 
-/* Up to the first view for which 64 bits may not be enough: that one, or the end. */
+/* Up to the first view whose sums are too large for that: that one, or the end. */
 static inline __attribute__((always_inline)) const struct feature_view *
-deviations_put(const struct step *s, const struct feature_view *v, struct view_group group, __m512d (*of)(const struct sums *))
+deviations_put(const struct step *s, const struct feature_view *v, struct view_group group, __m512d (*of)(const struct sums *, const struct differences *))
 {
     const struct deviation_step d = {columns_of(s), counters_of(s), s->counted, s->squares, current_of(s)};
     const bool pairs = s->count <= 4;
     for (; pairs && are_left(v, group, 2); v = feature_view_after(v, 2 * group.size)) {
         const struct feature_view *w = feature_view_after(v, group.size);
         const struct sums sums = sums_of_two(v, w, &d);
-        if (!are_small(&sums))
+        const struct differences differences = differences_of(&sums);
+        if (!are_known(&sums, &differences))
             break;
-        put_two(v, w, &d.to, of(&sums));
+        put_two(v, w, &d.to, of(&sums, &differences));
     }
     for (; v != group.end; v = feature_view_after(v, group.size)) {
         const struct sums sums = sums_of_one(v, &d);
-        if (!are_small(&sums))
+        const struct differences differences = differences_of(&sums);
+        if (!are_known(&sums, &differences))
             break;
-        put(v, &d.to, of(&sums));
+        put(v, &d.to, of(&sums, &differences));
     }
     return v;
 }

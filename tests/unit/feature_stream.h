@@ -47,7 +47,7 @@ struct file {
 static inline void choose_windows(struct chance *c, struct file *f)
 {
     static const char *const widths[] = {"1ms", "2ms", "10ms", "1s", "5s", "10s", "30s", "1m", "5m", "1h", "1d"};
-    f->pool_count = 1 + (size_t)below(c, 6);
+    f->pool_count = one_in(c, 3) ? 6 : 1 + (size_t)below(c, 6);
     for (size_t i = 0; i < f->pool_count; i++)
         snprintf(f->pool[i], sizeof f->pool[i], "%s", PICK(c, widths));
 }
@@ -55,11 +55,12 @@ static inline void choose_windows(struct chance *c, struct file *f)
 static inline void list_windows(struct chance *c, struct file *f, size_t entry)
 {
     char *to = f->windows[entry];
+    const bool all = one_in(c, 3);
     for (size_t i = 0; i < f->pool_count; i++) {
         bool known = false;
         for (size_t k = 0; k < i; k++)
             known |= !strcmp(f->pool[k], f->pool[i]);
-        if (!known && (!i || one_in(c, 2)))
+        if (!known && (!i || all || one_in(c, 2)))
             to += sprintf(to, "%s ", f->pool[i]);
     }
     f->entries[entry].windows = f->windows[entry];
