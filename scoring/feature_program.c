@@ -420,10 +420,11 @@ static void place_counted(struct feature_program *p)
     at->size = align_up(at->sames + 4 * p->same_count, 64) + STEP_COLUMNS * (uint32_t)sizeof(__int128);
 }
 
-/* Eight capacities for each doubling, so that a ring is filled by eight ninths at least once it has grown. */
+/* Eight capacities for each doubling, so that a ring is filled by eight ninths at least once it has grown; fewer up to 32
+ * (2 4 6 8 12 16 ...), where one place more would be asked for again with the next event. */
 static uint32_t next_capacity(uint32_t capacity)
 {
-    uint32_t step = 1;
+    uint32_t step = capacity < 8 ? 2 : 4;
     while (step * 16 <= capacity)
         step *= 2;
     return capacity + step;
@@ -459,9 +460,11 @@ static struct layout layout_of(const struct feature_program *p, uint32_t capacit
     return layout;
 }
 
+/* The last one has room for the most events, the one on its way, and some to come and go before the ring is looked after. */
 static int place_blocks(struct feature_program *p)
 {
-    uint32_t most = (uint32_t)p->spec->max_events_per_entity + 1, count = 1;
+    const uint32_t most = (uint32_t)p->spec->max_events_per_entity + 1;
+    uint32_t count = 1;
     for (uint32_t capacity = 2; capacity < most; capacity = next_capacity(capacity))
         count++;
     p->layouts = calloc(count * 2, sizeof *p->layouts);
@@ -469,8 +472,9 @@ static int place_blocks(struct feature_program *p)
         return -1;
     p->layout_count = count;
     for (uint32_t i = 0, capacity = 2; i < count; i++, capacity = next_capacity(capacity)) {
-        p->layouts[i] = layout_of(p, capacity, false);
-        p->layouts[count + i] = layout_of(p, capacity, true);
+        const uint32_t exact = i + 1 < count ? capacity : most + most / 64;
+        p->layouts[i] = layout_of(p, exact, false);
+        p->layouts[count + i] = layout_of(p, exact, true);
     }
     return 0;
 }

@@ -516,7 +516,10 @@ uint64_t windows_worst_case_bytes(const struct feature_spec *spec, struct window
     struct feature_program *p = feature_program_create(spec, sizeof(struct entity));
     if (!p)
         return UINT64_MAX;
-    double event = 0, entity = (double)p->layouts[p->layout_count < 5 ? p->layout_count * 2 - 1 : p->layout_count + 4].size;
+    uint32_t spare = p->layout_count;
+    while (spare + 1 < p->layout_count * 2 && p->layouts[spare].capacity <= RING_SPARE)
+        spare++;
+    double event = 0, entity = (double)p->layouts[spare].size;
     for (uint32_t i = p->layout_count; i < p->layout_count * 2; i++) {
         double each = (double)p->layouts[i].size / p->layouts[i].capacity;
         event = each > event ? each : event;

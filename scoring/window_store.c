@@ -212,16 +212,15 @@ static uint8_t room_of(const struct window_store *store, const struct entity *e)
     return room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
 }
 
-enum { SMALL_LAYOUTS = 4 }; /* are not worth it */
-
-/* Below thirteen sixteenths a ring gets one that is eight ninths full: so as not to come back soon. */
+/* A ring that is full gets the next larger one, one with a quarter more than it needs, and five places, a smaller one, each
+ * with room for some more: so what swings about its mean stays where it is.  Staircases begin small again. */
 static uint32_t fitting_kind(const struct feature_program *p, const struct entity *e)
 {
-    const uint32_t capacity = entity_layout(p, e)->capacity;
+    const uint32_t capacity = entity_layout(p, e)->capacity, count = e->count, last = p->layout_count - 1;
     uint32_t kind = 0;
-    if (e->layout % p->layout_count < SMALL_LAYOUTS || e->count * 16 > capacity * 13)
-        return e->count == capacity ? e->layout + 1u : e->layout;
-    while (p->layouts[kind].capacity < e->count + e->count / 8 + 1)
+    if (count < capacity && capacity <= count + count / 4 + RING_SPARE)
+        return e->layout;
+    while (kind < last && p->layouts[kind].capacity < count + count / 16 + 1)
         kind++;
     return kind;
 }
