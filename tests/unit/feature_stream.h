@@ -1,167 +1,30 @@
-/* Random feature files and hostile streams of events, the same for the same seed. */
+/* Hostile streams of events for a random feature file, the same for the same seed.
+ *
+ * Most are short: a few entities with a few dozen events, each of them near an edge where something can go wrong.  Of a
+ * dense file they are long: time moves little by little, so that rings grow to their cap or to a few thousand events. */
 #pragma once
-#include "feature_scene.h"
-
-/* ---- chance ---- */
-
-struct chance {
-    uint64_t state;
-};
-
-static inline uint64_t next(struct chance *c)
-{
-    uint64_t z = c->state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
-static inline int64_t below(struct chance *c, int64_t n)
-{
-    return (int64_t)(next(c) % (uint64_t)n);
-}
-
-static inline bool one_in(struct chance *c, int64_t n)
-{
-    return below(c, n) == 0;
-}
-
-#define PICK(c, array) ((array)[below((c), (int64_t)(sizeof(array) / sizeof *(array)))])
-
-/* ---- feature files ---- */
-
-enum { ENTRIES_MAX = 30 };
-
-struct file {
-    struct entry entries[ENTRIES_MAX];
-    char windows[ENTRIES_MAX][80];
-    size_t count;
-    struct file_options options;
-    struct window_limits limits;
-    char pool[6][12]; /* of windows */
-    size_t pool_count;
-    int64_t reach_ms; /* W + L */
-    bool plain;       /* nothing that keeps a newest event from being taken with all its windows at a time (newest.h) */
-};
-
-static inline void choose_windows(struct chance *c, struct file *f)
-{
-    static const char *const widths[] = {"1ms", "2ms", "10ms", "1s", "5s", "10s", "30s", "1m", "5m", "1h", "1d"};
-    f->pool_count = one_in(c, 3) ? 6 : 1 + (size_t)below(c, 6);
-    for (size_t i = 0; i < f->pool_count; i++)
-        snprintf(f->pool[i], sizeof f->pool[i], "%s", PICK(c, widths));
-}
-
-static inline void list_windows(struct chance *c, struct file *f, size_t entry)
-{
-    char *to = f->windows[entry];
-    const bool all = one_in(c, 3);
-    for (size_t i = 0; i < f->pool_count; i++) {
-        bool known = false;
-        for (size_t k = 0; k < i; k++)
-            known |= !strcmp(f->pool[k], f->pool[i]);
-        if (!known && (!i || all || one_in(c, 2)))
-            to += sprintf(to, "%s ", f->pool[i]);
-    }
-    f->entries[entry].windows = f->windows[entry];
-}
-
-static inline void choose_field(struct chance *c, struct entry *e)
-{
-    static const char *const categories[] = {"merchant", "code", "flag", "amount"};
-    bool category = e->op == OP_DISTINCT || e->op == OP_SAME || e->op == OP_EQUALS || e->op == OP_IN || e->op == OP_CODE;
-    if (e->op == OP_COUNT && one_in(c, 2))
-        return;
-    e->field = category || e->op == OP_COUNT ? PICK(c, categories) : "amount";
-    if (e->op == OP_VALUE && one_in(c, 2)) {
-        e->field = "price";
-    } else if (e->op >= OP_SUM && e->op <= OP_SAME && one_in(c, 4)) {
-        e->field = "price";
-        e->fixed = one_in(c, 2) ? 0.01 : 0.5;
-    }
-}
-
-static inline void choose_where(struct chance *c, struct entry *e)
-{
-    switch (below(c, 6)) {
-    case 0: e->where = "code", e->not_in = "'00'"; break;
-    case 1: e->where = "code", e->in = "05 '00'"; break;
-    case 2: e->where = "amount", e->min = "0"; break;
-    case 3: e->where = "amount", e->min = "-5", e->max = "100"; break;
-    case 4: e->where = "price", e->max = "1.5"; break;
-    default: e->where = "merchant", e->in = "m0 m1 m2 7 m3 m4 m5 m6 m7 m8 m9 m10 8 true"; break;
-    }
-}
-
-static inline void choose_entry(struct chance *c, struct file *f, size_t i)
-{
-    static const char *const names[ENTRIES_MAX] = {"a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o",
-                                                   "p", "q", "r", "s", "t", "u", "v", "w", "x", "y", "z", "A", "B", "C", "D"};
-    static const double scales[] = {0, 0, 0.01, -3, 1e-9};
-    struct entry *e = &f->entries[i];
-    *e = (struct entry){.name = names[i], .op = one_in(c, 3) ? (enum feature_op)below(c, OP_COUNT_OF_OPS) : OP_COUNT + (enum feature_op)below(c, 10),
-                        .scale = PICK(c, scales)};
-    if (f->plain && e->op == OP_SAME)
-        e->op = OP_DISTINCT;
-    if (e->op != OP_HOUR_OF_DAY && e->op != OP_DAY_OF_WEEK && e->op < OP_SINCE_LAST)
-        choose_field(c, e);
-    if (e->op == OP_EQUALS || e->op == OP_IN || e->op == OP_CODE)
-        e->values = one_in(c, 2) ? "m0 00 '05' 7 true" : "a b c d e f g h i j k m0 m1 00 7 1.5 false 8";
-    if (e->op == OP_HOUR_OF_DAY || e->op == OP_DAY_OF_WEEK) {
-        e->values = one_in(c, 2) ? "0 3 5" : NULL;
-        e->offset_ms = below(c, 3) * 5000000 - 5000000;
-    }
-    if (e->op == OP_SPEED_KMH)
-        e->lat = "lat", e->lon = "lon";
-    if (!feature_op_windowed(e->op))
-        return;
-    list_windows(c, f, i);
-    e->exclude_current = !f->plain && one_in(c, 4);
-    if (one_in(c, 3))
-        choose_where(c, e);
-}
-
-static inline void choose_file(struct chance *c, struct file *f)
-{
-    static const int64_t latenesses[] = {0, 0, 1, 1000, 10000, 60000}, events[] = {1, 2, 3, 5, 8, 9, 20, 100, 4096, 4096, 4096, 70000};
-    static const uint64_t few[] = {1, 2, 3, 5, 10, 50};
-    memset(f, 0, sizeof *f);
-    f->options = (struct file_options){.lateness_ms = PICK(c, latenesses), .future_skew_ms = one_in(c, 4) ? 5000 : 100000000,
-                                       .max_age_ms = one_in(c, 4) ? 20000 : 0, .max_events = PICK(c, events)};
-    f->limits = (struct window_limits){one_in(c, 3) ? PICK(c, few) : 1000000, one_in(c, 3) ? PICK(c, few) * 3 : 1000000};
-    choose_windows(c, f);
-    f->plain = one_in(c, 2);
-    f->count = 1 + (size_t)below(c, one_in(c, 3) ? ENTRIES_MAX : 6);
-    for (size_t i = 0; i < f->count; i++)
-        choose_entry(c, f, i);
-}
-
-static inline void settle_reach(struct file *f)
-{
-    int64_t longest = 0;
-    for (size_t i = 0; i < f->count; i++)
-        for (size_t w = 0; f->entries[i].windows && w < f->pool_count; w++) {
-            char word[16];
-            snprintf(word, sizeof word, "%s ", f->pool[w]);
-            int64_t width = scene_duration_ms(f->pool[w]);
-            if (strstr(f->entries[i].windows, word) && width > longest)
-                longest = width;
-        }
-    f->reach_ms = longest + f->options.lateness_ms;
-}
-
-/* ---- streams ---- */
+#include "random_features.h"
 
 struct sim { /* an event, small enough to print */
     int64_t t, record_ms;
     int card, id;
+    bool again; /* the id has been there */
     struct sent fields;
-    bool cold; /* a gap before it */
+    bool cold;     /* a gap before it */
+    bool restored; /* before it the state is written down and read back, */
+    uint32_t first_seq; /* with sequence numbers from here on */
 };
+
+/* ---- values ---- */
+
+enum categories { CATEGORIES_ONE, CATEGORIES_FEW, CATEGORIES_SOME, CATEGORIES_MANY, CATEGORIES_COME_AGAIN, CATEGORIES_KINDS };
 
 static inline struct value some_number(struct chance *c)
 {
     static const int64_t numbers[] = {0, 1, -1, 2, 5, 7, 100, -100, 12345, (INT64_C(1) << 40) - 1, 1 - (INT64_C(1) << 40), 16777217};
+    static const int64_t too_large[] = {INT64_C(1) << 40, -(INT64_C(1) << 40), INT64_C(1) << 53, -(INT64_C(1) << 53) - 1, INT64_MAX, INT64_MIN};
+    if (one_in(c, 100))
+        return INT(PICK(c, too_large)); /* for windows; not for what reads the event alone */
     return one_in(c, 6) ? NIL : one_in(c, 3) ? INT(PICK(c, numbers)) : INT(below(c, 1000) - 200);
 }
 
@@ -171,7 +34,7 @@ static inline struct value some_price(struct chance *c)
     return one_in(c, 8) ? REAL(NAN) : one_in(c, 8) ? INT(below(c, 5)) : REAL(PICK(c, prices));
 }
 
-static inline struct value some_category(struct chance *c, int64_t different)
+static inline struct value some_text(struct chance *c, int64_t different)
 {
     static const char *const texts[] = {"m0", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8", "m9", "m10", "m11", "m12",
                                         "", "a long text of more than sixteen bytes", "a long text of more than sixteen bytez"};
@@ -184,6 +47,17 @@ static inline struct value some_category(struct chance *c, int64_t different)
     }
 }
 
+static inline struct value some_category(struct chance *c, enum categories kind, int event)
+{
+    switch (kind) {
+    case CATEGORIES_ONE: return TEXT("m0");
+    case CATEGORIES_FEW: return some_text(c, 3);
+    case CATEGORIES_MANY: return INT(below(c, one_in(c, 2) ? 2000 : 100000));
+    case CATEGORIES_COME_AGAIN: return INT((event / 50 + below(c, 3)) % 40);
+    default: return some_text(c, 16);
+    }
+}
+
 static inline struct value some_degrees(struct chance *c, double limit)
 {
     if (one_in(c, 4))
@@ -191,14 +65,20 @@ static inline struct value some_degrees(struct chance *c, double limit)
     return one_in(c, 4) ? INT(below(c, 90)) : REAL(limit * ((double)below(c, 2001) / 1000 - 1));
 }
 
+/* ---- times ---- */
+
 struct stream {
-    int64_t now, cards, different, nulls;
+    int64_t begun, now, cards;
+    int first_card;
+    enum categories categories;
     int64_t times[64]; /* of late, to hit edges */
     int next_id;
+    int64_t late; /* of a dense one: one event in so many */
+    int64_t held; /* likewise: how many events the windows should come to hold */
 };
 
 /* Times at which something can go wrong: ties, the edges of windows, of the lateness and of visibility. */
-static inline int64_t choose_time(struct chance *c, const struct file *f, struct stream *s)
+static inline int64_t time_at_edges(struct chance *c, const struct file *f, const struct stream *s)
 {
     int64_t width = scene_duration_ms(f->pool[below(c, (int64_t)f->pool_count)]), lateness = f->options.lateness_ms;
     switch (below(c, 24)) {
@@ -219,16 +99,53 @@ static inline int64_t choose_time(struct chance *c, const struct file *f, struct
     }
 }
 
+static inline int64_t least(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Mostly a little later, so that rings fill up; late ones lie anywhere in them, or at an edge. */
+static inline int64_t time_in_order(struct chance *c, const struct file *f, const struct stream *s)
+{
+    if (one_in(c, 2000))
+        return s->now + f->reach_ms * 2;
+    if (one_in(c, 1000))
+        return time_at_edges(c, f, s);
+    if (one_in(c, s->late))
+        return one_in(c, 3) ? least(time_at_edges(c, f, s), s->now) : s->now - below(c, 1 + least(f->reach_ms, s->now - s->begun));
+    int64_t step = 2 * f->reach_ms / s->held;
+    return s->now + (step ? below(c, step + 1) : one_in(c, 1 + s->held / (1 + f->reach_ms)));
+}
+
+/* ---- events ---- */
+
+static inline void choose_id(struct chance *c, struct sim *e, struct stream *s)
+{
+    e->id = s->next_id++;
+    if (!one_in(c, 12))
+        return;
+    e->id -= (int)below(c, one_in(c, 2) ? least(40, e->id + 1) : e->id + 1);
+    e->again = e->id != s->next_id - 1;
+}
+
+/* Mostly so that they come round soon. */
+static inline void choose_restoring(struct chance *c, const struct file *f, struct sim *e)
+{
+    static const uint32_t turns[] = {0, 1u << 20, 1u << 22, 3u << 20, 1u << 31};
+    e->cold = one_in(c, f->dense ? 10000 : 500);
+    e->restored = one_in(c, f->dense ? 800 : 300);
+    e->first_seq = PICK(c, turns) - (uint32_t)below(c, f->dense ? 2000 : 100);
+}
+
 static inline struct sim choose_event(struct chance *c, const struct file *f, struct stream *s)
 {
-    struct sim e = {.t = choose_time(c, f, s), .card = (int)(one_in(c, 2) ? 0 : below(c, s->cards)), .id = s->next_id++};
+    struct sim e = {.t = f->dense ? time_in_order(c, f, s) : time_at_edges(c, f, s), .card = s->first_card + (int)(one_in(c, 2) ? 0 : below(c, s->cards))};
+    choose_id(c, &e, s);
     if (e.t < 0)
         e.t = 0;
-    if (one_in(c, 12))
-        e.id -= (int)below(c, 40);
     e.record_ms = e.t + (one_in(c, 10) ? below(c, 60000) - 30000 : 0);
-    e.cold = one_in(c, 500);
-    e.fields = (struct sent){.amount = some_number(c), .price = some_price(c), .merchant = some_category(c, s->different), .code = NIL,
+    choose_restoring(c, f, &e);
+    e.fields = (struct sent){.amount = some_number(c), .price = some_price(c), .merchant = some_category(c, s->categories, s->next_id), .code = NIL,
                              .lat = some_degrees(c, 90), .lon = some_degrees(c, 180), .flag = one_in(c, 3) ? NIL : BOOL(below(c, 2))};
     if (!one_in(c, 5))
         e.fields.code = one_in(c, 2) ? TEXT("00") : TEXT("05");
@@ -238,19 +155,47 @@ static inline struct sim choose_event(struct chance *c, const struct file *f, st
     return e;
 }
 
-static inline void choose_stream(struct chance *c, const struct file *f, struct sim *events, size_t count)
+static inline size_t choose_length(struct chance *c, const struct file *f)
 {
-    static const int64_t cards[] = {1, 1, 2, 3, 10, 40};
-    struct stream s = {.now = 1000000000000 + below(c, 86400000), .cards = PICK(c, cards), .different = one_in(c, 2) ? 3 : 16};
+    if (f->dense) /* till the cap binds for a while, where that is not for ever */
+        return (size_t)(500 + below(c, 1500) + least(f->options.max_events, 5000) * (10 + below(c, 10)) / 10);
+    return (size_t)(one_in(c, 20) ? 1500 : 20 + below(c, 380));
+}
+
+static inline enum categories choose_stream(struct chance *c, const struct file *f, struct sim *events, size_t count)
+{
+    static const int64_t cards[] = {1, 1, 2, 3, 10, 40}, few_cards[] = {1, 1, 2}, late[] = {3, 8, 30, 1000000}, held[] = {700, 3000, 10000, 10000};
+    struct stream s = {.now = 1000000000000 + below(c, 86400000), .cards = f->dense ? PICK(c, few_cards) : PICK(c, cards), .first_card = (int)below(c, 41),
+                       .categories = (enum categories)below(c, CATEGORIES_KINDS), .late = PICK(c, late), .held = PICK(c, held)};
+    s.begun = s.now;
     for (size_t i = 0; i < 64; i++)
         s.times[i] = s.now;
     for (size_t i = 0; i < count; i++)
         events[i] = choose_event(c, f, &s);
+    return s.categories;
 }
 
-/* As the engine takes it; texts: id and entity.  False: the event would have been rejected before. */
+/* ---- as the engine takes them ---- */
+
+enum { SIM_TEXT = 48, SIM_CARDS = 41 + 40, SIM_KEYS = 41 /* different sizes of keys: 0 to 40 bytes */ };
+
+/* Of one size each: cards of the same number modulo 41 have names of the same size, one of them has none. */
+static inline void sim_key(int card, char *to)
+{
+    const size_t size = (size_t)card % SIM_KEYS;
+    if (card == SIM_KEYS) {
+        to[0] = 0;
+        return;
+    }
+    int digits = snprintf(to, SIM_TEXT, "%d", card);
+    for (size_t i = (size_t)digits; i < size; i++)
+        to[i] = "abcdefgh"[i % 8];
+    to[(size_t)digits > size ? (size_t)digits : size] = 0;
+}
+
+/* texts: id and entity.  False: the event would have been rejected before. */
 static inline bool sim_event(const struct sim *sim, const struct feature_spec *spec, const struct field_set *fields, int64_t offset,
-                             struct value *values, char texts[2][40], struct event *event)
+                             struct value *values, char texts[2][SIM_TEXT], struct event *event)
 {
     const struct {
         const char *name;
@@ -262,8 +207,8 @@ static inline bool sim_event(const struct sim *sim, const struct feature_spec *s
     for (size_t i = 0; i < sizeof given / sizeof *given; i++)
         if ((slot = field_set_find(fields, given[i].name)) >= 0)
             values[slot] = given[i].value;
-    snprintf(texts[0], sizeof texts[0], "%d", sim->id);
-    snprintf(texts[1], sizeof texts[1], sim->card % 3 ? "card%d" : "card-with-a-long-name-%d", sim->card);
+    snprintf(texts[0], SIM_TEXT, "%d", sim->id);
+    sim_key(sim->card, texts[1]);
     values[FIELD_ID] = TEXT(texts[0]);
     values[FIELD_ENTITY] = TEXT(texts[1]);
     values[FIELD_TIME] = INT(sim->t);
@@ -272,10 +217,30 @@ static inline bool sim_event(const struct sim *sim, const struct feature_spec *s
     return event_check(spec, fields, values, &slot) == REJECT_NONE;
 }
 
-/* ---- the run ---- */
+/* ---- in print ---- */
 
-static inline uint64_t setting(const char *name, uint64_t otherwise)
+static inline void print_value(const char *name, const struct value *v)
 {
-    const char *text = getenv(name);
-    return text && *text ? strtoull(text, NULL, 10) : otherwise;
+    switch (v->type) {
+    case VALUE_INT: print_error(" %s=%lld", name, (long long)v->integer); break;
+    case VALUE_BOOL: print_error(" %s=%s", name, v->integer ? "true" : "false"); break;
+    case VALUE_DOUBLE: print_error(" %s=%.17g", name, v->real); break;
+    case VALUE_TEXT: print_error(" %s='%s'", name, v->text); break;
+    default: break;
+    }
+}
+
+static inline void print_sim(const struct sim *e)
+{
+    print_error("  t=%lld record=%+lld card=%d id=%d%s", (long long)e->t, (long long)(e->record_ms - e->t), e->card, e->id, e->cold ? " (cold)" : "");
+    print_value("amount", &e->fields.amount);
+    print_value("price", &e->fields.price);
+    print_value("merchant", &e->fields.merchant);
+    print_value("code", &e->fields.code);
+    print_value("lat", &e->fields.lat);
+    print_value("lon", &e->fields.lon);
+    print_value("flag", &e->fields.flag);
+    if (e->restored)
+        print_error(" (restored, numbers from %u on)", e->first_seq);
+    print_error("\n");
 }

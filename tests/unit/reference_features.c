@@ -32,6 +32,15 @@ static bool is_complete(const struct reference *w, const struct reference_entity
     return w->now_ms - time_ms <= w->spec->lateness_ms && w->history_ms <= from_ms && e->dropped_ms <= from_ms;
 }
 
+int64_t reference_before(const struct reference *w, const struct reference_entity *e, int64_t time_ms)
+{
+    int64_t before_ms = TIME_UNKNOWN;
+    for (size_t i = 0; i < e->count && e->events[i]->time_ms <= time_ms; i++)
+        if (reference_shows(w, e->events[i]->time_ms))
+            before_ms = e->events[i]->time_ms;
+    return before_ms;
+}
+
 static int fold_one(struct reference *w, const struct event *event, float *row, struct feature_outcome *outcome)
 {
     assert(event->time_ms >= 0);
@@ -52,7 +61,8 @@ static int fold_one(struct reference *w, const struct event *event, float *row, 
         w->history_ms = w->now_ms;
     outcome->late_ms = w->now_ms - event->time_ms;
     outcome->window_complete = is_complete(w, e, event->time_ms);
-    if (reference_row(w, e, event, row) || reference_insert(w, e, event))
+    outcome->before_ms = reference_before(w, e, event->time_ms);
+    if ((reference_has_row(w, event->offset) && reference_row(w, e, event, row)) || reference_insert(w, e, event))
         return -1;
     reference_see(w, e, event->offset);
     reference_trim(w, e);
@@ -64,6 +74,16 @@ static int fold_one(struct reference *w, const struct event *event, float *row, 
 }
 
 /* ---- the interface ---- */
+
+void reference_rows_every(struct reference *w, int64_t offsets)
+{
+    w->row_every = offsets;
+}
+
+bool reference_has_row(const struct reference *w, int64_t offset)
+{
+    return offset % w->row_every == 0;
+}
 
 int reference_fold(struct reference *w, const struct event *events, size_t n, float *rows, struct feature_outcome *outcomes)
 {
@@ -89,7 +109,7 @@ struct reference *reference_create(const struct feature_spec *spec, struct windo
     if (!w)
         return NULL;
     *w = (struct reference){.spec = spec, .limits = limits, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN,
-                          .evicted_ms = TIME_UNKNOWN, .bucket_count = 1024};
+                          .evicted_ms = TIME_UNKNOWN, .bucket_count = 1024, .row_every = 1};
     w->buckets = calloc(w->bucket_count, sizeof(struct reference_entity *));
     w->kept_slot = calloc(FIELD_SLOTS_MAX, sizeof *w->kept_slot);
     if (!w->buckets || !w->kept_slot) {

@@ -2,11 +2,13 @@
  * Cost of an event: features x events of the entity. */
 #include "reference_state.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
 struct view { /* the visible events up to the current one, which is the last */
     const struct reference *w;
+    const struct reference_entity *entity;
     const struct kept *const *events;
     size_t count;
     const struct kept *current;
@@ -25,18 +27,38 @@ static bool number_of(const struct feature *f, const struct kept *k, int64_t *x)
     return true;
 }
 
-static bool same_value(const struct feature *f, const struct kept *a, const struct kept *b)
+/* What a category is: two are the same if nothing differs. */
+struct category {
+    uint32_t type;
+    int64_t number;
+    struct bytes text;
+};
+
+static bool category_of(const struct feature *f, const struct kept *k, struct category *c)
 {
-    const struct value *x = &a->values[f->slot], *y = &b->values[f->slot];
-    if (f->has_fixed) {
-        int64_t m, n;
-        return number_of(f, a, &m) && number_of(f, b, &n) && m == n;
-    }
-    if (value_is_null(x) || value_is_null(y) || x->type != y->type)
+    const struct value *v = &k->values[f->slot];
+    if (value_is_null(v))
         return false;
-    if (x->type == VALUE_TEXT)
-        return bytes_equal(x->text, x->size, y->text, y->size);
-    return x->integer == y->integer;
+    *c = (struct category){.type = f->has_fixed ? VALUE_INT : v->type};
+    if (f->has_fixed)
+        return number_of(f, k, &c->number);
+    if (v->type == VALUE_TEXT)
+        c->text = (struct bytes){v->text, v->size};
+    else
+        c->number = v->integer;
+    return true;
+}
+
+static int category_order(const void *a, const void *b)
+{
+    const struct category *x = a, *y = b;
+    if (x->type != y->type)
+        return x->type < y->type ? -1 : 1;
+    if (x->number != y->number)
+        return x->number < y->number ? -1 : 1;
+    if (x->text.size != y->text.size)
+        return x->text.size < y->text.size ? -1 : 1;
+    return x->text.size ? memcmp(x->text.data, y->text.data, x->text.size) : 0;
 }
 
 static bool in_window(const struct view *view, const struct feature *f, const struct kept *k)
@@ -107,34 +129,36 @@ static double count_of(const struct view *view, const struct feature *f)
     return n;
 }
 
+/* Sorted, each one that differs from the one before is another one. */
 static double distinct_of(const struct view *view, const struct feature *f)
 {
-    double n = 0;
-    for (size_t i = 0; i < view->count; i++) {
-        const struct kept *k = view->events[i];
-        bool first = in_window(view, f, k) && !value_is_null(&k->values[f->slot]);
-        for (size_t j = 0; first && j < i; j++)
-            first = !(in_window(view, f, view->events[j]) && same_value(f, k, view->events[j]));
-        n += first;
-    }
-    return n;
+    struct category *all = calloc(view->count, sizeof *all);
+    assert(all);
+    size_t count = 0, different = 0;
+    for (size_t i = 0; i < view->count; i++)
+        count += in_window(view, f, view->events[i]) && category_of(f, view->events[i], &all[count]);
+    qsort(all, count, sizeof *all, category_order);
+    for (size_t i = 0; i < count; i++)
+        different += !i || category_order(&all[i - 1], &all[i]) != 0;
+    free(all);
+    return (double)different;
 }
 
 static double same_of(const struct view *view, const struct feature *f)
 {
-    if (value_is_null(&view->current->values[f->slot]))
+    struct category own, other;
+    if (!category_of(f, view->current, &own))
         return NAN;
     double n = 0;
     for (size_t i = 0; i < view->count; i++)
-        n += in_window(view, f, view->events[i]) && same_value(f, view->current, view->events[i]);
+        n += in_window(view, f, view->events[i]) && category_of(f, view->events[i], &other) && !category_order(&own, &other);
     return n;
 }
 
 static double since_last_of(const struct view *view)
 {
-    if (view->count < 2)
-        return NAN;
-    return (double)(view->current->time_ms - view->events[view->count - 2]->time_ms) / 1000.0;
+    const int64_t before_ms = reference_before(view->w, view->entity, view->current->time_ms);
+    return before_ms == TIME_UNKNOWN ? NAN : (double)(view->current->time_ms - before_ms) / 1000.0;
 }
 
 static double since_first_of(const struct view *view)
@@ -260,7 +284,7 @@ static int view_open(struct reference *w, const struct reference_entity *e, cons
         w->visible = visible;
         w->visible_room = room;
     }
-    *view = (struct view){.w = w, .events = w->visible, .current = current};
+    *view = (struct view){.w = w, .entity = e, .events = w->visible, .current = current};
     for (size_t i = 0; i < e->count && e->events[i]->time_ms <= current->time_ms; i++)
         if (reference_shows(w, e->events[i]->time_ms))
             w->visible[view->count++] = e->events[i];

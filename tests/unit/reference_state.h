@@ -31,6 +31,7 @@ struct reference_entity {
 struct reference {
     const struct feature_spec *spec;
     struct window_limits limits;
+    int64_t row_every; /* offsets */
     int slots;      /* values kept of an event */
     bool *kept_slot;
     int64_t now_ms; /* T */
@@ -70,6 +71,9 @@ void reference_trim(struct reference *reference, struct reference_entity *entity
 /* Keeps the newest max_events_per_entity. */
 void reference_cap(struct reference *reference, struct reference_entity *entity);
 void reference_keep_limits(struct reference *reference);
+
+/* Time of the latest visible event of an entity that is not later than this; TIME_UNKNOWN: there is none. */
+int64_t reference_before(const struct reference *reference, const struct reference_entity *entity, int64_t time_ms);
 
 /* ---- features (reference_rows.c) ---- */
 

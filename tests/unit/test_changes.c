@@ -256,7 +256,7 @@ struct run {
     const struct sim *events;
     size_t count;
     struct value *values;
-    char texts[BATCH][2][40];
+    char texts[BATCH][2][SIM_TEXT];
     struct event batch[BATCH];
     size_t size;
     float *rows[2];
@@ -359,9 +359,8 @@ static size_t run_case(uint64_t seed)
 {
     static struct file file;
     struct chance c = {seed};
-    choose_file(&c, &file);
-    settle_reach(&file);
-    size_t count = (size_t)(one_in(&c, 20) ? 1500 : 20 + below(&c, 380));
+    choose_file(&c, &file, one_in(&c, 100));
+    size_t count = choose_length(&c, &file);
     struct sim *events = calloc(count, sizeof *events);
     assert_non_null(events);
     choose_stream(&c, &file, events, count);

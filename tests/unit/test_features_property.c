@@ -1,12 +1,15 @@
 /* Random feature files and hostile streams through the engine and the reference: the same outcomes and the same rows,
- * bit for bit, whatever the batches, with or without vector instructions, with short or long rings indexed either way;
- * and one state whatever the batches.
+ * bit for bit, whatever the batches, with or without vector instructions, with short or long rings indexed either way,
+ * and when the state was written down and read back on the way; and one state whatever the batches.
  *
- * WEIR_PROPERTY_SEED (default 1) and WEIR_PROPERTY_EVENTS (default 60000) set the run.  A failure is cut down to few
- * events and printed with the feature file. */
+ * Of long streams the rows of some events alone are made by the reference; all rows of the engine are the same in other
+ * batches.
+ *
+ * WEIR_PROPERTY_SEED (default 1) and WEIR_PROPERTY_EVENTS (default 60000) set the run; with WEIR_PROPERTY_DRAWS=1 it says
+ * what it came upon.  A failure is cut down to few events and printed with the feature file. */
+#include "feature_draws.h"
+#include "feature_restore.h"
 #include "scoring/partition_state.h"
-#include "feature_stream.h"
-#include "reference_features.h"
 
 /* ---- both, side by side ---- */
 
@@ -14,38 +17,60 @@ enum { BATCH = 64 };
 
 struct trial {
     const struct file *file;
+    enum categories categories;
     uint64_t history, batches; /* seeds */
     size_t event;       /* where they differ */
     char what[200];
-    uint64_t digest;
+    uint64_t digest, rows; /* of the state in the end, of all rows */
+    struct draws *draws; /* NULL: they are counted already */
 };
 
 struct pair {
+    const struct file *file;
     struct field_set fields;
     struct feature_spec *spec;
     struct windows *windows;
+    struct window_counts before; /* of the windows before the last restoring */
     struct reference *reference;
     struct value *values; /* of a batch */
-    char texts[BATCH][2][40];
+    char texts[BATCH][2][SIM_TEXT];
     struct event events[BATCH];
     float *rows[2];
     struct feature_outcome outcomes[2][BATCH];
 };
 
-static void pair_open(struct pair *p, const struct file *f)
+static struct windows *windows_open(const struct pair *p, struct chance *c)
+{
+    static const uint32_t tags[] = {8, 30, TAGS_MAX, TAGS_MAX};
+    struct windows *w = windows_create(p->spec, p->file->limits);
+    assert_non_null(w);
+    feature_program_vectors(w->program, !one_in(c, 3));
+    feature_program_tags(w->program, PICK(c, tags));
+    return w;
+}
+
+/* A row costs the reference as much as events are held. */
+static int64_t row_every(const struct file *f, size_t count)
+{
+    return f->dense ? 1 + least(f->options.max_events, (int64_t)count) / 256 : 1;
+}
+
+static void pair_open(struct pair *p, const struct file *f, struct chance *c, size_t count)
 {
     struct err err = {0};
     memset(p, 0, sizeof *p);
+    p->file = f;
     field_set_init(&p->fields);
     struct feature_spec_source source = scene_source(f->options, f->entries, f->count);
     if (feature_spec_create(&source, &p->fields, &p->spec, &err))
         fail_msg("%s", err.msg);
-    p->windows = windows_create(p->spec, f->limits);
+    p->windows = windows_open(p, c);
     p->reference = reference_create(p->spec, f->limits);
     p->values = calloc(BATCH * p->fields.count, sizeof *p->values);
     for (int i = 0; i < 2; i++)
         p->rows[i] = calloc(BATCH * p->spec->count, sizeof(float));
-    assert_true(p->windows && p->reference && p->values && p->rows[0] && p->rows[1]);
+    assert_true(p->reference && p->values && p->rows[0] && p->rows[1]);
+    reference_rows_every(p->reference, row_every(f, count));
 }
 
 static void pair_close(struct pair *p)
@@ -65,23 +90,34 @@ static bool pair_event(struct pair *p, size_t i, const struct sim *sim, int64_t 
     return sim_event(sim, p->spec, &p->fields, offset, values, p->texts[i], &p->events[i]);
 }
 
+/* The windows' counts since the stream began. */
+static struct window_counts pair_counts(const struct pair *p)
+{
+    struct window_counts counts = windows_count(p->windows);
+    counts.evicted_entities += p->before.evicted_entities;
+    counts.dropped_events += p->before.dropped_events;
+    return counts;
+}
+
 static bool same_outcome(const struct feature_outcome *a, const struct feature_outcome *b)
 {
     if (a->reason != b->reason)
         return false;
-    return a->reason != REJECT_NONE || (a->window_complete == b->window_complete && a->late_ms == b->late_ms);
+    return a->reason != REJECT_NONE || (a->window_complete == b->window_complete && a->late_ms == b->late_ms && a->before_ms == b->before_ms);
 }
 
 static bool outcomes_agree(const struct pair *p, size_t i, struct trial *trial)
 {
     const struct feature_outcome *got = &p->outcomes[0][i], *wanted = &p->outcomes[1][i];
     if (!same_outcome(got, wanted)) {
-        snprintf(trial->what, sizeof trial->what, "%s complete %d late %lld, wanted %s %d %lld", reject_name(got->reason),
-                 got->window_complete, (long long)got->late_ms, reject_name(wanted->reason), wanted->window_complete,
-                 (long long)wanted->late_ms);
+        snprintf(trial->what, sizeof trial->what, "%s complete %d late %lld after %lld, wanted %s %d %lld %lld", reject_name(got->reason),
+                 got->window_complete, (long long)got->late_ms, (long long)got->before_ms, reject_name(wanted->reason), wanted->window_complete,
+                 (long long)wanted->late_ms, (long long)wanted->before_ms);
         return false;
     }
-    for (size_t k = 0; got->reason == REJECT_NONE && k < p->spec->count; k++) {
+    if (got->reason != REJECT_NONE || !reference_has_row(p->reference, p->events[i].offset))
+        return true;
+    for (size_t k = 0; k < p->spec->count; k++) {
         const float *a = &p->rows[0][i * p->spec->count + k], *b = &p->rows[1][i * p->spec->count + k];
         if (!memcmp(a, b, sizeof *a))
             continue;
@@ -93,7 +129,7 @@ static bool outcomes_agree(const struct pair *p, size_t i, struct trial *trial)
 
 static bool states_agree(const struct pair *p, struct trial *trial)
 {
-    struct window_counts got = windows_count(p->windows), wanted = reference_count(p->reference);
+    struct window_counts got = pair_counts(p), wanted = reference_count(p->reference);
     if (windows_stream_time(p->windows) == reference_stream_time(p->reference) &&
         windows_history_start(p->windows) == reference_history_start(p->reference) && got.evicted_entities == wanted.evicted_entities &&
         got.dropped_events == wanted.dropped_events && got.bytes <= windows_worst_case_bytes(p->spec, trial->file->limits))
@@ -116,51 +152,122 @@ static void set_history(struct chance *c, struct pair *p, const struct sim *firs
     }
 }
 
+/* ---- a batch ---- */
+
+/* The windows go on as others, which hold what they held. */
+static void pair_restore(struct pair *p, struct chance *c, const struct sim *sim, struct draws *draws)
+{
+    struct windows *to = windows_open(p, c);
+    windows_restore(p->windows, to, sim->first_seq);
+    assert_int_equal(windows_digest(to), windows_digest(p->windows));
+    p->before = pair_counts(p);
+    windows_destroy(p->windows);
+    p->windows = to;
+    if (!draws)
+        return;
+    draws->counts[DRAW_RESTORED]++;
+    draws->counts[DRAW_RESTORED_LONG] += windows_count(to).events > 512;
+    for (size_t i = 0; i < SIM_CARDS; i++)
+        draws->firsts[i] = sim->first_seq;
+}
+
+static void before_batch(struct pair *p, struct chance *c, const struct sim *first, struct draws *draws)
+{
+    if (first->restored)
+        pair_restore(p, c, first, draws);
+    if (!first->cold)
+        return;
+    windows_set_history_cold(p->windows);
+    reference_set_history_cold(p->reference);
+}
+
+static void fold_reference(struct pair *p, size_t i, const struct trial *trial, size_t origin)
+{
+    struct draws *d = trial->draws;
+    const struct event *event = &p->events[i];
+    struct draw_before before = {0};
+    if (d)
+        before = draw_before_event(d, p->reference, &d->events[origin], event, field_set_find(&p->fields, "merchant"));
+    assert_int_equal(reference_fold(p->reference, event, 1, p->rows[1] + i * p->spec->count, &p->outcomes[1][i]), 0);
+    if (!d)
+        return;
+    const enum reject_reason reason = p->outcomes[1][i].reason;
+    draw_after_event(d, p->reference, origin, trial->categories, &before, reason);
+    draw_if(d, DRAW_ROWS, reason == REJECT_NONE && reference_has_row(p->reference, event->offset));
+    draw_if(d, DRAW_EVENTS_FUSED, reason == REJECT_NONE && p->windows->program->fused);
+    draw_if(d, DRAW_EVENTS_PORTABLE, reason == REJECT_NONE && !p->windows->program->vectors);
+}
+
+static void draw_turns(const struct pair *p, size_t n, const size_t *origins, struct draws *d)
+{
+    const struct entity_table *entities = &p->windows->entities;
+    for (size_t i = 0; i < n; i++) {
+        const struct entity *e = entity_find(entities, p->events[i].entity, entity_hash(entities, p->events[i].entity));
+        if (e)
+            draw_turn(d, d->events[origins[i]].card, e->first_seq, e->count);
+    }
+}
+
+/* The n events of the pair's batch, and where in the stream each comes from. */
+static bool batch_agrees(struct pair *p, size_t n, const size_t *origins, struct trial *trial)
+{
+    bool agreed = true;
+    assert_int_equal(windows_fold(p->windows, p->events, n, p->rows[0], p->outcomes[0]), 0);
+    for (size_t i = 0; i < n && agreed; i++) {
+        fold_reference(p, i, trial, origins[i]);
+        trial->event = origins[i];
+        agreed = outcomes_agree(p, i, trial);
+        if (p->outcomes[0][i].reason == REJECT_NONE)
+            trial->rows = hash_bytes(p->rows[0] + i * p->spec->count, (uint32_t)(p->spec->count * sizeof(float)), trial->rows);
+    }
+    if (trial->draws)
+        draw_turns(p, n, origins, trial->draws);
+    return agreed && states_agree(p, trial);
+}
+
 /* Whether engine and reference agree on all events; if not, trial says where and what. */
 static bool agree(struct trial *trial, const struct sim *events, size_t count)
 {
     struct chance history = {trial->history}, c = {trial->batches};
     struct pair p;
     bool agreed = true;
-    pair_open(&p, trial->file);
+    pair_open(&p, trial->file, &c, count);
+    trial->rows = 0;
+    if (trial->draws)
+        draw_begin(trial->draws, events, count);
     if (count)
         set_history(&history, &p, events);
-    static const uint32_t tags[] = {8, 30, TAGS_MAX, TAGS_MAX};
-    feature_program_vectors(p.windows->program, !one_in(&c, 3));
-    feature_program_tags(p.windows->program, PICK(&c, tags));
     size_t most = one_in(&c, 3) ? 1 : 1 + (size_t)below(&c, BATCH);
     for (size_t i = 0; i < count && agreed;) {
-        size_t n = 0, origin[BATCH], wanted = 1 + (size_t)below(&c, (int64_t)most);
-        if (events[i].cold) {
-            windows_set_history_cold(p.windows);
-            reference_set_history_cold(p.reference);
-        }
-        for (; i < count && n < wanted && (!n || !events[i].cold); i++) {
-            origin[n] = i;
+        size_t n = 0, origins[BATCH], wanted = 1 + (size_t)below(&c, (int64_t)most), first = i;
+        before_batch(&p, &c, &events[i], trial->draws);
+        for (; i < count && n < wanted && (i == first || !(events[i].cold || events[i].restored)); i++) {
+            origins[n] = i;
             n += pair_event(&p, n, &events[i], (int64_t)i);
         }
-        assert_int_equal(windows_fold(p.windows, p.events, n, p.rows[0], p.outcomes[0]), 0);
-        assert_int_equal(reference_fold(p.reference, p.events, n, p.rows[1], p.outcomes[1]), 0);
-        for (size_t k = 0; k < n && agreed; k++) {
-            trial->event = origin[k];
-            agreed = outcomes_agree(&p, k, trial);
-        }
-        agreed = agreed && states_agree(&p, trial);
+        if (trial->draws)
+            trial->draws->counts[DRAW_TOO_LARGE] += i - first - n;
+        agreed = batch_agrees(&p, n, origins, trial);
     }
     trial->digest = windows_digest(p.windows);
+    if (trial->draws)
+        draw_end(trial->draws);
     pair_close(&p);
     return agreed;
 }
 
 /* ---- a failure, cut down ---- */
 
+enum { CUTS_MOST = 2000 }; /* tries; a long stream takes its time */
+
 static size_t cut_down(struct trial *trial, struct sim *events, size_t count)
 {
     struct sim *fewer = malloc(count * sizeof *fewer);
     assert_non_null(fewer);
     count = trial->event + 1 < count ? trial->event + 1 : count;
+    int tries = trial->file->dense ? CUTS_MOST / 10 : CUTS_MOST;
     for (size_t step = count / 2; step; step /= 2)
-        for (size_t at = 0; at + step <= count;) {
+        for (size_t at = 0; at + step <= count && tries--;) {
             memcpy(fewer, events, at * sizeof *fewer);
             memcpy(fewer + at, events + at + step, (count - at - step) * sizeof *fewer);
             if (agree(trial, fewer, count - step)) {
@@ -175,83 +282,55 @@ static size_t cut_down(struct trial *trial, struct sim *events, size_t count)
     return count;
 }
 
-static void print_value(const char *name, const struct value *v)
-{
-    switch (v->type) {
-    case VALUE_INT: print_error(" %s=%lld", name, (long long)v->integer); break;
-    case VALUE_BOOL: print_error(" %s=%s", name, v->integer ? "true" : "false"); break;
-    case VALUE_DOUBLE: print_error(" %s=%.17g", name, v->real); break;
-    case VALUE_TEXT: print_error(" %s='%s'", name, v->text); break;
-    default: break;
-    }
-}
-
 static void print_failure(const struct trial *trial, const struct sim *events, size_t count)
 {
-    const struct file *f = trial->file;
-    print_error("%s at the last event\nlateness %lld, max_events %lld, max_age %lld, future_skew %lld, limits %llu entities %llu events\n",
-                trial->what, (long long)f->options.lateness_ms, (long long)f->options.max_events, (long long)f->options.max_age_ms,
-                (long long)f->options.future_skew_ms, (unsigned long long)f->limits.max_entities, (unsigned long long)f->limits.max_events);
-    for (size_t i = 0; i < f->count; i++) {
-        const struct entry *e = &f->entries[i];
-        print_error("  %s: %s %s [%s]%s", e->name, feature_op_name(e->op), e->field ? e->field : "", e->windows ? e->windows : "",
-                    e->exclude_current ? " without current" : "");
-        if (e->where)
-            print_error(" where %s in [%s] not_in [%s] %s..%s", e->where, e->in ? e->in : "", e->not_in ? e->not_in : "", e->min ? e->min : "",
-                        e->max ? e->max : "");
-        print_error(" scale %g fixed %g\n", e->scale, e->fixed);
-    }
-    for (size_t i = 0; i < count; i++) {
-        print_error("  t=%lld record=%+lld card=%d id=%d%s", (long long)events[i].t, (long long)(events[i].record_ms - events[i].t),
-                    events[i].card, events[i].id, events[i].cold ? " (cold)" : "");
-        print_value("amount", &events[i].fields.amount);
-        print_value("price", &events[i].fields.price);
-        print_value("merchant", &events[i].fields.merchant);
-        print_value("code", &events[i].fields.code);
-        print_value("lat", &events[i].fields.lat);
-        print_value("lon", &events[i].fields.lon);
-        print_value("flag", &events[i].fields.flag);
-        print_error("\n");
-    }
+    print_error("%s at the last event\n", trial->what);
+    print_file(trial->file);
+    for (size_t i = 0; i < count; i++)
+        print_sim(&events[i]);
 }
 
 /* ---- the run ---- */
 
+enum { DENSE_ONE_IN = 8 };
+
 struct run {
-    uint64_t files, streams, events, values;
+    uint64_t files, streams, events;
+    struct draws draws;
 };
 
 static void run_stream(struct run *run, struct trial *trial, struct sim *events, size_t count, uint64_t seed)
 {
     run->streams++;
     run->events += count;
-    run->values += count * trial->file->count;
     if (agree(trial, events, count))
         return;
+    trial->draws = NULL;
     count = cut_down(trial, events, count);
     print_failure(trial, events, count);
     fail_msg("case %llu", (unsigned long long)seed);
 }
 
-/* A file and a stream; a quarter of them once more in other batches, which must leave the same state. */
+/* A file and a stream; a quarter of them once more in other batches, which must give the same rows and leave the same state. */
 static void run_case(struct run *run, uint64_t seed)
 {
     static struct file file;
     struct chance c = {seed};
-    choose_file(&c, &file);
-    settle_reach(&file);
-    size_t count = (size_t)(one_in(&c, 20) ? 1500 : 20 + below(&c, 380));
+    choose_file(&c, &file, one_in(&c, DENSE_ONE_IN));
+    size_t count = choose_length(&c, &file);
     struct sim *events = calloc(count, sizeof *events);
     assert_non_null(events);
-    choose_stream(&c, &file, events, count);
-    struct trial trial = {.file = &file, .history = next(&c), .batches = next(&c)};
+    struct trial trial = {.file = &file, .categories = choose_stream(&c, &file, events, count), .history = next(&c), .batches = next(&c), .draws = &run->draws};
     run->files++;
+    draw_file(&run->draws, &file, count);
     run_stream(run, &trial, events, count, seed);
     if (one_in(&c, 4)) {
-        uint64_t digest = trial.digest;
+        const uint64_t digest = trial.digest, rows = trial.rows;
         trial.batches = next(&c);
+        trial.draws = NULL;
         run_stream(run, &trial, events, count, seed);
         assert_int_equal(trial.digest, digest);
+        assert_int_equal(trial.rows, rows);
     }
     free(events);
 }
@@ -260,11 +339,14 @@ static void engine_and_reference_agree_bit_for_bit(void **state)
 {
     (void)state;
     uint64_t seed = setting("WEIR_PROPERTY_SEED", 1), events = setting("WEIR_PROPERTY_EVENTS", 60000);
-    struct run run = {0};
+    static struct run run;
     for (uint64_t i = 0; run.events < events; i++)
         run_case(&run, seed * 1000003 + i);
-    print_message("# seed %llu: %llu feature files, %llu streams, %llu events, at least %llu values, no difference\n", (unsigned long long)seed,
-                  (unsigned long long)run.files, (unsigned long long)run.streams, (unsigned long long)run.events, (unsigned long long)run.values);
+    if (setting("WEIR_PROPERTY_DRAWS", 0))
+        print_draws(&run.draws, run.events);
+    print_message("# seed %llu: %llu feature files, %llu streams, %llu events, %llu rows compared, no difference\n", (unsigned long long)seed,
+                  (unsigned long long)run.files, (unsigned long long)run.streams, (unsigned long long)run.events,
+                  (unsigned long long)run.draws.counts[DRAW_ROWS]);
 }
 
 int main(void)
