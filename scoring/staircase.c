@@ -145,6 +145,7 @@ static void search_bests(const struct feature_program *p, const struct entity *e
 void stairs_bests(const struct feature_program *p, const struct entity *e, uint32_t s, uint32_t first, int64_t *best)
 {
     typedef int32_t four __attribute__((vector_size(16)));
+    typedef uint32_t four_numbers __attribute__((vector_size(16))); /* which come round */
     const struct stair_state state = *stair_state_of(p, e, s);
     if (state.count > STAIRS_WALKED || !state.count) {
         search_bests(p, e, s, first, best);
@@ -154,9 +155,10 @@ void stairs_bests(const struct feature_program *p, const struct entity *e, uint3
     const uint64_t *words = stair_at(p, e, s, 0);
     const int64_t sign = p->stairs[s].max ? 1 : -1;
     for (uint32_t w = first; w < windows; w += 4) {
-        four cursors, chosen = (four){0} - 1;
-        memcpy(&cursors, entity_cursors(p, e) + w, sizeof cursors); /* past the last one lie other words of the entity */
-        cursors -= (int32_t)first_seq;
+        four_numbers numbers;
+        memcpy(&numbers, entity_cursors(p, e) + w, sizeof numbers); /* past the last one lie other words of the entity */
+        const four cursors = (four)(numbers - first_seq);
+        four chosen = (four){0} - 1;
         for (uint32_t i = state.count; i--;) {
             four at = (int32_t)(((uint32_t)words[i] - first_seq) & SEQ_MASK) - (four){0}, in = at >= cursors;
             chosen = (in & (int32_t)i) | (~in & chosen);
