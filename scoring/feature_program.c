@@ -395,6 +395,15 @@ static void place_lanes(struct feature_program *p)
     }
 }
 
+/* What the lanes of all groups leave of word 0. */
+static void place_gaps(struct feature_program *p)
+{
+    p->gap_at = p->lane_words ? 0 : p->lane_groups * p->lanes_a_group;
+    p->gap_bits = p->channel_count ? (TIME_SHIFT - p->gap_at) / p->channel_count : 0;
+    while (UINT64_C(1) << (p->gap_bits + p->gap_shift) < (uint64_t)p->spec->max_events_per_entity)
+        p->gap_shift++;
+}
+
 static void place_entity(struct feature_program *p, uint32_t header)
 {
     p->cursors_at = header;
@@ -543,6 +552,7 @@ static int compile(struct feature_program *p, struct draft *drafts, uint32_t ent
     settle_steps(p, drafts);
     order_wides(p);
     place_words(p);
+    place_gaps(p);
     place_entity(p, entity_header);
     feature_program_vectors(p, true);
     return lane_masks_place(p) ? -1 : place_blocks(p);

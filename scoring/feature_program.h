@@ -2,7 +2,8 @@
  *
  * An event is kept as a record of 64-bit words:
  *
- *   word 0   event time << 16 | its lanes 0..15 (where there are more lanes, they have words of their own)
+ *   word 0   event time << 16 | its lanes 0..15 (where there are more lanes, they have words of their own); in bits left
+ *            over its gaps
  *   word 1   64-bit hash of the id
  *   numbers  one word each; null is 0
  *   categories  one word each: 64-bit hash of a text, or the number; 0 is null
@@ -11,6 +12,10 @@
  * A lane is one bit of an event and one counter a window: how many events of the window have the bit.  Count lanes
  * say "passes this filter and this field is not null"; last lanes say "the latest event of its category", so that
  * the counter is the number of different ones.
+ *
+ * A gap, one for each channel, is how many events right before this one are known not to be of its category: from there on
+ * the one before of its category is looked for.  It is a hint: 0 is always right, and so is what was right before older
+ * events went.  Checkpoints do without.
  *
  * Hashes are seeded by the whole feature file (its canonical text): the same file gives the same hashes in every process,
  * and who would craft texts that collide needs the file.  Otherwise two given texts of one entity are taken for the same
@@ -172,6 +177,8 @@ struct feature_program {
     uint64_t *count_masks; /* of each group: the counters of count lanes */
     uint64_t group_bits, spread_factor, spread_mask; /* lanes of a group to counters: (bits & group_bits) * factor & mask */
     uint32_t lane_words;  /* words of lanes in a record, beside those of word 0 */
+    uint32_t gap_at, gap_bits; /* in word 0: the first channel's, and of how many bits each is */
+    uint32_t gap_shift;   /* what is kept of a gap is as many times 2^gap_shift: so that one may be as long as a ring */
     uint32_t mask_words;  /* of a lane mask: the bits of lanes, as they lie in a record from lane_word on */
     uint64_t *all_lanes;  /* the first of the masks */
     uint32_t presence_count;
@@ -252,4 +259,17 @@ static inline bool record_in_channel(const struct feature_program *p, const stru
 {
     return record[p->category_word + (uint32_t)channel->category] &&
            (channel->filter_lane < 0 || record_lane(p, record, channel->filter_lane));
+}
+
+static inline uint32_t record_gap(const struct feature_program *p, uint32_t channel, const uint64_t *record)
+{
+    const uint64_t most = (UINT64_C(1) << p->gap_bits) - 1;
+    return (uint32_t)(record[RECORD_TIME] >> (p->gap_at + channel * p->gap_bits) & most) << p->gap_shift;
+}
+
+static inline void record_gap_set(const struct feature_program *p, uint32_t channel, uint64_t *record, uint32_t gap)
+{
+    const uint64_t most = (UINT64_C(1) << p->gap_bits) - 1, kept = gap >> p->gap_shift;
+    const uint32_t at = p->gap_at + channel * p->gap_bits;
+    record[RECORD_TIME] = (record[RECORD_TIME] & ~(most << at)) | (kept < most ? kept : most) << at;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "scoring/late_categories.h"
 #include "scoring/staircase.h"
 
 static void find_parts(struct feature_view *v)
@@ -151,7 +152,7 @@ static void add_event(struct feature_view *v, const struct entity *e, uint32_t w
     const struct feature_program *p = v->store->program;
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->lanes[g * p->window_count + w] += lanes_spread(p, record, g) & p->count_masks[g];
+        v->lanes[g * p->window_count + w] += lanes_spread(p, record, g);
     sums_add(p, v->sums + w, record);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
@@ -163,7 +164,7 @@ static void take_event(struct feature_view *v, const struct entity *e, uint32_t 
     const struct feature_program *p = v->store->program;
     const uint64_t *record = entity_record(p, e, at);
     for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->lanes[g * p->window_count + w] -= lanes_spread(p, record, g) & p->count_masks[g];
+        v->lanes[g * p->window_count + w] -= lanes_spread(p, record, g);
     sums_take(p, v->sums + w, record);
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
         if (record_lane(p, record, p->wides[i].lane))
@@ -185,8 +186,6 @@ static void move_window(struct feature_view *v, const struct entity *e, uint32_t
 {
     const struct feature_program *p = v->store->program;
     uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq, low = v->low[w];
-    for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->lanes[g * p->window_count + w] &= p->count_masks[g] * p->counter_mask;
     if (cursor > v->end || e->count - v->end + cursor - low > v->end - low) {
         clear_window(v, w);
         for (uint32_t at = low; at < v->end; at++)
@@ -235,131 +234,6 @@ static void late_bests(struct feature_view *v, const struct entity *e)
         }
 }
 
-/* ---- categories of an older one ---- */
-
-/* A set of categories, each with a mark, at most half full. */
-static int seen_reserve(struct feature_view *v, size_t categories)
-{
-    v->seen_size = 16;
-    while (v->seen_size < categories * 2)
-        v->seen_size *= 2;
-    if (v->seen_size > v->seen_room) {
-        struct seen_category *seen = realloc(v->seen, v->seen_size * sizeof *seen);
-        if (!seen)
-            return -1;
-        v->seen = seen;
-        v->seen_room = v->seen_size;
-    }
-    memset(v->seen, 0, v->seen_size * sizeof *v->seen);
-    return 0;
-}
-
-static inline uint64_t scattered(uint64_t word)
-{
-    return word * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-/* Where the category is, or would be. */
-static struct seen_category *seen_find(const struct feature_view *v, uint64_t word)
-{
-    size_t i = (size_t)(scattered(word) >> 20) & (v->seen_size - 1);
-    while (v->seen[i].word && v->seen[i].word != word)
-        i = (i + 1) & (v->seen_size - 1);
-    return &v->seen[i];
-}
-
-/* Bits of categories: where there is none, surely none of them is. */
-struct category_bits {
-    uint64_t words[64];
-};
-
-static inline uint32_t category_bit(uint64_t word)
-{
-    return (uint32_t)(scattered(word) >> 52);
-}
-
-/* Those of the events behind the windows' end: each has one there that is its latest. */
-static void see_newer(struct feature_view *v, const struct entity *e, const struct channel_def *channel, struct category_bits *bits)
-{
-    const struct feature_program *p = v->store->program;
-    const uint32_t word_at = p->category_word + (uint32_t)channel->category;
-    for (uint32_t at = v->end; at < e->count; at++) {
-        const uint64_t *record = entity_record(p, e, at);
-        if (!record_lane(p, record, channel->last_lane))
-            continue;
-        const uint32_t bit = category_bit(record[word_at]);
-        bits->words[bit >> 6] |= UINT64_C(1) << (bit & 63);
-        seen_find(v, record[word_at])->word = record[word_at];
-    }
-}
-
-/* Whether an event without the last lane is the latest of its category before the windows' end, as told from the end
- * backwards: those that have the lane in its place are behind the end. */
-static bool is_latest(struct feature_view *v, const struct channel_def *channel, const uint64_t *record)
-{
-    const struct feature_program *p = v->store->program;
-    if (!record_in_channel(p, channel, record))
-        return false;
-    struct seen_category *seen = seen_find(v, record[p->category_word + (uint32_t)channel->category]);
-    if (!seen->word || seen->met)
-        return false;
-    seen->met = true;
-    return true;
-}
-
-/* How often the current event's category is in the windows of op `same`. */
-static void late_sames(struct feature_view *v, const struct entity *e, const struct channel_def *channel)
-{
-    const struct feature_program *p = v->store->program;
-    const uint32_t word_at = p->category_word + (uint32_t)channel->category;
-    const uint32_t low = p->window_count ? v->low[p->window_count - 1] : v->end;
-    for (uint32_t at = low; at < v->end && channel->same_count; at++) {
-        const uint64_t *record = entity_record(p, e, at);
-        if (!record_in_channel(p, channel, record) || record[word_at] != v->record[word_at])
-            continue;
-        for (int k = channel->same_first; k < channel->same_first + channel->same_count; k++)
-            v->sames[k] += at >= v->low[p->sames[k].window];
-    }
-}
-
-enum { FETCHED_AHEAD = 32 }; /* records */
-
-/* From the end backwards: when the first event of a window is passed, the categories met are the window's.  Of most events
- * two words say enough: that they have the last lane, or that none behind the end is of their category. */
-static int late_channel(struct feature_view *v, const struct entity *e, uint32_t c)
-{
-    const struct feature_program *p = v->store->program;
-    const struct channel_def *channel = &p->channels[c];
-    const struct ring ring = entity_ring(p, e);
-    const uint32_t word_at = p->category_word + (uint32_t)channel->category;
-    const uint32_t lane_at = p->lane_word + ((uint32_t)channel->last_lane >> 6), lane = (uint32_t)channel->last_lane & 63;
-    const uint64_t own = v->record[word_at];
-    struct category_bits bits = {0};
-    uint32_t different = 0, at = v->end;
-    if (seen_reserve(v, e->count - v->end))
-        return -1;
-    see_newer(v, e, channel, &bits);
-    v->latest[c] = UINT32_MAX;
-    for (uint32_t w = 0; w < p->window_count; w++) {
-        for (; at > v->low[w]; at--) {
-            const uint64_t *record = ring_at(&ring, at - 1), word = record[word_at], last = record[lane_at] >> lane & 1;
-            const uint32_t bit = category_bit(word);
-            __builtin_prefetch(record - (ptrdiff_t)FETCHED_AHEAD * ring.words);
-            different += (uint32_t)last;
-            if (!((bits.words[bit >> 6] >> (bit & 63) & 1 & ~last) | (word == own)))
-                continue;
-            if (!last && !is_latest(v, channel, record))
-                continue;
-            different += !last;
-            if (word == own)
-                v->latest[c] = at - 1;
-        }
-        lane_counter_add(p, v->lanes + w, channel->last_lane, different);
-    }
-    late_sames(v, e, channel);
-    return 0;
-}
-
 static void late_places(struct feature_view *v, const struct entity *e)
 {
     const struct feature_program *p = v->store->program;
@@ -371,7 +245,7 @@ static void late_places(struct feature_view *v, const struct entity *e)
     }
 }
 
-int feature_view_late(struct feature_view *v, const struct entity *e, const struct value *values, const uint64_t *record, uint32_t at)
+int feature_view_late(struct feature_view *v, const struct entity *e, const struct value *values, uint64_t *record, uint32_t at)
 {
     const struct feature_program *p = v->store->program;
     feature_view_of(v, values, record);
@@ -388,7 +262,7 @@ int feature_view_late(struct feature_view *v, const struct entity *e, const stru
     late_places(v, e);
     memset(v->sames, 0, p->same_count * sizeof *v->sames);
     for (uint32_t c = 0; c < p->channel_count; c++)
-        if (late_channel(v, e, c))
+        if (late_channel(v, e, c, record))
             return -1;
     return 0;
 }

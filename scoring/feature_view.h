@@ -2,8 +2,8 @@
  *
  * For an event that is the newest of its entity the windows are copies of those that the entity keeps.  An older one looks at
  * windows that end earlier: copies from which the newer events are taken and to which those are
- * added that have left since; different categories and `same` are found by going through the longest window once.
- * Cost: O(windows) for the newest, for others up to the events of the longest window. */
+ * added that have left since; the categories of the newer events are looked for on their own (late_categories.c).
+ * Cost: O(windows) for the newest, for others the events that are newer and those that have left. */
 #pragma once
 #include "scoring/features.h"
 #include "scoring/window_store.h"
@@ -44,7 +44,7 @@ struct feature_view {
     struct seen_category {
         uint64_t word; /* 0: none */
         bool met;
-    } *seen; /* categories of newer events, and whether the window that is gone through has them */
+    } *seen; /* categories that are looked for, and whether they have been found */
     size_t seen_size, seen_room;
 
     /* What the windows say, as the program lays it out (struct counted_layout); steps find it from the view alone. */
@@ -90,8 +90,8 @@ void feature_view_newest(struct feature_view *view, const struct entity *entity,
  * the values stay the caller's. */
 void feature_view_counted(struct feature_view *view, const struct entity *entity);
 
-/* The windows without the current event, which belongs at index `at`; 0, or -1 if memory is short. */
-int feature_view_late(struct feature_view *view, const struct entity *entity, const struct value *values, const uint64_t *record, uint32_t at);
+/* The windows without the current event, which belongs at index `at` and gets its gaps; 0, or -1 if memory is short. */
+int feature_view_late(struct feature_view *view, const struct entity *entity, const struct value *values, uint64_t *record, uint32_t at);
 /* With it. */
 void feature_view_late_counted(struct feature_view *view);
 /* The current event alone: it is not visible, not even to itself but for its own window. */

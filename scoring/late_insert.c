@@ -80,6 +80,21 @@ static void places_insert(const struct feature_program *p, struct entity *e, con
     }
 }
 
+/* A gap that reaches to where the event comes ends behind it, or has it within. */
+static void gaps_follow(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
+{
+    for (uint32_t c = 0; c < p->channel_count && p->gap_bits; c++) {
+        const uint32_t word_at = p->category_word + (uint32_t)p->channels[c].category;
+        const bool in = record_in_channel(p, &p->channels[c], record);
+        for (uint32_t i = at; i < e->count; i++) {
+            uint64_t *newer = entity_record(p, e, i);
+            const uint32_t gap = record_gap(p, c, newer);
+            if (gap >= i - at)
+                record_gap_set(p, c, newer, in && newer[word_at] == record[word_at] ? i - at : gap + 1);
+        }
+    }
+}
+
 static void records_move(const struct feature_program *p, struct entity *e, const uint64_t *record, uint32_t at)
 {
     const size_t size = (size_t)p->record_words * 8;
@@ -102,6 +117,7 @@ void store_insert(struct window_store *store, struct entity *e, uint64_t *record
         occurrences_shift(store, e, at);
     stairs_insert(p, e, record, at);
     places_insert(p, e, record, at);
+    gaps_follow(p, e, record, at);
     records_move(p, e, record, at);
     e->count++;
     assert(e->room);

@@ -251,6 +251,7 @@ static inline __attribute__((always_inline)) void advance(const struct window_st
 /* ---- the event ---- */
 
 static inline __attribute__((always_inline)) void channel_count_in(const struct window_store *store, const struct feature_program *p, struct entity *e, const struct layout *layout,
+                                                                   const struct ring *ring,
                                                                    uint32_t c, const uint64_t *record, uint32_t place, struct moving *m, uint32_t groups)
 {
     const struct channel_def *channel = &p->channels[c];
@@ -259,7 +260,9 @@ static inline __attribute__((always_inline)) void channel_count_in(const struct 
     const struct occurrence latest = find(store, p, e, layout, TABLE_CHANNELS + c, record[p->category_word + (uint32_t)channel->category]);
     if (latest.found)
         entity_record(p, e, latest.at)[RECORD_TIME] &= ~(UINT64_C(1) << channel->last_lane);
-    const __mmask8 without = _mm256_cmplt_epi32_mask(_mm256_set1_epi32(latest.found ? (int)latest.at : -1), m->at);
+    const uint32_t behind = latest.found ? latest.at + 1 : 0; /* that one */
+    record_gap_set(p, c, ring->records + (size_t)place * ring->words, e->count - behind);
+    const __mmask8 without = _mm256_cmple_epu32_mask(_mm256_set1_epi32((int)behind), m->at);
     m->groups[group] = _mm512_mask_add_epi64(m->groups[group], without, m->groups[group], _mm512_set1_epi64((int64_t)one));
     (void)occurrence_write(layout, occurrence_table(e, layout, TABLE_CHANNELS + c), &latest, place, e->first_seq + e->count);
 }
@@ -409,7 +412,7 @@ static inline __attribute__((always_inline)) void fold(struct window_store *stor
         m.sums[i] = _mm512_add_epi64(m.sums[i], _mm512_set1_epi64((int64_t)record[p->sum_words[i]]));
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
-            channel_count_in(store, p, e, layout, c, record, place, &m, groups);
+            channel_count_in(store, p, e, layout, &ring, c, record, place, &m, groups);
     for (uint32_t s = 0; s < p->stair_count; s++)
         stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
     wides_count_in(p, v, e, record);

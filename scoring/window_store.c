@@ -296,6 +296,7 @@ static void channel_count_in(struct window_store *store, struct entity *e, uint3
     const int64_t latest_at = latest.found ? (int64_t)latest.at : -1;
     for (uint32_t w = 0; w < windows; w++)
         groups[w] += (uint64_t)(latest_at < (int64_t)(cursors[w] - first_seq)) << shift;
+    record_gap_set(p, c, entity_record(p, e, e->count), (uint32_t)(e->count - 1 - latest_at));
     occurrence_set(store, e, TABLE_CHANNELS + c, &latest, e->count);
     if (!channel->same_count)
         return;
