@@ -74,12 +74,34 @@ static void run_before(const struct windows *w, const struct feature_view *v)
         feature_steps_run(w->program, 0, w->program->before_steps, v, 1);
 }
 
+/* The oldest event goes before its windows are over. */
+static void drop_note(struct windows *w, struct entity *e, int64_t oldest_ms)
+{
+    if (oldest_ms > e->dropped_ms)
+        e->dropped_ms = oldest_ms;
+    w->dropped_events++;
+}
+
+static int64_t oldest_ms(const struct windows *w, const struct entity *e)
+{
+    return record_time(entity_record(w->program, e, 0));
+}
+
+/* Whether the oldest event has to go for the next one. */
+static bool is_full(const struct windows *w, const struct entity *e)
+{
+    return e->count == w->spec->max_events_per_entity && oldest_ms(w, e) > windows_horizon(w);
+}
+
 static void fold_newest(struct windows *w, struct feature_view *v, struct entity *e, const struct event *event, const uint64_t *record,
                         struct occurrence *id)
 {
 #if defined __x86_64__
     if (w->program->fused) {
-        newest_fold_avx512(&w->store, v, e, event->values, record, id);
+        const bool full = is_full(w, e);
+        if (full)
+            drop_note(w, e, oldest_ms(w, e));
+        newest_fold_avx512(&w->store, v, e, event->values, record, id, full);
         return;
     }
 #endif
@@ -115,11 +137,8 @@ static void cap_events(struct windows *w, struct entity *e)
 {
     store_trim(&w->store, e, windows_horizon(w));
     while (e->count > w->spec->max_events_per_entity) {
-        int64_t oldest_ms = record_time(entity_record(w->program, e, 0));
-        if (oldest_ms > e->dropped_ms)
-            e->dropped_ms = oldest_ms;
+        drop_note(w, e, oldest_ms(w, e));
         store_drop(&w->store, e, 1);
-        w->dropped_events++;
     }
 }
 

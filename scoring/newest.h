@@ -9,8 +9,9 @@
 #include "scoring/feature_view.h"
 #include "scoring/occurrences.h"
 
+/* full: when all that is done, the oldest event goes, as from store_drop. */
 void newest_fold_avx512(struct window_store *store, struct feature_view *view, struct entity *entity, const struct value *values,
-                        const uint64_t *record, const struct occurrence *id);
+                        const uint64_t *record, const struct occurrence *id, bool full);
 /* As occurrences_fetch_found. */
 void occurrences_fetch_found_avx512(const struct window_store *store, const struct entity *entity, const uint64_t *record);
 /* As occurrence_find, of an id; put where it is wanted, as a copy would wait for its parts. */

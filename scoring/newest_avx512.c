@@ -353,20 +353,44 @@ static inline void wides_count_in(const struct feature_program *p, struct featur
     }
 }
 
-static inline __attribute__((always_inline)) void windows_settle(const struct feature_program *p, struct feature_view *v, struct entity *e,
-                                                                 const struct moving *m, uint32_t groups, uint32_t sums)
+static inline __attribute__((always_inline)) void windows_show(const struct feature_program *p, struct feature_view *v, const struct entity *e,
+                                                               const struct moving *m, uint32_t groups, uint32_t sums)
 {
-    const uint32_t windows = p->window_count;
-    _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
     _mm256_mask_storeu_epi32(v->events, m->all, _mm256_sub_epi32(_mm256_set1_epi32((int)e->count + 1), m->at));
-    for (uint32_t g = 0; g < groups; g++) {
-        _mm512_mask_storeu_epi64(entity_lanes(p, e) + g * windows, m->all, m->groups[g]);
-        _mm512_mask_storeu_epi64(v->lanes + g * windows, m->all, m->groups[g]);
-    }
-    for (uint32_t i = 0; i < sums; i++) {
-        _mm512_mask_storeu_epi64(entity_sums(p, e) + i * windows, m->all, m->sums[i]);
-        _mm512_mask_storeu_epi64(v->sums + i * windows, m->all, m->sums[i]);
-    }
+    for (uint32_t g = 0; g < groups; g++)
+        _mm512_mask_storeu_epi64(v->lanes + g * p->window_count, m->all, m->groups[g]);
+    for (uint32_t i = 0; i < sums; i++)
+        _mm512_mask_storeu_epi64(v->sums + i * p->window_count, m->all, m->sums[i]);
+}
+
+/* The windows that begin with the oldest event lose it, and it goes. */
+static inline __attribute__((always_inline)) void oldest_drop(struct window_store *store, struct entity *e, const struct ring *ring, struct moving *m,
+                                                              uint32_t groups, uint32_t sums)
+{
+    const struct feature_program *p = store->program;
+    const uint64_t *record = ring->records + (size_t)e->first * ring->words;
+    const __mmask8 holds = _mm256_mask_testn_epi32_mask(m->all, m->at, m->at);
+    const uint32_t wide_windows = (uint32_t)store->slow_windows & holds;
+    const __m512i times = _mm512_maskz_set1_epi64(holds, (int64_t)record[RECORD_TIME]);
+    const __m256i one = _mm256_set1_epi32(1);
+    for (uint32_t g = 0; g < groups; g++)
+        m->groups[g] = lanes_leave(m->groups[g], times, g);
+    for (uint32_t i = 0; i < sums; i++)
+        m->sums[i] = _mm512_mask_sub_epi64(m->sums[i], holds, m->sums[i], _mm512_set1_epi64((int64_t)record[p->sum_words[i]]));
+    for (uint32_t i = 0; wide_windows && i < p->wide_count; i++)
+        wide_take(entity_wides(p, e), &p->wides[i], wide_number(&p->wides[i], record, wide_windows));
+    m->at = _mm256_sub_epi32(_mm256_max_epu32(m->at, one), one);
+    store_forget(store, e, 1);
+}
+
+static inline __attribute__((always_inline)) void windows_settle(const struct feature_program *p, struct entity *e, const struct moving *m,
+                                                                 uint32_t groups, uint32_t sums)
+{
+    _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
+    for (uint32_t g = 0; g < groups; g++)
+        _mm512_mask_storeu_epi64(entity_lanes(p, e) + g * p->window_count, m->all, m->groups[g]);
+    for (uint32_t i = 0; i < sums; i++)
+        _mm512_mask_storeu_epi64(entity_sums(p, e) + i * p->window_count, m->all, m->sums[i]);
 }
 
 /* Of the longest window, which is the last one. */
@@ -394,7 +418,7 @@ static inline __m512i counted_lanes(const struct feature_program *p, const uint6
 }
 
 static inline __attribute__((always_inline)) void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
-                                                       const uint64_t *record, const struct occurrence *id, uint32_t groups, uint32_t sums)
+                                                       const uint64_t *record, const struct occurrence *id, bool full, uint32_t groups, uint32_t sums)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
@@ -416,18 +440,21 @@ static inline __attribute__((always_inline)) void fold(struct window_store *stor
     for (uint32_t s = 0; s < p->stair_count; s++)
         stair_fold(p, e, s, record, &m, v->best + s * p->window_count);
     wides_count_in(p, v, e, record);
-    windows_settle(p, v, e, &m, groups, sums); /* late: what lies near something stored under a mask cannot be read soon */
+    windows_show(p, v, e, &m, groups, sums); /* late: what lies near something stored under a mask cannot be read soon */
+    if (full)
+        oldest_drop(store, e, &ring, &m, groups, sums);
+    windows_settle(p, e, &m, groups, sums);
     store_settle(store, e, layout, record, id, place);
 }
 
 void newest_fold_avx512(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values, const uint64_t *record,
-                        const struct occurrence *id)
+                        const struct occurrence *id, bool full)
 {
     const struct feature_program *p = store->program;
     if (p->lane_groups == 1 && p->sum_count == 1)
-        fold(store, v, e, values, record, id, 1, 1);
+        fold(store, v, e, values, record, id, full, 1, 1);
     else
-        fold(store, v, e, values, record, id, p->lane_groups, p->sum_count);
+        fold(store, v, e, values, record, id, full, p->lane_groups, p->sum_count);
 }
 
 #pragma GCC pop_options

@@ -126,13 +126,9 @@ static inline void places_pop(const struct feature_program *p, struct entity *e)
             places[i] = e->first_seq - 1;
 }
 
-void store_drop(struct window_store *store, struct entity *e, uint32_t n)
+void store_forget(struct window_store *store, struct entity *e, uint32_t n)
 {
     const struct feature_program *p = store->program;
-    assert(n <= e->count);
-    if (!n)
-        return;
-    windows_leave(store, e, n);
     stairs_pop(p, e, n);
     occurrences_pop(p, e, n);
     e->first = entity_place(p, e, n);
@@ -144,6 +140,15 @@ void store_drop(struct window_store *store, struct entity *e, uint32_t n)
     e->count -= n;
     store->events -= n;
     places_pop(p, e);
+}
+
+void store_drop(struct window_store *store, struct entity *e, uint32_t n)
+{
+    assert(n <= e->count);
+    if (!n)
+        return;
+    windows_leave(store, e, n);
+    store_forget(store, e, n);
 }
 
 void store_trim_some(struct window_store *store, struct entity *e, int64_t horizon_ms)

@@ -41,6 +41,8 @@ void store_dissolve(struct window_store *store, struct entity *entity);
 /* Lets go of events that are not later than horizon_ms (store_trim, below), of the `n` oldest. */
 void store_trim_some(struct window_store *store, struct entity *entity, int64_t horizon_ms);
 void store_drop(struct window_store *store, struct entity *entity, uint32_t n);
+/* Of store_drop, what comes when the windows have left them. */
+void store_forget(struct window_store *store, struct entity *entity, uint32_t n);
 /* Gives back memory of a ring that has become too large. */
 int store_shrink(struct window_store *store, struct entity *entity);
 /* Room for one more event (store_reserve, below), by letting go of those not later than horizon_ms first; what points into
