@@ -187,7 +187,7 @@ struct deviation_step {
     struct current current;
 };
 
-/* What eight windows hold: of one event, or up to four of it and four of the next one. */
+/* What eight windows hold: of one event, up to four each of two or up to two each of four. */
 struct sums {
     __m512i n, total;
     __m512i low, high; /* of the sums of squares, 128 bits each */
@@ -228,6 +228,38 @@ static inline __attribute__((always_inline)) struct sums sums_of_two(const struc
     sums.number = beside(_mm256_set1_epi64x((int64_t)v->record[d->current.word]), _mm256_set1_epi64x((int64_t)w->record[d->current.word]));
     sums.windows = (__mmask8)(d->to.all | d->to.all << 4);
     sums.numbers = (__mmask8)((is_null(v, &d->current) ? 0 : 15) | (is_null(w, &d->current) ? 0 : 15 << 4));
+    return sums;
+}
+
+static inline __m128i two_words(const struct feature_view *v, size_t at)
+{
+    return _mm_loadu_si128((const __m128i *)(const void *)(v->counted + at));
+}
+
+static inline __m512i side_by_side(__m128i a, __m128i b, __m128i c, __m128i d)
+{
+    return _mm512_inserti64x2(_mm512_inserti64x2(_mm512_inserti64x2(_mm512_castsi128_si512(a), b, 1), c, 2), d, 3);
+}
+
+static inline __attribute__((always_inline)) struct sums sums_of_four(const struct feature_view *v, size_t size, const struct deviation_step *d)
+{
+    const struct feature_view *const four[] = {v, feature_view_after(v, size), feature_view_after(v, 2 * size), feature_view_after(v, 3 * size)};
+#define FOUR(of) side_by_side(of(0), of(1), of(2), of(3))
+#define COUNTERS(i) two_words(four[i], d->counters.at)
+#define TOTALS(i) two_words(four[i], d->totals)
+#define NUMBER(i) _mm_set1_epi64x((int64_t)four[i]->record[d->current.word])
+#define KNOWN(i) ((is_null(four[i], &d->current) ? 0 : 3) << 2 * (i))
+    struct sums sums = sums_of(_mm512_maskz_mov_epi16(d->counters.parts, FOUR(COUNTERS)), FOUR(TOTALS),
+                               beside(four_words(four[0], d->squares), four_words(four[1], d->squares)),
+                               beside(four_words(four[2], d->squares), four_words(four[3], d->squares)));
+    sums.number = FOUR(NUMBER);
+    sums.windows = (__mmask8)(d->to.all * 0x55);
+    sums.numbers = (__mmask8)(KNOWN(0) | KNOWN(1) | KNOWN(2) | KNOWN(3));
+#undef FOUR
+#undef COUNTERS
+#undef TOTALS
+#undef NUMBER
+#undef KNOWN
     return sums;
 }
 
@@ -286,13 +318,29 @@ static inline void put_two(const struct feature_view *v, const struct feature_vi
     _mm_mask_storeu_ps(w->row + to->first, to->all, _mm256_extractf128_ps(both, 1));
 }
 
+static inline void put_four(const struct feature_view *v, size_t size, const struct columns *to, __m512d x)
+{
+    const __m256 all = scaled(x, to->scale);
+    const __m128 two = _mm256_castps256_ps128(all), more = _mm256_extractf128_ps(all, 1);
+    _mm_mask_storeu_ps(v->row + to->first, to->all, two);
+    _mm_mask_storeu_ps(feature_view_after(v, size)->row + to->first, to->all, _mm_movehl_ps(two, two));
+    _mm_mask_storeu_ps(feature_view_after(v, 2 * size)->row + to->first, to->all, more);
+    _mm_mask_storeu_ps(feature_view_after(v, 3 * size)->row + to->first, to->all, _mm_movehl_ps(more, more));
+}
+
 /* Up to the first view whose sums are too large for that: that one, or the end. */
 static inline __attribute__((always_inline)) const struct feature_view *
 deviations_put(const struct step *s, const struct feature_view *v, struct view_group group, __m512d (*of)(const struct sums *, const struct differences *))
 {
     const struct deviation_step d = {columns_of(s), counters_of(s), s->counted, s->squares, current_of(s)};
-    const bool pairs = s->count <= 4;
-    for (; pairs && are_left(v, group, 2); v = feature_view_after(v, 2 * group.size)) {
+    for (; s->count <= 2 && are_left(v, group, 4); v = feature_view_after(v, 4 * group.size)) {
+        const struct sums sums = sums_of_four(v, group.size, &d);
+        const struct differences differences = differences_of(&sums);
+        if (!are_known(&sums, &differences))
+            break;
+        put_four(v, group.size, &d.to, of(&sums, &differences));
+    }
+    for (; s->count <= 4 && are_left(v, group, 2); v = feature_view_after(v, 2 * group.size)) {
         const struct feature_view *w = feature_view_after(v, group.size);
         const struct sums sums = sums_of_two(v, w, &d);
         const struct differences differences = differences_of(&sums);
@@ -432,10 +480,11 @@ static const struct feature_view *texts_put(const struct step *s, const struct f
 
 /* ---- their times ---- */
 
-/* Of whole numbers below 2^50: where their quotient is not whole, the next whole number is farther away than rounding goes. */
+/* Of whole numbers below 2^50: a half more leaves the quotient farther from the next whole number than rounding goes. */
 static inline __m512d quotient(__m512d x, double by)
 {
-    return _mm512_roundscale_pd(_mm512_div_pd(x, _mm512_set1_pd(by)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+    const __m512d beside = _mm512_add_pd(x, _mm512_set1_pd(0.5));
+    return _mm512_roundscale_pd(_mm512_mul_pd(beside, _mm512_set1_pd(1 / by)), _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
 }
 
 static inline __m512d remainder_of(__m512d x, double by)
