@@ -147,28 +147,28 @@ void feature_view_counted(struct feature_view *v, const struct entity *e)
 
 /* ---- an older one ---- */
 
-static void add_event(struct feature_view *v, const struct entity *e, uint32_t w, uint32_t at)
+/* Events [from, to) of the ring are counted in a window, or with sign -1 no longer: counters and sums are modulo 2^64. */
+static void count_range(struct feature_view *v, const struct ring *ring, uint32_t w, uint32_t from, uint32_t to, int sign)
 {
     const struct feature_program *p = v->store->program;
-    const uint64_t *record = entity_record(p, e, at);
-    for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->lanes[g * p->window_count + w] += lanes_spread(p, record, g);
-    sums_add(p, v->sums + w, record);
+    for (uint32_t g = 0; g < p->lane_groups; g++) {
+        uint64_t lanes = 0;
+        for (uint32_t at = from; at < to; at++)
+            lanes += lanes_spread(p, ring_at(ring, at), g);
+        v->lanes[g * p->window_count + w] += lanes * (uint64_t)sign;
+    }
+    for (uint32_t i = 0; i < p->sum_count; i++) {
+        uint64_t sum = 0;
+        for (uint32_t at = from; at < to; at++)
+            sum += ring_at(ring, at)[p->sum_words[i]];
+        v->sums[i * p->window_count + w] += sum * (uint64_t)sign;
+    }
     for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
-        if (record_lane(p, record, p->wides[i].lane))
-            wide_add(v->wides, &p->wides[i], record_number(record, p->wides[i].number));
-}
-
-static void take_event(struct feature_view *v, const struct entity *e, uint32_t w, uint32_t at)
-{
-    const struct feature_program *p = v->store->program;
-    const uint64_t *record = entity_record(p, e, at);
-    for (uint32_t g = 0; g < p->lane_groups; g++)
-        v->lanes[g * p->window_count + w] -= lanes_spread(p, record, g);
-    sums_take(p, v->sums + w, record);
-    for (uint32_t i = p->wide_first[w]; i < p->wide_first[w + 1]; i++)
-        if (record_lane(p, record, p->wides[i].lane))
-            wide_take(v->wides, &p->wides[i], record_number(record, p->wides[i].number));
+        for (uint32_t at = from; at < to; at++) {
+            const uint64_t *record = ring_at(ring, at);
+            if (record_lane(p, record, p->wides[i].lane))
+                (sign > 0 ? wide_add : wide_take)(v->wides, &p->wides[i], record_number(record, p->wides[i].number));
+        }
 }
 
 static void clear_window(struct feature_view *v, uint32_t w)
@@ -182,20 +182,30 @@ static void clear_window(struct feature_view *v, uint32_t w)
 }
 
 /* The kept window [cursor, count) becomes [low, end): by the difference, or anew where that is less work. */
-static void move_window(struct feature_view *v, const struct entity *e, uint32_t w)
+static void move_window(struct feature_view *v, const struct entity *e, const struct ring *ring, uint32_t w)
 {
-    const struct feature_program *p = v->store->program;
-    uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq, low = v->low[w];
+    const uint32_t cursor = entity_cursors(v->store->program, e)[w] - e->first_seq, low = v->low[w];
     if (cursor > v->end || e->count - v->end + cursor - low > v->end - low) {
         clear_window(v, w);
-        for (uint32_t at = low; at < v->end; at++)
-            add_event(v, e, w, at);
+        count_range(v, ring, w, low, v->end, 1);
         return;
     }
-    for (uint32_t at = v->end; at < e->count; at++)
-        take_event(v, e, w, at);
-    for (uint32_t at = low; at < cursor; at++)
-        add_event(v, e, w, at);
+    count_range(v, ring, w, v->end, e->count, -1);
+    count_range(v, ring, w, low, cursor, 1);
+}
+
+enum { RECORDS_BACK = 2 };
+
+/* Where windows begin, and a line before that. */
+static void fetch_lows(const struct feature_program *p, const struct entity *e, const struct ring *ring)
+{
+    for (uint32_t w = 0; w < p->window_count; w++) {
+        const uint32_t cursor = entity_cursors(p, e)[w] - e->first_seq;
+        if (cursor)
+            __builtin_prefetch(ring_at(ring, cursor - 1));
+        if (cursor > RECORDS_BACK)
+            __builtin_prefetch(ring_at(ring, cursor - 1 - RECORDS_BACK));
+    }
 }
 
 static void find_lows(struct feature_view *v, const struct entity *e)
@@ -248,16 +258,18 @@ static void late_places(struct feature_view *v, const struct entity *e)
 int feature_view_late(struct feature_view *v, const struct entity *e, const struct value *values, uint64_t *record, uint32_t at)
 {
     const struct feature_program *p = v->store->program;
+    const struct ring ring = entity_ring(p, e);
     feature_view_of(v, values, record);
     v->end = at;
     v->last_ms = at ? record_time(entity_record(p, e, at - 1)) : TIME_UNKNOWN;
     memcpy(v->lanes, entity_lanes(p, e), (size_t)p->window_count * p->lane_groups * sizeof *v->lanes);
     memcpy(v->wides, entity_wides(p, e), p->wides_size);
     memcpy(v->sums, entity_sums(p, e), (size_t)p->window_count * p->sum_count * sizeof *v->sums);
+    fetch_lows(p, e, &ring);
     find_lows(v, e);
     v->first_ms = p->window_count && v->events[p->window_count - 1] ? record_time(v->from[p->window_count - 1]) : v->time_ms;
     for (uint32_t w = 0; w < p->window_count; w++)
-        move_window(v, e, w);
+        move_window(v, e, &ring, w);
     late_bests(v, e);
     late_places(v, e);
     memset(v->sames, 0, p->same_count * sizeof *v->sames);

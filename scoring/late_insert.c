@@ -103,11 +103,20 @@ static void records_move(const struct feature_program *p, struct entity *e, cons
     memcpy(entity_record(p, e, at), record, size);
 }
 
+/* Where the newer events are in the tables. */
+static void fetch_tables(const struct window_store *store, const struct entity *e, uint32_t at)
+{
+    for (; at < e->count; at++)
+        occurrences_fetch(store, e, entity_record(store->program, e, at));
+}
+
 void store_insert(struct window_store *store, struct entity *e, uint64_t *record, uint32_t at)
 {
     const struct feature_program *p = store->program;
     bool anew = (e->count - at) * 2 > e->count && !entity_layout(p, e)->tag_count;
     struct occurrence latest[FEATURES_MAX];
+    if (!anew && !entity_layout(p, e)->tag_count)
+        fetch_tables(store, e, at);
     uint64_t reach = windows_reach(p, e, record_time(record), at);
     count_in(p, e, record, reach);
     for (uint32_t c = 0; c < p->channel_count; c++)
