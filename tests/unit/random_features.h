@@ -149,6 +149,13 @@ static inline void choose_limits(struct chance *c, struct file *f)
         f->limits.max_events = PICK(c, few) * (f->dense ? 100 : 3);
 }
 
+/* Different ones of many: what fills the tables. */
+static inline void choose_distinct(struct chance *c, struct file *f, size_t i)
+{
+    f->entries[i] = (struct entry){.name = f->entries[i].name, .op = OP_DISTINCT, .field = one_in(c, 2) ? "merchant" : "amount"};
+    list_windows(c, f, i);
+}
+
 static inline void choose_file(struct chance *c, struct file *f, bool dense)
 {
     memset(f, 0, sizeof *f);
@@ -159,6 +166,8 @@ static inline void choose_file(struct chance *c, struct file *f, bool dense)
     f->count = 1 + (size_t)below(c, !dense && one_in(c, 3) ? ENTRIES_MAX : 6);
     for (size_t i = 0; i < f->count; i++)
         choose_entry(c, f, i);
+    if (dense && one_in(c, 2))
+        choose_distinct(c, f, 0);
     settle_reach(f);
 }
 

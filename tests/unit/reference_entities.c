@@ -245,5 +245,7 @@ void reference_keep_limits(struct reference *w)
             w->evicted_ms = newest_ms;
         reference_remove(w, e);
         w->counts.evicted_entities++;
+        if (PLANT == PLANT_NEIGHBOUR_EVICTED && w->oldest && w->oldest != w->newest)
+            reference_remove(w, w->oldest);
     }
 }

@@ -67,6 +67,9 @@ static bool in_window(const struct view *view, const struct feature *f, const st
     bool current = k == view->current;
     if (current ? f->exclude_current : k->time_ms <= view->current->time_ms - spec->windows[f->window].ms - (PLANT == PLANT_CLOSED_EDGE))
         return false;
+    if (PLANT == PLANT_CAP_FORGETS_WINDOW && k == view->events[0] && view->count > PLANTED_RING && (size_t)f->window + 1 == spec->window_count &&
+        view->entity->count == (size_t)spec->max_events_per_entity)
+        return false;
     return f->where < 0 || predicate_holds(spec->filters[f->where], k->values);
 }
 
@@ -141,6 +144,8 @@ static double distinct_of(const struct view *view, const struct feature *f)
     for (size_t i = 0; i < count; i++)
         different += !i || category_order(&all[i - 1], &all[i]) != 0;
     free(all);
+    if (PLANT == PLANT_CATEGORY_LOST && view->count > PLANTED_RING && different > PLANTED_RING / 8)
+        different--;
     return (double)different;
 }
 
@@ -285,7 +290,12 @@ static int view_open(struct reference *w, const struct reference_entity *e, cons
         w->visible_room = room;
     }
     *view = (struct view){.w = w, .entity = e, .events = w->visible, .current = current};
-    for (size_t i = 0; i < e->count && e->events[i]->time_ms <= current->time_ms; i++)
+    size_t end = 0;
+    while (end < e->count && e->events[end]->time_ms <= current->time_ms)
+        end++;
+    if (PLANT == PLANT_LATE_SEES_NEWER && e->count - end > PLANTED_RING)
+        end++;
+    for (size_t i = 0; i < end; i++)
         if (reference_shows(w, e->events[i]->time_ms))
             w->visible[view->count++] = e->events[i];
     w->visible[view->count++] = current;

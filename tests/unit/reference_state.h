@@ -7,7 +7,10 @@
 #ifndef PLANT
 #define PLANT 0
 #endif
-enum { PLANT_CLOSED_EDGE = 1, PLANT_TIE_ORDER, PLANT_LATE_NOT_COUNTED, PLANT_EVICT_FIRST_SEEN, PLANT_FLOAT_SUM };
+enum { PLANT_CLOSED_EDGE = 1, PLANT_TIE_ORDER, PLANT_LATE_NOT_COUNTED, PLANT_EVICT_FIRST_SEEN, PLANT_FLOAT_SUM,
+       /* What a fault in the engine's indexes would look like: */
+       PLANT_ID_NOT_FOUND, PLANT_CATEGORY_LOST, PLANT_CAP_FORGETS_WINDOW, PLANT_NEIGHBOUR_EVICTED, PLANT_LATE_SEES_NEWER };
+enum { PLANTED_RING = 512 }; /* they show in longer rings alone */
 
 struct kept { /* an event, with its own copies of text */
     int64_t time_ms, offset;

@@ -258,16 +258,16 @@ static bool agree(struct trial *trial, const struct sim *events, size_t count)
 
 /* ---- a failure, cut down ---- */
 
-enum { CUTS_MOST = 2000 }; /* tries; a long stream takes its time */
+enum { CUT_EVENTS = PLANT ? 20000 : 500000 }; /* in all tries: a long stream takes its time */
 
 static size_t cut_down(struct trial *trial, struct sim *events, size_t count)
 {
     struct sim *fewer = malloc(count * sizeof *fewer);
     assert_non_null(fewer);
     count = trial->event + 1 < count ? trial->event + 1 : count;
-    int tries = trial->file->dense ? CUTS_MOST / 10 : CUTS_MOST;
+    size_t tried = 0;
     for (size_t step = count / 2; step; step /= 2)
-        for (size_t at = 0; at + step <= count && tries--;) {
+        for (size_t at = 0; at + step <= count && tried < CUT_EVENTS; tried += count) {
             memcpy(fewer, events, at * sizeof *fewer);
             memcpy(fewer + at, events + at + step, (count - at - step) * sizeof *fewer);
             if (agree(trial, fewer, count - step)) {
