@@ -283,7 +283,7 @@ enum import_result windows_import_events(struct windows *w, uint32_t number, con
 
 void windows_import_mark(struct windows *w, const struct windows_mark *mark)
 {
-    w->now_ms = mark->stream_time_ms;
+    windows_set_now(w, mark->stream_time_ms);
     w->history_ms = mark->history_start_ms;
     w->evicted_ms = mark->evicted_ms;
 }

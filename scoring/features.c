@@ -145,7 +145,7 @@ static void cap_events(struct windows *w, struct entity *e)
 static void stream_time_advance(struct windows *w, int64_t time_ms)
 {
     if (time_ms > w->now_ms)
-        w->now_ms = time_ms;
+        windows_set_now(w, time_ms);
     if (w->history_ms == HISTORY_COLD)
         w->history_ms = w->now_ms;
 }
@@ -223,9 +223,11 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
     const uint64_t hash = w->hashes[i];
     uint64_t *record = record_of(w, i);
     assert(event->time_ms >= 0 && event->time_ms < INT64_C(1) << (64 - TIME_SHIFT));
-    *outcome = (struct feature_outcome){.reason = reject_by_time(w->spec, event)};
-    if (outcome->reason != REJECT_NONE)
+    const enum reject_reason reason = reject_by_time(w->spec, event);
+    if (reason != REJECT_NONE) {
+        *outcome = (struct feature_outcome){.reason = reason};
         return 0;
+    }
     struct occurrence id = {0};
     struct entity *e = entity_of(w, w->guesses[i], event->entity, hash);
     if (e)
@@ -233,7 +235,7 @@ static int fold_one(struct windows *w, struct feature_view *v, const struct even
     if (e && entity_open(w, e, record[RECORD_ID], &id))
         return -1;
     if (id.found) {
-        outcome->reason = REJECT_DUPLICATE;
+        *outcome = (struct feature_outcome){.reason = REJECT_DUPLICATE};
         return 0;
     }
     stream_time_advance(w, event->time_ms);
@@ -415,7 +417,8 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
     struct windows *w = calloc(1, sizeof *w);
     if (!w)
         return NULL;
-    *w = (struct windows){.spec = spec, .now_ms = TIME_UNKNOWN, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
+    *w = (struct windows){.spec = spec, .history_ms = TIME_UNKNOWN, .evicted_ms = TIME_UNKNOWN};
+    windows_set_now(w, TIME_UNKNOWN);
     limits_take(w, limits);
     w->program = feature_program_create(spec, sizeof(struct entity));
     if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size, w->program->entity_seed) || window_store_init(&w->store, w->program) ||

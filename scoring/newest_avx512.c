@@ -178,10 +178,10 @@ static void wides_clear(const struct feature_program *p, struct entity *e, uint3
     }
 }
 
-/* The number, or 0 if it does not count. */
-static inline int64_t wide_number(const struct wide_def *wide, const uint64_t *record, uint64_t windows)
+/* The number if bit 0 is set and it counts, else 0. */
+static inline int64_t wide_number(const struct wide_def *wide, const uint64_t *record, uint64_t bit)
 {
-    return record_number(record, wide->number) & -(int64_t)(record[RECORD_TIME] >> wide->lane & windows >> wide->window & 1);
+    return record_number(record, wide->number) & -(int64_t)(record[RECORD_TIME] >> wide->lane & bit & 1);
 }
 
 /* All of them, as nobody can foresee which: what does not leave takes 0 with it. */
@@ -192,7 +192,7 @@ static inline void wides_leave(const struct feature_program *p, struct entity *e
     for (uint32_t i = 0; i < p->wide_count; i++) {
         const struct wide_def *wide = &p->wides[i];
         const uint64_t *record = ring->records + offsets[wide->window];
-        wide_take(entity_wides(p, e), wide, wide_number(wide, record, leaves));
+        wide_take(entity_wides(p, e), wide, wide_number(wide, record, leaves >> wide->window));
     }
 }
 
@@ -348,7 +348,7 @@ static inline void wides_count_in(const struct feature_program *p, struct featur
 {
     for (uint32_t i = 0; i < p->wide_count; i++) {
         const struct wide_def *wide = &p->wides[i];
-        wide_add(entity_wides(p, e), wide, wide_number(wide, record, UINT8_MAX));
+        wide_add(entity_wides(p, e), wide, wide_number(wide, record, 1));
         wide_copy(v->wides, entity_wides(p, e), wide);
     }
 }
@@ -378,7 +378,7 @@ static inline __attribute__((always_inline)) void oldest_drop(struct window_stor
     for (uint32_t i = 0; i < sums; i++)
         m->sums[i] = _mm512_mask_sub_epi64(m->sums[i], holds, m->sums[i], _mm512_set1_epi64((int64_t)record[p->sum_words[i]]));
     for (uint32_t i = 0; wide_windows && i < p->wide_count; i++)
-        wide_take(entity_wides(p, e), &p->wides[i], wide_number(&p->wides[i], record, wide_windows));
+        wide_take(entity_wides(p, e), &p->wides[i], wide_number(&p->wides[i], record, wide_windows >> p->wides[i].window));
     m->at = _mm256_sub_epi32(_mm256_max_epu32(m->at, one), one);
     store_forget(store, e, 1);
 }

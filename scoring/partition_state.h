@@ -5,7 +5,7 @@
 #include "scoring/features.h"
 #include "scoring/lazy_heap.h"
 
-enum { FOLD_GROUP = 16 };
+enum { FOLD_GROUP = 32 };
 
 struct windows {
     const struct feature_spec *spec;
@@ -17,7 +17,8 @@ struct windows {
     uint64_t *records;                     /* of those and the group after them */
     uint64_t hashes[WINDOWS_BATCH_MAX];    /* of the batch's entities, as far as they are fetched */
     struct entity *guesses[WINDOWS_BATCH_MAX]; /* likewise */
-    int64_t now_ms;    /* T */
+    int64_t now_ms;     /* T */
+    int64_t horizon_ms; /* windows_horizon */
     int64_t history_ms;
     int64_t evicted_ms; /* newest time ever evicted */
     uint64_t evicted_entities, dropped_events, forgotten_entities;
@@ -37,7 +38,13 @@ struct windows {
 /* What is not later than this is not visible any more; INT64_MIN before the first event. */
 static inline int64_t windows_horizon(const struct windows *w)
 {
-    return w->now_ms == TIME_UNKNOWN ? INT64_MIN : w->now_ms - w->spec->longest_window_ms - w->spec->lateness_ms;
+    return w->horizon_ms;
+}
+
+static inline void windows_set_now(struct windows *w, int64_t now_ms)
+{
+    w->now_ms = now_ms;
+    w->horizon_ms = now_ms == TIME_UNKNOWN ? INT64_MIN : now_ms - w->spec->longest_window_ms - w->spec->lateness_ms;
 }
 
 /* An entity is about to change. */
