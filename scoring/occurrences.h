@@ -188,8 +188,8 @@ static inline void occurrences_pop(const struct feature_program *p, struct entit
         return;
     for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
         uint16_t *tags = (uint16_t *)(void *)occurrence_table(e, layout, table);
-        for (uint32_t at = 0; at < n; at++)
-            tags[entity_place(p, e, at)] = 0;
+        for (uint32_t at = 0, place = e->first; at < n; at++, place = place + 1 == layout->capacity ? 0 : place + 1)
+            tags[place] = 0;
     }
 }
 

@@ -89,9 +89,15 @@ void stairs_insert(const struct feature_program *p, struct entity *e, const uint
 
 void stairs_pop(const struct feature_program *p, struct entity *e, uint32_t n)
 {
-    for (uint32_t s = 0; s < p->stair_count; s++)
-        for (struct stair_state *state = stair_state_of(p, e, s); state->count && stair_index(e, *stair_at(p, e, s, 0)) < n; state->count--)
-            state->first++;
+    for (uint32_t s = 0; s < p->stair_count; s++) {
+        struct stair_state *state = stair_state_of(p, e, s);
+        const uint64_t *words = stair_at(p, e, s, 0);
+        uint32_t gone = 0;
+        while (gone < state->count && stair_index(e, words[gone]) < n)
+            gone++;
+        state->first += gone;
+        state->count -= gone;
+    }
 }
 
 void stairs_copy(const struct feature_program *p, struct entity *e, const struct layout *layout, char *block)

@@ -86,7 +86,6 @@ uint32_t store_advance(struct window_store *store, struct entity *e, int64_t tim
 {
     const struct feature_program *p = store->program;
     const struct ring ring = entity_ring(p, e);
-    const uint64_t *const end = ring.records + (size_t)ring.capacity * ring.words;
     const uint32_t windows = p->window_count, first_seq = e->first_seq, count = e->count;
     uint32_t *cursors = entity_cursors(p, e), cleared = clear_windows(store, e, time_ms, ring_at(&ring, count), from, events);
     for (uint32_t w = cleared; w < windows; w++) {
@@ -96,8 +95,7 @@ uint32_t store_advance(struct window_store *store, struct entity *e, int64_t tim
         while (at < count && record_time(record) <= edge_ms) {
             leave(store, e, w, record);
             at++;
-            record += ring.words;
-            record = record == end ? ring.records : record;
+            record = ring_next(&ring, record);
         }
         cursors[w] = first_seq + at;
         events[w] = count - at;
@@ -109,13 +107,13 @@ uint32_t store_advance(struct window_store *store, struct entity *e, int64_t tim
 /* ---- the oldest events go ---- */
 
 /* Windows that have not moved since then may still hold some of them. */
-static void windows_leave(struct window_store *store, struct entity *e, uint32_t n)
+static void windows_leave(struct window_store *store, struct entity *e, const struct ring *ring, uint32_t n)
 {
     const struct feature_program *p = store->program;
     uint32_t *cursors = entity_cursors(p, e);
-    for (uint32_t w = p->window_count; w-- && cursors[w] - e->first_seq < n;)
-        for (; cursors[w] - e->first_seq < n; cursors[w]++)
-            leave(store, e, w, entity_record(p, e, cursors[w] - e->first_seq));
+    for (uint32_t w = p->window_count, at; w-- && (at = cursors[w] - e->first_seq) < n; cursors[w] = e->first_seq + n)
+        for (const uint64_t *record = ring_at(ring, at); at < n; at++, record = ring_next(ring, record))
+            leave(store, e, w, record);
 }
 
 static inline void places_pop(const struct feature_program *p, struct entity *e)
@@ -147,15 +145,17 @@ void store_drop(struct window_store *store, struct entity *e, uint32_t n)
     assert(n <= e->count);
     if (!n)
         return;
-    windows_leave(store, e, n);
+    const struct ring ring = entity_ring(store->program, e);
+    windows_leave(store, e, &ring, n);
     store_forget(store, e, n);
 }
 
 void store_trim_some(struct window_store *store, struct entity *e, int64_t horizon_ms)
 {
+    const struct ring ring = entity_ring(store->program, e);
     uint32_t n = 0;
-    while (n < e->count && record_time(entity_record(store->program, e, n)) <= horizon_ms)
-        n++;
+    for (const uint64_t *record = ring_at(&ring, 0); n < e->count && record_time(record) <= horizon_ms; n++)
+        record = ring_next(&ring, record);
     store_drop(store, e, n);
 }
 

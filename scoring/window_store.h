@@ -127,6 +127,13 @@ static inline uint64_t *ring_at(const struct ring *ring, uint32_t at)
     return ring->records + (below ? place : over) * ring->words;
 }
 
+/* The record behind one, or the first of the ring's memory. */
+static inline const uint64_t *ring_next(const struct ring *ring, const uint64_t *record)
+{
+    const uint64_t *next = record + ring->words;
+    return next == ring->records + (size_t)ring->capacity * ring->words ? ring->records : next;
+}
+
 /* Copies what has `size` bytes for each place of the ring, from the oldest event on. */
 void entity_ring_copy(const struct feature_program *program, const struct entity *entity, char *to, const char *from, size_t size);
 
