@@ -457,13 +457,13 @@ static struct layout layout_of(const struct feature_program *p, uint32_t capacit
     if (capacity <= p->tags_max)
         layout.tag_count = align_up(capacity, 8);
     else
-        layout.slot_count = align_up(capacity + capacity / 4 * 3, SLOTS_A_LINE);
-    const uint32_t words = layout.slot_count ? layout.slot_count + 1 : 0; /* the last one counts those that are not empty */
+        layout.line_count = (capacity + capacity / 3) / SLOTS_A_LINE + 1;
+    const uint32_t words = layout.line_count * WORDS_A_LINE;
     const size_t line = words ? CACHE_LINE : 16;
     layout.index_at = align_size((size_t)p->stair_count * layout.stair_slots * 8, line);
     layout.ids_size = align_size((size_t)layout.tag_count * 2 + (size_t)words * 4, line);
     layout.channels_at = layout.index_at + layout.ids_size;
-    layout.channel_size = align_size(layout.ids_size + (size_t)(layout.tag_count + layout.slot_count) * p->same_slot_words * 4, line);
+    layout.channel_size = align_size(layout.ids_size + (size_t)(layout.tag_count + words) * p->same_slot_words * 4, line);
     layout.records_at = align_size(layout.channels_at + p->channel_count * layout.channel_size, 32);
     layout.size = align_size(layout.records_at + (size_t)capacity * p->record_words * 8, words ? CACHE_LINE : 32);
     return layout;

@@ -132,12 +132,12 @@ enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8, FUSED_SUMS = 8 }; /* the most that n
 
 enum { RING_SPARE = 5 }; /* places that a ring may have to spare, beside a quarter of its events */
 enum { TAGS_MAX = 512 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
-enum { CACHE_LINE = 64 /* bytes */, SLOTS_A_LINE = CACHE_LINE / 4 };
+enum { CACHE_LINE = 64 /* bytes */, WORDS_A_LINE = CACHE_LINE / 4, SLOTS_A_LINE = WORDS_A_LINE - 1 };
 
 struct layout { /* of an entity's block, for one capacity of its ring */
     uint32_t capacity;   /* records */
     uint32_t tag_count;  /* of each occurrence table, a multiple of 8; 0: it has slots */
-    uint32_t slot_count; /* a multiple of SLOTS_A_LINE */
+    uint32_t line_count; /* likewise, of SLOTS_A_LINE slots and a mark */
     uint32_t stair_slots, stairs_most; /* of a staircase: places, and stairs in them */
     /* Bytes, from the block's start: the staircases, the occurrence tables, the records; what is looked at for each
      * event comes first and lies together. */

@@ -44,42 +44,31 @@ static inline uint32_t first_tag(const uint16_t *tags, uint32_t count, __m512i w
     return equal ? (uint32_t)__builtin_ctz(equal) : count;
 }
 
-/* A line of slots of which those count that are `in`: in the first line those before the home do not.  What is compared is a
- * sequence number's distance from the first, in a word's upper bits. */
-struct slot_line {
-    uint32_t empty, open, equal; /* open: the first of them is where a newcomer goes; equal: tags, before any empty one */
-};
-
-static inline struct slot_line slots_compare(const uint32_t *slots, const struct entity *e, uint64_t hash, uint32_t in)
+/* As slots_compare. */
+static inline struct slot_line line_compare(const uint32_t *line, const struct entity *e, uint64_t hash)
 {
     enum { SEQ_SHIFT = 32 - SEQ_BITS };
-    const __m512i slot = _mm512_load_si512(slots), at = _mm512_sub_epi32(_mm512_slli_epi32(slot, SEQ_SHIFT), _mm512_set1_epi32((int)(e->first_seq << SEQ_SHIFT)));
-    const __mmask16 gone = _mm512_cmpge_epu32_mask(at, _mm512_set1_epi32((int)(e->count << SEQ_SHIFT)));
-    const uint32_t empty = _mm512_testn_epi32_mask(slot, slot) & in, before = (empty ^ (empty - 1)) & in;
+    const __m512i word = _mm512_load_si512(line), at = _mm512_sub_epi32(_mm512_slli_epi32(word, SEQ_SHIFT), _mm512_set1_epi32((int)(e->first_seq << SEQ_SHIFT)));
     const __m512i tag = _mm512_set1_epi32((int)(occurrence_slot_word(hash, 0) >> SEQ_BITS));
-    const __mmask16 equal = _mm512_mask_cmpeq_epi32_mask((__mmask16)~gone, _mm512_srli_epi32(slot, SEQ_BITS), tag);
-    return (struct slot_line){empty, (gone | empty) & before, equal & before};
+    const __mmask16 held = _mm512_cmplt_epu32_mask(at, _mm512_set1_epi32((int)(e->count << SEQ_SHIFT)));
+    return slot_line_of(held, _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(word, SEQ_BITS), tag), line[LINE_MARK], hash);
 }
 
-static inline uint32_t next_line(const struct layout *layout, uint32_t line)
-{
-    return line + SLOTS_A_LINE == layout->slot_count ? 0 : line + SLOTS_A_LINE;
-}
-
-/* Where a newcomer goes, line by line of the cache, or the first slot that looks like it. */
+/* Where a newcomer goes, or the first slot that looks like it. */
 static inline struct occurrence first_slot(const struct entity *e, const struct layout *layout, const uint32_t *slots, uint64_t hash)
 {
     const uint32_t home = occurrence_home(layout, hash);
-    uint32_t in = UINT32_MAX << home % SLOTS_A_LINE, open = UINT32_MAX;
-    for (uint32_t line = home - home % SLOTS_A_LINE;; line = next_line(layout, line), in = UINT16_MAX) {
-        const struct slot_line compared = slots_compare(slots + line, e, hash, in);
+    uint32_t line = home, free = UINT32_MAX;
+    for (bool on = true; on || free == UINT32_MAX;) {
+        const struct slot_line compared = line_compare(slots + line, e, hash);
         if (compared.equal)
             return (struct occurrence){.found = true, .slot = line + (uint32_t)__builtin_ctz(compared.equal), .hash = hash};
-        if (open == UINT32_MAX && compared.open)
-            open = line + (uint32_t)__builtin_ctz(compared.open);
-        if (compared.empty)
-            return (struct occurrence){.slot = open, .hash = hash};
+        if (free == UINT32_MAX && compared.free)
+            free = line + (uint32_t)__builtin_ctz(compared.free);
+        line = line_behind(layout, line);
+        on = compared.on && line != home;
     }
+    return (struct occurrence){.slot = free, .hash = hash};
 }
 
 static __attribute__((noinline)) struct occurrence find_among_alike(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
@@ -120,17 +109,18 @@ void id_find_avx512(const struct window_store *store, const struct entity *e, ui
     id->hash = found.hash;
 }
 
-/* Of each table's first line. */
 void occurrences_fetch_found_avx512(const struct window_store *store, const struct entity *e, const uint64_t *record)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
     for (uint32_t table = 0; table < TABLE_CHANNELS + p->channel_count; table++) {
         const uint64_t hash = occurrence_hash(table, record[occurrence_word_at(p, table)]);
-        const uint32_t home = occurrence_home(layout, hash), lane = home % SLOTS_A_LINE;
-        const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table) + (home - lane);
-        for (uint32_t equal = slots_compare(slots, e, hash, UINT32_MAX << lane).equal; equal; equal &= equal - 1)
-            __builtin_prefetch(entity_record(p, e, (slots[__builtin_ctz(equal)] - e->first_seq) & SEQ_MASK));
+        const uint32_t *slots = (const uint32_t *)(const void *)occurrence_table(e, layout, table), home = occurrence_home(layout, hash);
+        const struct slot_line line = line_compare(slots + home, e, hash);
+        for (uint32_t equal = line.equal; equal; equal &= equal - 1)
+            __builtin_prefetch(entity_record(p, e, (slots[home + (uint32_t)__builtin_ctz(equal)] - e->first_seq) & SEQ_MASK));
+        if (line.on)
+            __builtin_prefetch(slots + line_behind(layout, home));
     }
 }
 
@@ -264,7 +254,7 @@ static inline __attribute__((always_inline)) void channel_count_in(const struct 
     record_gap_set(p, c, ring->records + (size_t)place * ring->words, e->count - behind);
     const __mmask8 without = _mm256_cmple_epu32_mask(_mm256_set1_epi32((int)behind), m->at);
     m->groups[group] = _mm512_mask_add_epi64(m->groups[group], without, m->groups[group], _mm512_set1_epi64((int64_t)one));
-    (void)occurrence_write(layout, occurrence_table(e, layout, TABLE_CHANNELS + c), &latest, place, e->first_seq + e->count);
+    (void)occurrence_write(e, layout, occurrence_table(e, layout, TABLE_CHANNELS + c), &latest, place, e->count);
 }
 
 /* Of each of four windows, in eight neighbouring 16-bit lanes, the index where it begins. */

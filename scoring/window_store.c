@@ -205,13 +205,12 @@ static int first_block(struct window_store *store, struct entity *e)
     return relay(store, e, 0);
 }
 
-/* The least of what the ring, the tables and the staircases take, and of what may come before the oldest are looked at. */
+/* The least of what the ring and the staircases take, and of what may come before the oldest are looked at. */
 static uint8_t room_of(const struct window_store *store, const struct entity *e)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
-    uint32_t room = layout->capacity - e->count, tables = occurrences_room(store, e), stairs = layout->stairs_most - stairs_most(p, e);
-    room = tables < room ? tables : room;
+    uint32_t room = layout->capacity - e->count, stairs = layout->stairs_most - stairs_most(p, e);
     room = p->stair_count && stairs < room ? stairs : room;
     room = e->count / 8 + 4 < room ? e->count / 8 + 4 : room;
     return room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
@@ -241,7 +240,7 @@ int store_make_room(struct window_store *store, struct entity *e, int64_t horizo
         kind = with_stairs(p, kind, stairs_most(p, e) + 1);
     if (kind != e->layout)
         return relay(store, e, kind);
-    if (e->aged || !occurrences_room(store, e))
+    if (e->aged)
         occurrences_rebuild(store, e);
     e->room = room_of(store, e);
     return 0;
