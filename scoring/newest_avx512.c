@@ -317,12 +317,18 @@ static inline __attribute__((always_inline)) __m512i stairs_fold(const struct fe
     return _mm512_mask_mov_epi64(none, known, bests);
 }
 
+static inline void cursors_settle(const struct feature_program *p, struct entity *e, const struct moving *m)
+{
+    _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
+}
+
 static inline __attribute__((always_inline)) void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record,
                                                              const struct moving *m, int64_t *best)
 {
     const uint32_t count = stair_state_of(p, e, s)->count;
     if (count >= 16) {
         stair_push(p, e, s, record, e->count);
+        cursors_settle(p, e, m); /* which it goes by */
         stairs_bests(p, e, s, 0, best);
         return;
     }
@@ -376,7 +382,7 @@ static inline __attribute__((always_inline)) void oldest_drop(struct window_stor
 static inline __attribute__((always_inline)) void windows_settle(const struct feature_program *p, struct entity *e, const struct moving *m,
                                                                  uint32_t groups, uint32_t sums)
 {
-    _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
+    cursors_settle(p, e, m);
     for (uint32_t g = 0; g < groups; g++)
         _mm512_mask_storeu_epi64(entity_lanes(p, e) + g * p->window_count, m->all, m->groups[g]);
     for (uint32_t i = 0; i < sums; i++)

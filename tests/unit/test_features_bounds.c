@@ -1,4 +1,4 @@
-/* Where numbers come round or a word is full: sequence numbers of an entity's events, lanes of a record. */
+/* Where numbers come round, a word or a vector is full: sequence numbers of an entity's events, lanes of a record, stairs. */
 #include "feature_scene.h"
 #include "scoring/partition_state.h"
 
@@ -61,11 +61,38 @@ static void each_lane_counts_its_own(void **state)
         check_lanes(lanes);
 }
 
+enum { RISING = 100, SECONDS = 10 };
+
+/* Numbers that only rise or fall: each event is a stair, and the best of a window is the one that has just become its first. */
+static void check_long_staircase(bool vectors)
+{
+    struct scene s;
+    SCENE_OPEN(&s, plain_file, {.name = "low", .op = OP_MIN, .field = "amount", .windows = "10s 1m"}, {.name = "high", .op = OP_MAX, .field = "price", .fixed = 1, .windows = "10s 1m"});
+    feature_program_vectors(s.windows->program, vectors);
+    for (int i = 0; i < RISING; i++) {
+        SEND(&s, .t = 1000000 + i * 1000, .amount = INT(i), .price = INT(-i));
+        const int from = i < SECONDS ? 0 : i - SECONDS + 1, from_minute = i < IN_A_MINUTE ? 0 : i - IN_A_MINUTE + 1;
+        EXPECT(&s, "low_10s", from);
+        EXPECT(&s, "high_10s", -from);
+        EXPECT(&s, "low_1m", from_minute);
+        EXPECT(&s, "high_1m", -from_minute);
+    }
+    scene_close(&s);
+}
+
+static void a_staircase_of_any_length_has_the_best_of_each_window_as_it_moves(void **state)
+{
+    (void)state;
+    check_long_staircase(true);
+    check_long_staircase(false);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(sequence_numbers_turn_while_a_place_is_promised),
         cmocka_unit_test(each_lane_counts_its_own),
+        cmocka_unit_test(a_staircase_of_any_length_has_the_best_of_each_window_as_it_moves),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
