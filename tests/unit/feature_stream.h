@@ -19,12 +19,17 @@ struct sim { /* an event, small enough to print */
 
 enum categories { CATEGORIES_ONE, CATEGORIES_FEW, CATEGORIES_SOME, CATEGORIES_MANY, CATEGORIES_COME_AGAIN, CATEGORIES_KINDS };
 
-static inline struct value some_number(struct chance *c)
+/* Random ones, or such as rise or fall from event to event: so staircases become long. */
+enum trend { TREND_NONE, TREND_RISING, TREND_FALLING };
+
+static inline struct value some_number(struct chance *c, enum trend trend, int event)
 {
     static const int64_t numbers[] = {0, 1, -1, 2, 5, 7, 100, -100, 12345, (INT64_C(1) << 40) - 1, 1 - (INT64_C(1) << 40), 16777217};
     static const int64_t too_large[] = {INT64_C(1) << 40, -(INT64_C(1) << 40), INT64_C(1) << 53, -(INT64_C(1) << 53) - 1, INT64_MAX, INT64_MIN};
     if (one_in(c, 100))
         return INT(PICK(c, too_large)); /* for windows; not for what reads the event alone */
+    if (trend != TREND_NONE && !one_in(c, 50))
+        return INT((event + below(c, 2)) * (trend == TREND_RISING ? 1 : -1));
     return one_in(c, 6) ? NIL : one_in(c, 3) ? INT(PICK(c, numbers)) : INT(below(c, 1000) - 200);
 }
 
@@ -71,6 +76,7 @@ struct stream {
     int64_t begun, now, cards;
     int first_card;
     enum categories categories;
+    enum trend trend;
     int64_t times[64]; /* of late, to hit edges */
     int next_id;
     int64_t late; /* of a dense one: one event in so many */
@@ -145,7 +151,7 @@ static inline struct sim choose_event(struct chance *c, const struct file *f, st
         e.t = 0;
     e.record_ms = e.t + (one_in(c, 10) ? below(c, 60000) - 30000 : 0);
     choose_restoring(c, f, &e);
-    e.fields = (struct sent){.amount = some_number(c), .price = some_price(c), .merchant = some_category(c, s->categories, s->next_id), .code = NIL,
+    e.fields = (struct sent){.amount = some_number(c, s->trend, s->next_id), .price = some_price(c), .merchant = some_category(c, s->categories, s->next_id), .code = NIL,
                              .lat = some_degrees(c, 90), .lon = some_degrees(c, 180), .flag = one_in(c, 3) ? NIL : BOOL(below(c, 2))};
     if (!one_in(c, 5))
         e.fields.code = one_in(c, 2) ? TEXT("00") : TEXT("05");
@@ -164,9 +170,10 @@ static inline size_t choose_length(struct chance *c, const struct file *f)
 
 static inline enum categories choose_stream(struct chance *c, const struct file *f, struct sim *events, size_t count)
 {
+    static const enum trend trends[] = {TREND_NONE, TREND_NONE, TREND_RISING, TREND_FALLING};
     static const int64_t cards[] = {1, 1, 2, 3, 10, 40}, few_cards[] = {1, 1, 2}, late[] = {3, 8, 30, 1000000}, held[] = {700, 3000, 10000, 10000};
     struct stream s = {.now = 1000000000000 + below(c, 86400000), .cards = f->dense ? PICK(c, few_cards) : PICK(c, cards), .first_card = (int)below(c, 41),
-                       .categories = (enum categories)below(c, CATEGORIES_KINDS), .late = PICK(c, late), .held = PICK(c, held)};
+                       .categories = (enum categories)below(c, CATEGORIES_KINDS), .trend = PICK(c, trends), .late = PICK(c, late), .held = PICK(c, held)};
     s.begun = s.now;
     for (size_t i = 0; i < 64; i++)
         s.times[i] = s.now;

@@ -6,7 +6,8 @@
  * batches.
  *
  * WEIR_PROPERTY_SEED (default 1) and WEIR_PROPERTY_EVENTS (default 60000) set the run; with WEIR_PROPERTY_DRAWS=1 it says
- * what it came upon.  A failure is cut down to few events and printed with the feature file. */
+ * what it came upon.  A failure is cut down to few events and printed with the feature file and the number of its case,
+ * which WEIR_PROPERTY_CASE runs alone. */
 #include "feature_draws.h"
 #include "feature_restore.h"
 #include "scoring/partition_state.h"
@@ -340,7 +341,10 @@ static void engine_and_reference_agree_bit_for_bit(void **state)
     (void)state;
     uint64_t seed = setting("WEIR_PROPERTY_SEED", 1), events = setting("WEIR_PROPERTY_EVENTS", 60000);
     static struct run run;
-    for (uint64_t i = 0; run.events < events; i++)
+    const uint64_t one = setting("WEIR_PROPERTY_CASE", 0);
+    if (one)
+        run_case(&run, one);
+    for (uint64_t i = 0; !one && run.events < events; i++)
         run_case(&run, seed * 1000003 + i);
     if (setting("WEIR_PROPERTY_DRAWS", 0))
         print_draws(&run.draws, run.events);
