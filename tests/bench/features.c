@@ -241,23 +241,41 @@ static double median(double *numbers, int count)
     return numbers[count / 2];
 }
 
-/* What blocks hold beside the free ones that wait for an entity of their size, and what full rings would take. */
-static void print_bytes(const struct bench *b)
+/* What the table of entities takes, an entity that is held: its parts add up to entity_table_bytes. */
+static void print_entity_bytes(const struct entity_table *t)
 {
-    const struct windows *w = b->windows;
+    const double held = (double)t->held, index = (double)(sizeof *t->slots << t->slot_bits);
+    const double used = (double)t->ever * t->entity_size, gone = (double)(t->ever - t->held) * t->entity_size;
+    const double lists = (double)entity_table_bytes(t) - index - (double)t->piece_bytes;
+    printf("  %u entities: %.1f bytes each: itself %u, index %.1f, of entities that went %.1f, not used yet %.1f, free numbers and long keys %.1f\n",
+           t->held, (double)entity_table_bytes(t) / held, t->entity_size, index / held, gone / held, ((double)t->piece_bytes - used) / held, lists / held);
+}
+
+/* What blocks take, an event that is held: its parts add up to block_pool_bytes. */
+static void print_event_bytes(const struct windows *w)
+{
     const struct feature_program *p = w->program;
-    struct window_counts counts = windows_count(w);
-    uint64_t rooms = 0, bytes = 0;
+    const struct block_pool *pool = &w->store.blocks;
+    const double events = (double)w->store.events, record = p->record_words * 8.0;
+    double places = 0, blocks = 0;
     for (uint32_t i = 0; i < w->entities.ever; i++) {
         const struct entity *e = entity_at(&w->entities, i);
-        rooms += e->held && e->block ? p->layouts[e->layout].capacity : 0;
-        bytes += e->held && e->block ? p->layouts[e->layout].size : 0;
+        if (!e->held || !e->block)
+            continue;
+        places += p->layouts[e->layout].capacity;
+        blocks += (double)p->layouts[e->layout].size;
     }
-    double events = (double)counts.events;
-    printf("  bytes: %.0f an entity (%u and its index; %llu of them); %.1f an event (record %u, in use %.1f, by room %.1f; %llu of them); %.1f MiB in all\n",
-           (double)entity_table_bytes(&w->entities) / (double)counts.entities, p->entity_size, (unsigned long long)counts.entities,
-           (double)block_pool_bytes(&w->store.blocks) / events, p->record_words * 8, (double)bytes / events, (double)bytes / (double)rooms,
-           (unsigned long long)counts.events, (double)counts.bytes / 1048576);
+    const double unused = (double)(pool->end - pool->at), free_blocks = (double)block_pool_bytes(pool) - blocks - unused;
+    printf("  %.0f events: %.1f bytes each: record %.0f, tables and staircases %.1f, free places %.1f; free blocks %.1f, not used yet %.1f\n", events,
+           (double)block_pool_bytes(pool) / events, record, (blocks - places * record) / events, (places - events) * record / events,
+           free_blocks / events, unused / events);
+}
+
+static void print_bytes(const struct windows *w)
+{
+    print_entity_bytes(&w->entities);
+    print_event_bytes(w);
+    printf("  in all %.1f MiB\n", (double)windows_count(w).bytes / 1048576);
 }
 
 /* The share of the process's memory that lies in huge pages; where the system does not say, nothing. */
@@ -300,7 +318,7 @@ static void measure(struct bench *b, uint64_t entities, uint64_t events, int rou
     printf("%9llu entities: %6.1f ns/event, %5.2f ns/feature; times %.2f with 1 %% late, %.2f with half of them on a hot key; %.1f times the "
            "hand-written loop\n",
            (unsigned long long)entities, ns, ns / (double)b->spec->count, median(late, rounds), median(hot, rounds), median(hand, rounds));
-    print_bytes(b);
+    print_bytes(b->windows);
     print_huge_pages();
     if (entities == 1000) {
         double reference = run_reference(b);
