@@ -551,7 +551,7 @@ uint64_t windows_worst_case_bytes(const struct feature_spec *spec, struct window
     if (!p)
         return UINT64_MAX;
     uint32_t spare = p->layout_count;
-    while (spare + 1 < p->layout_count * 2 && p->layouts[spare].capacity <= RING_SPARE)
+    while (spare + 1 < p->layout_count * 2 && p->layouts[spare].capacity < RING_SPARE)
         spare++;
     double event = 0, entity = (double)p->layouts[spare].size;
     for (uint32_t i = p->layout_count; i < p->layout_count * 2; i++) {

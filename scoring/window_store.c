@@ -216,13 +216,13 @@ static uint8_t room_of(const struct window_store *store, const struct entity *e)
     return room < UINT8_MAX ? (uint8_t)room : UINT8_MAX;
 }
 
-/* A ring that is full gets the next larger one, one with a quarter more than it needs, and five places, a smaller one, each
+/* A ring that is full gets the next larger one; one with an eighth more than it needs and RING_SPARE places, a smaller one; each
  * with room for some more: so what swings about its mean stays where it is.  Staircases begin small again. */
 static uint32_t fitting_kind(const struct feature_program *p, const struct entity *e)
 {
     const uint32_t capacity = entity_layout(p, e)->capacity, count = e->count, last = p->layout_count - 1;
     uint32_t kind = 0;
-    if (count < capacity && capacity <= count + count / 4 + RING_SPARE)
+    if (count < capacity && capacity <= count + count / 8 + RING_SPARE)
         return e->layout;
     while (kind < last && p->layouts[kind].capacity < count + count / 16 + 1)
         kind++;
