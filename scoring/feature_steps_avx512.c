@@ -403,7 +403,7 @@ struct eight_values {
 static inline __m512i four_values(const struct value *a, const struct value *b, const struct value *c, const struct value *d)
 {
 #define VALUE(x) _mm_loadu_si128((const __m128i *)(const void *)(x))
-    return _mm512_inserti64x2(_mm512_inserti64x2(_mm512_inserti64x2(_mm512_castsi128_si512(VALUE(a)), VALUE(b), 1), VALUE(c), 2), VALUE(d), 3);
+    return side_by_side(VALUE(a), VALUE(b), VALUE(c), VALUE(d));
 #undef VALUE
 }
 
