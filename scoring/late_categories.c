@@ -26,6 +26,7 @@ struct search {
     uint32_t low, end; /* events that are looked at */
     uint32_t looks;    /* still to be spent one by one */
     uint32_t open, open_end; /* so many categories are still looked for, from here backwards */
+    uint64_t bits[64];       /* where theirs is not set, a category is surely none of them */
 };
 
 static inline bool is_of(const struct search *s, const uint64_t *record, uint64_t word)
@@ -63,13 +64,23 @@ static int seen_reserve(struct feature_view *v, size_t categories)
     return 0;
 }
 
+static inline uint64_t scattered(uint64_t word)
+{
+    return word * UINT64_C(0x9e3779b97f4a7c15);
+}
+
 /* Where the category is, or would be. */
 static struct seen_category *seen_find(const struct feature_view *v, uint64_t word)
 {
-    size_t i = (size_t)(word * UINT64_C(0x9e3779b97f4a7c15) >> 20) & (v->seen_size - 1);
+    size_t i = (size_t)(scattered(word) >> 20) & (v->seen_size - 1);
     while (v->seen[i].word && v->seen[i].word != word)
         i = (i + 1) & (v->seen_size - 1);
     return &v->seen[i];
+}
+
+static inline uint32_t category_bit(uint64_t word)
+{
+    return (uint32_t)(scattered(word) >> 52);
 }
 
 /* No event from `at` to the windows' end is of this category. */
@@ -77,25 +88,39 @@ static int leave_open(struct search *s, uint64_t word, uint32_t at)
 {
     if (!s->open && seen_reserve(s->view, s->entity->count - s->end))
         return -1;
+    const uint32_t bit = category_bit(word);
+    s->bits[bit >> 6] |= UINT64_C(1) << (bit & 63);
     seen_find(s->view, word)->word = word;
     s->open++;
     s->open_end = at > s->open_end ? at : s->open_end;
     return 0;
 }
 
+static bool is_open(const struct search *s, const uint64_t *record)
+{
+    if (!record_in_channel(s->view->store->program, s->channel, record))
+        return false;
+    const struct seen_category *seen = seen_find(s->view, record[s->word_at]);
+    return seen->word && !seen->met;
+}
+
+enum { FETCHED_AHEAD = 32 }; /* records */
+
+/* Of most events two words say enough, without a branch that nobody can foresee: that they are the latest of their category,
+ * or of none that is open. */
 static void search_together(struct search *s)
 {
     const struct feature_program *p = s->view->store->program;
+    const uint32_t lane_at = p->lane_word + ((uint32_t)s->channel->last_lane >> 6), lane = (uint32_t)s->channel->last_lane & 63;
     for (uint32_t at = s->open_end; s->open && at-- > s->low;) {
-        const uint64_t *record = ring_at(&s->ring, at);
-        if (record_lane(p, record, s->channel->last_lane) || !record_in_channel(p, s->channel, record))
+        const uint64_t *record = ring_at(&s->ring, at), word = record[s->word_at];
+        const uint32_t bit = category_bit(word);
+        __builtin_prefetch(record - (ptrdiff_t)FETCHED_AHEAD * s->ring.words);
+        if (!(s->bits[bit >> 6] >> (bit & 63) & ~(record[lane_at] >> lane) & 1) || !is_open(s, record))
             continue;
-        struct seen_category *seen = seen_find(s->view, record[s->word_at]);
-        if (!seen->word || seen->met)
-            continue;
-        seen->met = true;
+        seen_find(s->view, word)->met = true;
         s->open--;
-        found(s, seen->word, at);
+        found(s, word, at);
     }
 }
 
@@ -126,7 +151,7 @@ static int search_back(struct search *s, uint32_t at)
 }
 
 /* Each category of the newer events has one there that is its latest. */
-static bool is_latest(const struct search *s, uint32_t at)
+static inline bool is_latest(const struct search *s, uint32_t at)
 {
     return record_lane(s->view->store->program, ring_at(&s->ring, at), s->channel->last_lane);
 }

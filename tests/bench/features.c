@@ -25,9 +25,10 @@
  * find, the lines behind windows' edges and behind a search's first slots, and the next free block, fetched in advance (a
  * fifth with 1,000,000); prefetches of several events side by side, so that their pages are looked up together; nothing
  * read that lies near what was just stored under a mask; deviations of any size by vectors (a twentieth with 100,000),
- * those of two windows for four events at once, and hours without division (a fortieth).  A late event goes through the
- * whole longest window once, by two words of most events.  Without newest.h an event takes a third longer.  What was tried
- * and gained nothing: -O3, -march=native, link-time optimisation, tables of slots for short rings, more than two events
+ * those of two windows for four events at once, and hours without division (a fortieth).  A late event takes as long as five
+ * ordinary ones, as ten where memory is far: it touches the events that are newer, their slots, and those that its windows
+ * hold beyond the kept ones; by their gaps (feature_program.h) it finds what else it looks for, rather than by going through
+ * its longest window.  Without newest.h an event takes a third longer.  What was tried and gained nothing: -O3, -march=native, link-time optimisation, tables of slots for short rings, more than two events
  * fetched together, whole blocks fetched before they are copied, events' values fetched ahead; hashes of eight keys at a
  * time and rows written from eight columns of eight events, which take other instructions but no less time.  The next factor is
  * code made for the feature file. */
