@@ -1,8 +1,9 @@
 /* The occurrence tables in an entity's block: from an id, or a category of a channel, to the event that has it.
  *
  * Short rings have tags: a column of 16 bits of the hash for each place of the ring, 0 where there is no event, or
- * one that is not the latest of its category.  To find is to compare the column from its beginning, a vector
- * of tags or several at a time (newest.h takes 64); up to TAGS_MAX events that is less than the missed branches and lines of a hash table.
+ * one that is not the latest of its category.  To find is to compare the column from its beginning, a vector of tags or
+ * several at a time (newest.h takes 64).  A tag takes 2 bytes of a place, slots take 6: up to TAGS_MAX events that is worth
+ * the lines that are compared.
  *
  * Long rings have slots: a table is a row of lines of the cache, each of 15 slots and a mark.  A slot is {10 bits of the
  * hash, 22 bits of the event's sequence number}; one whose event is not held is free, so it empties by itself.  The home

@@ -22,7 +22,7 @@
  * What gained most, in this order: vectors that do not reach behind the line that was fetched, though masked (a twelfth with
  * 1,000,000); records, hashes and rows column by column, a group of events at a time, with a step's constants in registers
  * (a sixth of the instructions); look-ups that compare a line of slots or a ring's tags at once, inline; what look-ups will
- * find, the lines behind windows' edges and behind a search's first slots, and the next free block, fetched in advance (a
+ * find, the lines behind windows' edges and behind marked ones of a table, and the next free block, fetched in advance (a
  * fifth with 1,000,000); prefetches of several events side by side, so that their pages are looked up together; nothing
  * read that lies near what was just stored under a mask; deviations of any size by vectors (a twentieth with 100,000),
  * those of two windows for four events at once, and hours without division (a fortieth).  A late event takes as long as five
