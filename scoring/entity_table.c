@@ -7,23 +7,12 @@
 #include "scoring/bytes_hash.h"
 #include "scoring/large_memory.h"
 
-enum { FIRST_SLOT_BITS = 8, SLOT_BITS_MAX = 32, PIECE_HEAD = 64 };
-
-static uint64_t slot_word(uint64_t hash, uint32_t number)
-{
-    return (hash & UINT64_C(0xffffffff00000000)) | (number + 1);
-}
-
-static uint32_t slot_mask(const struct entity_table *t)
-{
-    return (uint32_t)((UINT64_C(1) << t->slot_bits) - 1);
-}
+enum { PIECE_HEAD = 64 };
 
 int entity_table_init(struct entity_table *t, uint32_t entity_size, uint64_t seed)
 {
-    *t = (struct entity_table){.seed = seed, .slot_bits = FIRST_SLOT_BITS, .entity_size = entity_size};
-    t->slots = calloc((size_t)1 << t->slot_bits, sizeof *t->slots);
-    return t->slots ? 0 : -1;
+    *t = (struct entity_table){.seed = seed, .entity_size = entity_size, .free = NO_NUMBER};
+    return entity_index_init(&t->index);
 }
 
 void entity_table_dissolve(struct entity_table *t, size_t *work)
@@ -46,46 +35,40 @@ void entity_table_finish(struct entity_table *t)
     size_t work = SIZE_MAX;
     entity_table_dissolve(t, &work);
     free(t->chunks);
-    free(t->free);
-    free(t->slots);
+    entity_index_finish(&t->index);
     *t = (struct entity_table){0};
 }
 
 struct entity *entity_find(const struct entity_table *t, struct bytes key, uint64_t hash)
 {
-    uint32_t mask = slot_mask(t);
-    for (uint32_t i = entity_home(t, hash); t->slots[i]; i = (i + 1) & mask) {
-        if (t->slots[i] >> 32 != hash >> 32)
-            continue;
-        struct entity *e = entity_at(t, (uint32_t)t->slots[i] - 1);
-        if (entity_has_key(e, key))
-            return e;
+    const struct index_part *part = index_part_of(&t->index, hash);
+    for (const uint32_t *line = index_home(part, hash);; line = index_next(part, line)) {
+        for (uint32_t places = index_candidates(part, line, hash); places; places &= places - 1) {
+            struct entity *e = entity_at(t, index_number(part, line, places));
+            if (entity_has_key(e, key))
+                return e;
+        }
+        if (!line[0])
+            return NULL;
     }
-    return NULL;
 }
 
-static void slot_put(uint64_t *slots, uint32_t bits, uint64_t word)
+/* ---- what the index asks for when it grows ---- */
+
+static void fetch_key(const void *table, uint32_t number)
 {
-    uint32_t mask = (uint32_t)((UINT64_C(1) << bits) - 1), i = (uint32_t)(word >> (64 - bits));
-    while (slots[i])
-        i = (i + 1) & mask;
-    slots[i] = word;
+    const struct entity *e = entity_at(table, number);
+    __builtin_prefetch(&e->number);
+    __builtin_prefetch(e->key.inlined + ENTITY_KEY_INLINE - 1);
 }
 
-static int slots_grow(struct entity_table *t)
+static uint64_t hash_of(const void *table, uint32_t number)
 {
-    uint32_t bits = t->slot_bits + 1;
-    uint64_t *slots = bits <= SLOT_BITS_MAX ? large_calloc(sizeof *slots << bits) : NULL;
-    if (!slots)
-        return -1;
-    for (size_t i = 0; i <= slot_mask(t); i++)
-        if (t->slots[i])
-            slot_put(slots, bits, t->slots[i]);
-    free(t->slots);
-    t->slots = slots;
-    t->slot_bits = bits;
-    return 0;
+    const struct entity *e = entity_at(table, number);
+    return entity_hash(table, (struct bytes){entity_key(e), e->key_size});
 }
+
+/* ---- numbers and their memory ---- */
 
 static int piece_add(struct entity_table *t, size_t chunk)
 {
@@ -121,44 +104,31 @@ static int chunk_add(struct entity_table *t)
     return 0;
 }
 
-static int number_take(struct entity_table *t, uint32_t *number)
+/* The number that the next entity will have, with memory behind it. */
+static int number_ready(struct entity_table *t, uint32_t *number)
 {
-    if (t->free_count) {
-        *number = t->free[--t->free_count];
-        return 0;
-    }
-    if (t->ever == UINT32_MAX - 1 || (t->ever == t->chunk_count << ENTITY_CHUNK_BITS && chunk_add(t)))
-        return -1;
-    *number = t->ever++;
-    return 0;
+    *number = t->free != NO_NUMBER ? t->free : t->ever;
+    return *number == t->chunk_count << ENTITY_CHUNK_BITS ? chunk_add(t) : 0;
 }
 
-/* There is always room to give a number back. */
-static int free_reserve(struct entity_table *t)
+static void number_take(struct entity_table *t, uint32_t number)
 {
-    if (t->free_room > t->ever)
-        return 0;
-    uint32_t room = t->free_room ? t->free_room * 2 : 256;
-    uint32_t *numbers = realloc(t->free, room * sizeof *numbers);
-    if (!numbers)
-        return -1;
-    t->free = numbers;
-    t->free_room = room;
-    return 0;
+    if (number == t->free)
+        t->free = entity_at(t, number)->number;
+    else
+        t->ever++;
 }
 
 struct entity *entity_add(struct entity_table *t, struct bytes key, uint64_t hash)
 {
-    if (((uint64_t)t->held + 1) * 3 > (UINT64_C(2) << t->slot_bits) && slots_grow(t))
+    uint32_t number;
+    if (number_ready(t, &number) || entity_index_reserve(&t->index, hash, number, &(struct index_source){t, fetch_key, hash_of}))
         return NULL;
     char *copy = NULL;
     if (key.size > ENTITY_KEY_INLINE && !(copy = malloc(key.size)))
         return NULL;
-    uint32_t number;
-    if (free_reserve(t) || number_take(t, &number)) {
-        free(copy);
-        return NULL;
-    }
+    number_take(t, number);
+    entity_index_put(&t->index, hash, number);
     struct entity *e = entity_at(t, number);
     memset(e, 0, t->entity_size);
     e->held = true;
@@ -170,54 +140,32 @@ struct entity *entity_add(struct entity_table *t, struct bytes key, uint64_t has
     }
     if (key.size)
         memcpy(copy ? copy : e->key.inlined, key.data, key.size);
-    slot_put(t->slots, t->slot_bits, slot_word(hash, number));
     t->held++;
     return e;
-}
-
-/* Closes the gap: what lies behind it and is not yet at home moves up. */
-static void slot_clear(struct entity_table *t, uint32_t gap)
-{
-    uint32_t mask = slot_mask(t);
-    for (uint32_t i = (gap + 1) & mask; t->slots[i]; i = (i + 1) & mask) {
-        uint32_t home = (uint32_t)(t->slots[i] >> (64 - t->slot_bits));
-        if (((i - home) & mask) >= ((i - gap) & mask)) {
-            t->slots[gap] = t->slots[i];
-            gap = i;
-        }
-    }
-    t->slots[gap] = 0;
 }
 
 void entity_remove(struct entity_table *t, struct entity *e)
 {
     assert(e->held);
-    uint64_t word = slot_word(entity_hash(t, (struct bytes){entity_key(e), e->key_size}), e->number);
-    uint32_t i = (uint32_t)(word >> (64 - t->slot_bits));
-    while (t->slots[i] != word)
-        i = (i + 1) & slot_mask(t);
-    slot_clear(t, i);
+    const uint32_t number = e->number;
+    entity_index_remove(&t->index, hash_of(t, number), number);
     if (e->key_size > ENTITY_KEY_INLINE) {
         t->key_bytes -= e->key_size;
         free(e->key.pointer);
     }
     e->held = false;
-    t->free[t->free_count++] = e->number;
+    e->number = t->free;
+    t->free = number;
     t->held--;
 }
 
 uint64_t entity_table_bytes(const struct entity_table *t)
 {
-    return (sizeof *t->slots << t->slot_bits) + t->piece_bytes +
-           t->free_room * sizeof *t->free + t->chunk_room * sizeof(char *) + t->key_bytes;
+    return entity_index_bytes(&t->index) + t->piece_bytes + t->chunk_room * sizeof(char *) + t->key_bytes;
 }
 
 uint64_t entity_table_worst_bytes(uint32_t entity_size, uint64_t entities)
 {
-    uint64_t slots = UINT64_C(1) << FIRST_SLOT_BITS;
-    while (slots / 3 * 2 < entities + 2 && slots < UINT64_C(1) << SLOT_BITS_MAX)
-        slots *= 2;
     uint64_t held = (entities + (2u << ENTITY_CHUNK_BITS)) * entity_size; /* pieces come an eighth at a time, in powers of two */
-    return slots * sizeof(uint64_t) * 3 / 2 + held + held / 4 + (128 << 10) + (entities + 256) * 2 * sizeof(uint32_t) +
-           (entities >> ENTITY_CHUNK_BITS << 1) * sizeof(char *) + 1024;
+    return entity_index_worst_bytes(entities + 1) + held + held / 4 + (128 << 10) + (entities >> ENTITY_CHUNK_BITS << 1) * sizeof(char *) + 1024;
 }

@@ -1,13 +1,14 @@
 /* The entities of one partition, by their full bytes.
  *
- * Open addressing over words of {upper half of the hash, entity number + 1}, at most two thirds full, no tombstones
- * (removal shifts back); entities lie in chunks that never move, so that a pointer holds until its entity is removed.
+ * An index leads from the hash of a key to entities, whose keys decide.  They lie in chunks that never move, so that a
+ * pointer holds until its entity is removed; the numbers of those that have gone are given out again first.
  * Cost: one cache line of the index and those of the entity, all of which can be prefetched. */
 #pragma once
 #include <stddef.h>
 #include <stdint.h>
 
 #include "scoring/bytes_hash.h"
+#include "scoring/entity_index.h"
 #include "scoring/value.h"
 
 enum { ENTITY_KEY_INLINE = 24 };
@@ -27,7 +28,7 @@ struct entity {
     bool versioned : 1;  /* there is one */
     bool split : 1;      /* one of its versions took several records */
     uint8_t room;       /* so many events can come before the block must be looked after (store_reserve) */
-    uint32_t number;    /* its own */
+    uint32_t number;    /* its own; of one that is free: of the next that is */
     uint32_t key_size;
     union {
         char inlined[ENTITY_KEY_INLINE];
@@ -38,14 +39,12 @@ struct entity {
 };
 
 struct entity_table {
-    uint64_t *slots;
+    struct entity_index index;
     uint64_t seed; /* of the hashes */
-    uint32_t slot_bits;
     uint32_t entity_size;
-    uint32_t held;  /* entities */
-    uint32_t ever;  /* numbers given out so far */
-    uint32_t *free; /* numbers to be given out again */
-    uint32_t free_count, free_room;
+    uint32_t held; /* entities */
+    uint32_t ever; /* numbers given out so far */
+    uint32_t free; /* the first of those to be given out again; NO_NUMBER: none */
     char **chunks; /* 2^ENTITY_CHUNK_BITS entities each, several of them in one piece of memory */
     uint32_t chunk_count, chunk_room;
     void *pieces; /* linked through their first word */
@@ -69,6 +68,7 @@ uint64_t entity_table_bytes(const struct entity_table *table);
 uint64_t entity_table_worst_bytes(uint32_t entity_size, uint64_t entities);
 
 enum { ENTITY_CHUNK_BITS = 9 };
+#define NO_NUMBER UINT32_MAX
 
 /* The same in all tables of one seed. */
 static inline uint64_t entity_hash(const struct entity_table *table, struct bytes key)
@@ -80,11 +80,6 @@ static inline struct entity *entity_at(const struct entity_table *table, uint32_
 {
     return (struct entity *)(void *)(table->chunks[number >> ENTITY_CHUNK_BITS] +
                                      (size_t)(number & ((1u << ENTITY_CHUNK_BITS) - 1)) * table->entity_size);
-}
-
-static inline uint32_t entity_home(const struct entity_table *table, uint64_t hash)
-{
-    return (uint32_t)(hash >> (64 - table->slot_bits));
 }
 
 static inline const char *entity_key(const struct entity *entity)
@@ -114,9 +109,14 @@ static inline bool entity_has_key(const struct entity *e, struct bytes key)
 /* The first entity whose hash looks like this one, from the index alone: to be fetched, not to be relied on. */
 static inline struct entity *entity_guess(const struct entity_table *table, uint64_t hash)
 {
-    uint32_t mask = (uint32_t)((UINT64_C(1) << table->slot_bits) - 1);
-    for (uint32_t i = entity_home(table, hash); table->slots[i]; i = (i + 1) & mask)
-        if (table->slots[i] >> 32 == hash >> 32)
-            return entity_at(table, (uint32_t)table->slots[i] - 1);
-    return NULL;
+    const struct index_part *part = index_part_of(&table->index, hash);
+    const uint32_t *line = index_home(part, hash);
+    for (;;) {
+        const uint32_t places = index_candidates(part, line, hash);
+        if (places)
+            return entity_at(table, index_number(part, line, places));
+        if (!line[0])
+            return NULL;
+        line = index_next(part, line);
+    }
 }

@@ -275,9 +275,9 @@ static void fetch_lines(const char *from, size_t size)
     }
 }
 
-static void fetch_slot(const struct windows *w, uint64_t hash)
+static void fetch_home(const struct windows *w, uint64_t hash)
 {
-    fetch(&w->entities.slots[entity_home(&w->entities, hash)]);
+    fetch(index_home(index_part_of(&w->entities.index, hash), hash));
 }
 
 static void fetch_entities(struct windows *w, size_t from, size_t end)
@@ -386,7 +386,7 @@ static void load_group(struct windows *w, const struct event *events, size_t fro
     const size_t end = from + FOLD_GROUP < n ? from + FOLD_GROUP : n;
     for (size_t i = from; i < end; i++) {
         w->hashes[i] = entity_hash(&w->entities, events[i].entity);
-        fetch_slot(w, w->hashes[i]);
+        fetch_home(w, w->hashes[i]);
     }
     if (from < end)
         feature_program_load(w->program, &events[from], end - from, record_of(w, from));

@@ -248,10 +248,10 @@ static double median(double *numbers, int count)
 /* What the table of entities takes, an entity that is held: its parts add up to entity_table_bytes. */
 static void print_entity_bytes(const struct entity_table *t)
 {
-    const double held = (double)t->held, index = (double)(sizeof *t->slots << t->slot_bits);
+    const double held = (double)t->held, index = (double)entity_index_bytes(&t->index);
     const double used = (double)t->ever * t->entity_size, gone = (double)(t->ever - t->held) * t->entity_size;
     const double lists = (double)entity_table_bytes(t) - index - (double)t->piece_bytes;
-    printf("  %u entities: %.1f bytes each: itself %u, index %.1f, of entities that went %.1f, not used yet %.1f, free numbers and long keys %.1f\n",
+    printf("  %u entities: %.1f bytes each: itself %u, index %.1f, of entities that went %.1f, not used yet %.1f, long keys and their like %.1f\n",
            t->held, (double)entity_table_bytes(t) / held, t->entity_size, index / held, gone / held, ((double)t->piece_bytes - used) / held, lists / held);
 }
 
