@@ -125,12 +125,14 @@ static inline int64_t time_in_order(struct chance *c, const struct file *f, cons
 
 /* ---- events ---- */
 
-static inline void choose_id(struct chance *c, struct sim *e, struct stream *s)
+/* Once more: one of a moment ago, of what a long ring may hold, or of all. */
+static inline void choose_id(struct chance *c, const struct file *f, struct sim *e, struct stream *s)
 {
     e->id = s->next_id++;
-    if (!one_in(c, 12))
+    if (!one_in(c, f->dense ? 5 : 12))
         return;
-    e->id -= (int)below(c, one_in(c, 2) ? least(40, e->id + 1) : e->id + 1);
+    const int64_t all = e->id + 1, ranges[] = {least(40, all), least(1000, all), all};
+    e->id -= (int)below(c, PICK(c, ranges));
     e->again = e->id != s->next_id - 1;
 }
 
@@ -146,7 +148,7 @@ static inline void choose_restoring(struct chance *c, const struct file *f, stru
 static inline struct sim choose_event(struct chance *c, const struct file *f, struct stream *s)
 {
     struct sim e = {.t = f->dense ? time_in_order(c, f, s) : time_at_edges(c, f, s), .card = s->first_card + (int)(one_in(c, 2) ? 0 : below(c, s->cards))};
-    choose_id(c, &e, s);
+    choose_id(c, f, &e, s);
     if (e.t < 0)
         e.t = 0;
     e.record_ms = e.t + (one_in(c, 10) ? below(c, 60000) - 30000 : 0);
