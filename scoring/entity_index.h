@@ -68,6 +68,14 @@ static inline uint32_t *index_home(const struct index_part *part, uint64_t hash)
 
 uint32_t *index_next(const struct index_part *part, const uint32_t *line);
 
+/* The line where a search goes on that began at `home`; NULL: it ends.  Others may have gone past every line, each past
+ * some, when those that stood in their way have left. */
+static inline const uint32_t *index_on(const struct index_part *part, const uint32_t *line, const uint32_t *home)
+{
+    const uint32_t *next = line[0] ? index_next(part, line) : home;
+    return next == home ? NULL : next;
+}
+
 /* A bit for each word of a line that is `wanted` where `mask` has ones. */
 static inline uint32_t index_places(const uint32_t *line, uint32_t mask, uint32_t wanted)
 {
@@ -84,8 +92,7 @@ static inline uint32_t index_places(const uint32_t *line, uint32_t mask, uint32_
 #endif
 }
 
-/* A search: in `line`, from index_home on, words that look like this hash; it goes on with index_next while the line's count
- * is not 0, which itself never looks like one. */
+/* A search: in `line`, from index_home on and as index_on says, words that look like this hash; a count never does. */
 static inline uint32_t index_candidates(const struct index_part *part, const uint32_t *line, uint64_t hash)
 {
     return index_places(line, part->tag_mask, (uint32_t)hash | INDEX_TAKEN);

@@ -42,15 +42,14 @@ void entity_table_finish(struct entity_table *t)
 struct entity *entity_find(const struct entity_table *t, struct bytes key, uint64_t hash)
 {
     const struct index_part *part = index_part_of(&t->index, hash);
-    for (const uint32_t *line = index_home(part, hash);; line = index_next(part, line)) {
+    const uint32_t *home = index_home(part, hash);
+    for (const uint32_t *line = home; line; line = index_on(part, line, home))
         for (uint32_t places = index_candidates(part, line, hash); places; places &= places - 1) {
             struct entity *e = entity_at(t, index_number(part, line, places));
             if (entity_has_key(e, key))
                 return e;
         }
-        if (!line[0])
-            return NULL;
-    }
+    return NULL;
 }
 
 /* ---- what the index asks for when it grows ---- */

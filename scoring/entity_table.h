@@ -110,13 +110,11 @@ static inline bool entity_has_key(const struct entity *e, struct bytes key)
 static inline struct entity *entity_guess(const struct entity_table *table, uint64_t hash)
 {
     const struct index_part *part = index_part_of(&table->index, hash);
-    const uint32_t *line = index_home(part, hash);
-    for (;;) {
+    const uint32_t *home = index_home(part, hash);
+    for (const uint32_t *line = home; line; line = index_on(part, line, home)) {
         const uint32_t places = index_candidates(part, line, hash);
         if (places)
             return entity_at(table, index_number(part, line, places));
-        if (!line[0])
-            return NULL;
-        line = index_next(part, line);
     }
+    return NULL;
 }

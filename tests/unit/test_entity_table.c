@@ -46,13 +46,12 @@ static uint64_t listed_hash(const void *listed, uint32_t number)
 static const uint32_t *line_of(const struct listed *l, uint64_t hash, uint32_t number)
 {
     const struct index_part *part = index_part_of(&l->index, hash);
-    for (const uint32_t *line = index_home(part, hash);; line = index_next(part, line)) {
+    const uint32_t *home = index_home(part, hash);
+    for (const uint32_t *line = home; line; line = index_on(part, line, home))
         for (uint32_t places = index_candidates(part, line, hash); places; places &= places - 1)
             if (index_number(part, line, places) == number)
                 return line;
-        if (!line[0])
-            return NULL;
-    }
+    return NULL;
 }
 
 static void put(struct listed *l, uint32_t at, uint64_t hash)
@@ -173,6 +172,32 @@ static void equal_hashes_are_told_apart_by_number(void **state)
 {
     (void)state;
     check_index(equal_hash, SOME, 0);
+}
+
+/* Of two lines, each filled while the other one's newcomer stays: from both someone has gone past. */
+static void a_search_ends_where_others_went_past_all_lines(void **state)
+{
+    (void)state;
+    const uint64_t low = 0, high = UINT64_C(1) << 63, tag = UINT64_C(1) << 12, other = UINT64_C(1) << 13;
+    struct listed *l = calloc(1, sizeof *l);
+    assert_int_equal(entity_index_init(&l->index), 0);
+    for (uint32_t at = 0; at < 16; at++)
+        put(l, at, low | tag);
+    for (uint32_t at = 0; at < 15; at++)
+        take(l, at);
+    for (uint32_t at = 0; at < 15; at++)
+        put(l, at, high | tag);
+    const struct index_part *part = index_part_of(&l->index, 0);
+    assert_int_equal(part->line_count, 2);
+    assert_true(part->lines[0] && part->lines[INDEX_LINE_WORDS]);
+    assert_null(line_of(l, low | other, 0));
+    assert_null(line_of(l, high | other, 0));
+    assert_as_listed(l);
+    const struct entity_table table = {.index = l->index};
+    assert_null(entity_find(&table, (struct bytes){"", 0}, low | other));
+    assert_null(entity_guess(&table, high | other));
+    entity_index_finish(&l->index);
+    free(l);
 }
 
 static void large_numbers_leave_a_bit_of_a_tag_or_none(void **state)
@@ -345,6 +370,7 @@ int main(void)
         cmocka_unit_test(what_is_held_is_found_and_nothing_else),
         cmocka_unit_test(those_who_went_past_full_lines_are_found),
         cmocka_unit_test(equal_hashes_are_told_apart_by_number),
+        cmocka_unit_test(a_search_ends_where_others_went_past_all_lines),
         cmocka_unit_test(large_numbers_leave_a_bit_of_a_tag_or_none),
         cmocka_unit_test(numbers_grow_under_those_that_are_held),
         cmocka_unit_test(entities_that_come_and_go_are_found_by_their_keys),
