@@ -131,7 +131,7 @@ struct filter_def {
 enum { FUSED_WINDOWS = 8, FUSED_GROUPS = 8, FUSED_SUMS = 8 }; /* the most that newest.h takes */
 
 enum { RING_SPARE = 8 }; /* places that a ring may have to spare, beside an eighth of its events */
-enum { TAGS_MAX = 256 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
+enum { TAGS_MAX = 384 }; /* the most events of a ring whose occurrence tables are tags (occurrences.h) */
 enum { CACHE_LINE = 64 /* bytes */, WORDS_A_LINE = CACHE_LINE / 4, SLOTS_A_LINE = WORDS_A_LINE - 1 };
 
 struct layout { /* of an entity's block, for one capacity of its ring */

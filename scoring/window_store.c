@@ -224,7 +224,7 @@ static uint32_t fitting_kind(const struct feature_program *p, const struct entit
     uint32_t kind = 0;
     if (count < capacity && capacity <= count + count / 8 + RING_SPARE)
         return e->layout;
-    while (kind < last && p->layouts[kind].capacity < count + count / 16 + 1)
+    while (kind < last && p->layouts[kind].capacity < count + count / 32 + 1)
         kind++;
     return kind;
 }
