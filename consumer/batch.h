@@ -7,8 +7,8 @@
 #include "consumer/avro/encode.h"
 #include "consumer/deployment.h"
 #include "consumer/verdict.h"
-#include "scoring/chain.h"
-#include "scoring/features.h"
+#include "scoring/models/chain.h"
+#include "scoring/features/features.h"
 
 enum { BATCH_MAX = 512 };
 _Static_assert((int)BATCH_MAX <= (int)WINDOWS_BATCH_MAX, "the window store takes a whole batch");

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 enum { WAITING_MAX = 16, SHARE_OF = 10000 };
 

@@ -9,8 +9,8 @@
  * deployments.  deployment_recall makes one from its record and the models at hand. */
 #pragma once
 #include "consumer/config/config.h"
-#include "scoring/breaker.h"
-#include "scoring/model.h"
+#include "scoring/models/breaker.h"
+#include "scoring/models/model.h"
 #include "scoring/value.h"
 
 enum { MODEL_FILE_MAX = 1 << 30, DEPLOYMENT_RECORD_MAX = 1 << 19 };

@@ -9,7 +9,7 @@
  * 9 significant digits, so that they read back to the same float32; an empty cell is missing (NaN), inf and -inf are
  * infinite.  At most GOLDEN_ROWS_MAX rows.  `weir train` writes it; anything else that can write CSV may. */
 #pragma once
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 enum { GOLDEN_ROWS_MAX = 10000 };
 #define GOLDEN_ENDING ".golden.csv"

@@ -2,7 +2,7 @@
 #pragma once
 #include "consumer/config/config.h"
 #include "consumer/serving.h"
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 struct partition_state {
     int32_t id;

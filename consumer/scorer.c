@@ -6,7 +6,7 @@
 
 #include "consumer/clock.h"
 #include "consumer/failpoint.h"
-#include "scoring/vector_rules.h"
+#include "scoring/features/vector_rules.h"
 
 struct scorer {
     const struct config *config;

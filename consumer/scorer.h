@@ -1,6 +1,6 @@
 /* The score stage: every accepted event of a batch gets its answer, its reasons, and what the shadows say.
  *
- * Under a deployment with a canary the entities on its side ask it first; the rest is scoring/chain.h.  An answer of
+ * Under a deployment with a canary the entities on its side ask it first; the rest is scoring/models/chain.h.  An answer of
  * confidence NORMAL becomes DEGRADED where the vector misses more than max_missing_features values, or, with on_range:
  * degrade, has one outside its range.  Shadows come after, on the same vectors: one that fails (an invalid output, an error
  * of the library) is left out and counted, and its own breaker spares it further calls; none of it touches what is served. */

@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "consumer/hash.h"
-#include "scoring/breaker.h"
+#include "scoring/models/breaker.h"
 
 enum { BREAKERS_MAX = 8, MODEL_ID_MAX = 200, FORMAT = 1 };
 

@@ -15,7 +15,7 @@
 #pragma once
 #include "consumer/avro/encode.h"
 #include "consumer/deployment.h"
-#include "scoring/chain.h"
+#include "scoring/models/chain.h"
 
 struct serving;
 struct serving *serving_create(void);

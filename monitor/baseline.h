@@ -25,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "scoring/decision.h"
+#include "scoring/models/decision.h"
 
 enum {
     BASELINE_FINE = 240,

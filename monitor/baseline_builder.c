@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "monitor/baseline_rows.h"
-#include "scoring/bytes_hash.h"
+#include "scoring/features/bytes_hash.h"
 
 /* ---- rows ---- */
 

@@ -3,7 +3,7 @@
 #include <math.h>
 #include <string.h>
 
-#include "scoring/bytes_hash.h"
+#include "scoring/features/bytes_hash.h"
 
 enum { RANK_MAX = 64 - CARDINALITY_BITS + 1 };
 

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 /* What the process knows of a partition that it owns. */
 struct partition_health {

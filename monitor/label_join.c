@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/bytes_hash.h"
+#include "scoring/features/bytes_hash.h"
 
 enum { FIRST_SLOTS = 1 << 12, TAIL = 4096 /* slots behind the last home: probing never wraps */, SHADOWS_AT = 24 };
 enum { LABEL_UNKNOWN = 3 };

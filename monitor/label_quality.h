@@ -13,7 +13,7 @@
 #include "monitor/calibration.h"
 #include "monitor/quality.h"
 #include "monitor/report.h"
-#include "scoring/decision.h"
+#include "scoring/models/decision.h"
 
 enum { QUALITY_BINS = 1000, LABEL_GROUPS_MAX = 2000, QUALITY_SUBJECT_MAX = 255 };
 

@@ -27,8 +27,8 @@
 #include "monitor/cardinality.h"
 #include "monitor/sketch_values.h"
 #include "monitor/smallest_ranks.h"
-#include "scoring/decision.h"
-#include "scoring/features.h"
+#include "scoring/models/decision.h"
+#include "scoring/features/features.h"
 #include "scoring/reject.h"
 #include "scoring/value.h"
 

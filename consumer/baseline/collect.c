@@ -8,7 +8,7 @@
 #include "consumer/hash.h"
 #include "monitor/cardinality.h"
 #include "monitor/segment_text.h"
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 enum { HASH_ID, HASH_ENTITY, HASH_SEGMENTS };
 

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/model.h"
-#include "scoring/model_importance.h"
+#include "scoring/models/model.h"
+#include "scoring/models/model_importance.h"
 
 static void score_batch(struct baseline_builder *b, size_t from, size_t n, const float *scores, struct thresholds thresholds, int64_t from_ms)
 {

@@ -7,7 +7,7 @@
 #pragma once
 #include "consumer/train/training_set.h"
 #include "monitor/baseline.h"
-#include "scoring/feature_spec.h"
+#include "scoring/features/feature_spec.h"
 
 /* The set in order of event time.  0, 1 if no row lies so late (then there is no baseline), or -1. */
 int training_baseline(const struct training_set *set, size_t learned, const struct feature_spec *spec, const void *model, size_t size,

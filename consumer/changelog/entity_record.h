@@ -6,7 +6,7 @@
  * Long entities take several records, each with the events of a part. */
 #pragma once
 #include "consumer/avro/encode.h"
-#include "scoring/entity_image.h"
+#include "scoring/features/entity_image.h"
 
 struct entity_record {
     int64_t epoch;

@@ -1,7 +1,7 @@
 /* The marker that closes a checkpoint (CheckpointMarker of schemas/changelog.avsc): the state of the partition as a whole at O. */
 #pragma once
 #include "consumer/avro/encode.h"
-#include "scoring/changes.h"
+#include "scoring/features/changes.h"
 
 struct marker {
     int64_t epoch;

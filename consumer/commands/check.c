@@ -19,7 +19,7 @@
 #include "consumer/lane/lane.h"
 #include "consumer/observer.h"
 #include "monitor/sketch_extra.h"
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 static const char help[] =
     "usage: weir check -c weir.yaml [--offline] [--features] [--effective] [--json]\n"

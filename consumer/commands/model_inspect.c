@@ -10,7 +10,7 @@
 #include "consumer/file.h"
 #include "consumer/golden_file.h"
 #include "consumer/hash.h"
-#include "scoring/model_importance.h"
+#include "scoring/models/model_importance.h"
 
 static const char about[] =
     "Prints what an XGBoost model file (JSON or UBJ) says of itself, the importance of its features as XGBoost defines it\n"

@@ -17,7 +17,7 @@
 #include "consumer/hash.h"
 #include "consumer/progress.h"
 #include "consumer/train/beside.h"
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 static volatile int stopped;
 

@@ -4,9 +4,9 @@
  * the directory of the file that names them.  Durations are milliseconds, sizes bytes. */
 #pragma once
 #include "consumer/golden_file.h"
-#include "scoring/breaker.h"
-#include "scoring/decision.h"
-#include "scoring/feature_spec.h"
+#include "scoring/models/breaker.h"
+#include "scoring/models/decision.h"
+#include "scoring/features/feature_spec.h"
 
 enum delivery { DELIVERY_EXACTLY_ONCE, DELIVERY_AT_LEAST_ONCE };
 enum on_gap { GAP_REFUSE, GAP_CONTINUE };

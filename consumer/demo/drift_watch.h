@@ -3,7 +3,7 @@
 #pragma once
 #include <stdbool.h>
 #include "monitor/drift.h"
-#include "scoring/feature_spec.h"
+#include "scoring/features/feature_spec.h"
 
 enum { DRIFT_WINDOWS_MAX = 200 };
 

@@ -13,7 +13,7 @@
 #include "consumer/file.h"
 #include "consumer/replay/replay.h"
 #include "consumer/train/train.h"
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 void preparation_init(struct preparation *p, const char *dir, struct config *config, int64_t seed)
 {

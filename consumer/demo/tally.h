@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "scoring/decision.h"
+#include "scoring/models/decision.h"
 #include "scoring/reject.h"
 
 struct tally;

@@ -10,7 +10,7 @@
 #include "consumer/kafka/client.h"
 #include "consumer/log.h"
 #include "consumer/stop.h"
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 enum { READER_SCHEMA_MAX = 1 << 20, FRESH_TOGETHER_MS = 2000, FRESH_ALONE_MS = 300 };
 #define VERDICTS_VERSION "1" /* to be raised when a release judges records otherwise */

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/bytes_hash.h"
+#include "scoring/features/bytes_hash.h"
 
 enum { NO_VALUE = 0, OTHER = SEGMENT_VALUES_MAX + 1, SLOTS = 1 << 17 };
 

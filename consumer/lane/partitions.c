@@ -7,7 +7,7 @@
 #include "consumer/kafka/client.h"
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
-#include "scoring/large_memory.h"
+#include "scoring/features/large_memory.h"
 
 enum { RESTORE_BUDGET_NS = 10000000, RESTORE_BUDGET_ALONE_NS = 50000000, DISSOLVE_WORK = 4 * LARGE_PIECE_WORK /* less than a millisecond */ };
 

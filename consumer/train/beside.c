@@ -8,8 +8,8 @@
 #include "consumer/baseline/training.h"
 #include "consumer/baseline_file.h"
 #include "consumer/golden_file.h"
-#include "scoring/feature_spec.h"
-#include "scoring/model.h"
+#include "scoring/features/feature_spec.h"
+#include "scoring/models/model.h"
 
 _Static_assert((int)GOLDEN_ROWS <= (int)MODEL_BATCH_MAX && (int)GOLDEN_ROWS <= (int)GOLDEN_ROWS_MAX, "one batch, one file");
 

@@ -1,7 +1,7 @@
 /* What lies beside a model that was trained: golden rows (golden_file.h) and, where the feature file is known, a baseline. */
 #pragma once
 #include "consumer/train/training_set.h"
-#include "scoring/decision.h"
+#include "scoring/models/decision.h"
 
 enum { GOLDEN_ROWS = 100 };
 

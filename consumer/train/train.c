@@ -7,7 +7,7 @@
 #include <string.h>
 #include <xgboost/c_api.h>
 
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 static int library_failed(struct err *err, const char *doing)
 {

@@ -4,7 +4,7 @@
 #include "consumer/train/training_set.h"
 #include "monitor/calibration.h"
 #include "monitor/quality.h"
-#include "scoring/decision.h"
+#include "scoring/models/decision.h"
 
 struct train_options {
     int rounds, max_depth, threads; /* one thread: the same set, options and seed give the same bytes */

@@ -198,7 +198,7 @@ static int take_feature(const struct reader *r, size_t column, const char *text,
     float v = *text ? strtof(text, &rest) : NAN;
     if (*text && (*rest || strchr(" \t\n\v\f\r", *text) || strpbrk(text, "xX(")))
         return cell_error(r, r->set->names[column], text, "is not a number");
-    *out = isinf(v) ? copysignf(FLT_MAX, v) : v; /* as the model's own rows (scoring/model.c) */
+    *out = isinf(v) ? copysignf(FLT_MAX, v) : v; /* as the model's own rows (scoring/models/model.c) */
     return 0;
 }
 

@@ -12,7 +12,7 @@
 #include <time.h>
 
 #include "consumer/changelog/entity_record.h"
-#include "scoring/changes.h"
+#include "scoring/features/changes.h"
 #include "tests/bench/forty_features.h"
 
 #define WEEK_US INT64_C(604800000000)

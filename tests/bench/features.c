@@ -38,8 +38,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "scoring/features.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/features.h"
+#include "scoring/features/partition_state.h"
 #include "tests/bench/forty_features.h"
 #include "tests/bench/hand_loop.h"
 #include "tests/unit/reference_features.h"

@@ -18,7 +18,7 @@
 #include <time.h>
 #include <xgboost/c_api.h>
 
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 enum { FEATURES = 30, TRAINING_ROWS = 40000, BENCH_ROWS = 4096 };
 

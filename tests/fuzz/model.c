@@ -12,7 +12,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 #include "tests/unit/model_damage.h"
 
 enum { ROWS = 64 };

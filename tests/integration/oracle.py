@@ -1,4 +1,4 @@
-"""The features of a stream by their definition (scoring/features.h, README.md) and nothing else: lists, loops and whole
+"""The features of a stream by their definition (scoring/features/features.h, README.md) and nothing else: lists, loops and whole
 numbers. Every column, window_complete, late_ms and reject of every op and option; no thought for speed.
 
 A value is what the writer's schema says: unions are (branch, value). `field` looks one up by its dotted name."""

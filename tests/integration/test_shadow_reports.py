@@ -22,7 +22,7 @@ def mix(a, b):
 
 
 def hash_of(data):
-    """scoring/bytes_hash.h."""
+    """scoring/features/bytes_hash.h."""
     size, h = len(data), mix(P0, len(data) ^ P1)
     while len(data) > 16:
         h = mix(int.from_bytes(data[:8], "little") ^ P1, int.from_bytes(data[8:16], "little") ^ h)

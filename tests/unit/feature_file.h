@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/feature_spec.h"
+#include "scoring/features/feature_spec.h"
 
 struct entry { /* one line of the file; lists are separated by blanks, a listed value in '' is quoted */
     const char *name;

@@ -1,7 +1,7 @@
 /* A partition's state written down as a checkpoint and read back into new windows. */
 #pragma once
 #include "feature_scene.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/partition_state.h"
 
 struct restoring {
     struct windows *to;

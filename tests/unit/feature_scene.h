@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "feature_file.h"
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 /* ---- events ---- */
 

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-#include "scoring/bytes_hash.h"
+#include "scoring/features/bytes_hash.h"
 
 /* ---- entities ---- */
 

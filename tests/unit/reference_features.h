@@ -1,6 +1,6 @@
-/* The interface of scoring/features.h once more, over the reference implementation. */
+/* The interface of scoring/features/features.h once more, over the reference implementation. */
 #pragma once
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 struct reference;
 struct reference *reference_create(const struct feature_spec *spec, struct window_limits limits);

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <cmocka.h>
 
-#include "scoring/breaker.h"
+#include "scoring/models/breaker.h"
 
 static const struct breaker_rules rules = {.failure_percent = 10, .window_ms = 300000, .min_calls = 10, .recovery_ms = 60000};
 

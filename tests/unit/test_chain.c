@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/chain.h"
-#include "scoring/vector_rules.h"
+#include "scoring/models/chain.h"
+#include "scoring/features/vector_rules.h"
 #include "tests/unit/stump.h"
 
 enum { COLUMNS = STUMP_COLUMNS, EVENTS = 1000 };

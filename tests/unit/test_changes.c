@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 #include "feature_stream.h"
-#include "scoring/changes.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/changes.h"
+#include "scoring/features/partition_state.h"
 
 #ifndef PLANT
 #define PLANT 0

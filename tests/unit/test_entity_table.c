@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/entity_table.h"
+#include "scoring/features/entity_table.h"
 
 static uint64_t next(uint64_t *state)
 {

@@ -1,7 +1,7 @@
 /* Deviations of windows whose sums are given: each way, one by one and by vectors, gives the bits of the definition. */
 #include "feature_scene.h"
-#include "scoring/feature_steps.h"
-#include "scoring/window_store.h"
+#include "scoring/features/feature_steps.h"
+#include "scoring/features/window_store.h"
 
 enum { VIEWS = 16, WINDOWS = 5, FEW_WINDOWS = 2, CASES = 1 << 17 };
 

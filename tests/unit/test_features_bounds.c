@@ -1,6 +1,6 @@
 /* Where numbers come round, a word or a vector is full: sequence numbers of an entity's events, lanes of a record, stairs. */
 #include "feature_scene.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/partition_state.h"
 
 enum { SEQUENCE_TURN = 1 << 20, IN_A_MINUTE = 60, BURST = 400 };
 

@@ -10,7 +10,7 @@
  * which WEIR_PROPERTY_CASE runs alone. */
 #include "feature_draws.h"
 #include "feature_restore.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/partition_state.h"
 
 /* ---- both, side by side ---- */
 

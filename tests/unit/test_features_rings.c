@@ -2,7 +2,7 @@
 #include <math.h>
 
 #include "feature_scene.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/partition_state.h"
 
 static const struct entity *only_entity(const struct scene *s)
 {

@@ -1,5 +1,5 @@
 /* What does not show in single numbers: batches and groups, the digest, hashes. */
-#include "scoring/partition_state.h"
+#include "scoring/features/partition_state.h"
 #include "feature_scene.h"
 
 #define HOUR 3600000

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/forest.h"
+#include "scoring/models/forest.h"
 
 /* The walk as the model's definition has it */
 

@@ -10,7 +10,7 @@
 #include "consumer/kafka/client.h"
 #include "consumer/kafka/offsets.h"
 #include "consumer/kafka/outbox.h"
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 static void each_error_has_its_remedy(void **state)
 {

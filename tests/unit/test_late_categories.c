@@ -2,7 +2,7 @@
  * categories, which have to be looked behind.  All with records that have room for long gaps, for short ones and for none,
  * with or without vector instructions. */
 #include "feature_scene.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/partition_state.h"
 
 enum { PADDING_MOST = 20 };
 

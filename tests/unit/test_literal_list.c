@@ -1,6 +1,6 @@
 /* A list finds what its literals match, the first of them, however long it is. */
 #include "feature_scene.h"
-#include "scoring/literal_list.h"
+#include "scoring/features/literal_list.h"
 
 static int first_that_matches(const struct literal *literals, size_t count, const struct value *value)
 {

@@ -10,8 +10,8 @@
 #include <string.h>
 #include <xgboost/c_api.h>
 
-#include "scoring/model.h"
-#include "scoring/model_file.h"
+#include "scoring/models/model.h"
+#include "scoring/models/model_file.h"
 #include "tests/unit/model_damage.h"
 
 enum { COLUMNS = 3, ROWS = 400 };

@@ -6,11 +6,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "scoring/forest.h"
+#include "scoring/models/forest.h"
 static int errs_by; /* in units of the last place */
 static void erring_forest_score(struct forest *forest, const float *rows, size_t n, float *margin);
 #define forest_score erring_forest_score
-#include "scoring/model.c"
+#include "scoring/models/model.c"
 #undef forest_score
 
 static void erring_forest_score(struct forest *forest, const float *rows, size_t n, float *margin)

@@ -1,8 +1,8 @@
-/* The occurrence tables of long rings (scoring/occurrences.h): ids and categories whose home lines are chosen, in the store
+/* The occurrence tables of long rings (scoring/features/occurrences.h): ids and categories whose home lines are chosen, in the store
  * of a feature file, so that lines overflow, wrap and empty. */
 #include "feature_scene.h"
-#include "scoring/newest.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/newest.h"
+#include "scoring/features/partition_state.h"
 
 enum { TAGS_LEAST = 8, LINE_FULL = SLOTS_A_LINE };
 

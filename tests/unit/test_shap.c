@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/shap.h"
+#include "scoring/models/shap.h"
 
 enum { NODES_MAX = 400, TREES = 3 };
 

@@ -1,7 +1,7 @@
 /* What would take long at once is done in steps, and a step is bounded by a count of things: the heaps of the limits are
  * there before a limit binds, and the memory of windows goes back piece by piece. */
 #include "feature_scene.h"
-#include "scoring/partition_state.h"
+#include "scoring/features/partition_state.h"
 
 enum {
     ENTITIES = 4096,

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "scoring/large_memory.h"
-#include "scoring/span_pool.h"
+#include "scoring/features/large_memory.h"
+#include "scoring/features/span_pool.h"
 
 enum { BLOCKS = 64, STEPS = 20000 };
 

@@ -12,7 +12,7 @@
 
 #include "consumer/train/csv.h"
 #include "consumer/train/train.h"
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 static char path[] = "/tmp/weir-test-train-XXXXXX";
 

@@ -14,7 +14,7 @@
 #include "consumer/golden_file.h"
 #include "consumer/train/beside.h"
 #include "consumer/train/train.h"
-#include "scoring/model.h"
+#include "scoring/models/model.h"
 
 /* Parameters */
 

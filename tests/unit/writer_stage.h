@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 #include "consumer/kafka/writer.h"
-#include "scoring/features.h"
+#include "scoring/features/features.h"
 
 /* One at a time. */
 enum { ANSWERS_MAX = 16 };
