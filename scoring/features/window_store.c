@@ -157,6 +157,8 @@ void store_trim_some(struct window_store *store, struct entity *e, int64_t horiz
     for (const uint64_t *record = ring_at(&ring, 0); n < e->count && record_time(record) <= horizon_ms; n++)
         record = ring_next(&ring, record);
     store_drop(store, e, n);
+    if (ring.capacity > 2 * e->count + RING_SPARE)
+        e->room = e->room > 0; /* mostly empty: the event after the one on its way gives memory back */
 }
 
 /* ---- blocks ---- */

@@ -65,6 +65,24 @@ static void a_ring_that_has_emptied_gives_its_memory_back(void **state)
     scene_close(&s);
 }
 
+/* All at once, for a late one, while there is room for many more. */
+static void a_ring_that_a_late_event_empties_gives_its_memory_back(void **state)
+{
+    (void)state;
+    struct scene s;
+    SCENE_OPEN(&s, late_10s, {.name = "n", .op = OP_COUNT, .windows = "1m"});
+    const int64_t t = send_every(&s, 1000000, 1, 4000) + 40000;
+    const struct entity *e = only_entity(&s);
+    SEND(&s, .t = t);
+    SEND(&s, .t = t + 40000);
+    assert_true(e->count > 4000);
+    SEND(&s, .t = t + 39999);
+    SEND(&s, .t = t + 40001);
+    assert_int_equal(e->count, 4);
+    assert_true(capacity_of(&s, e) <= 2 * 4 + RING_SPARE);
+    scene_close(&s);
+}
+
 static void an_entity_of_one_event_takes_the_smallest_block(void **state)
 {
     (void)state;
@@ -241,6 +259,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_ring_whose_count_swings_stays_where_it_is),
         cmocka_unit_test(a_ring_that_has_emptied_gives_its_memory_back),
+        cmocka_unit_test(a_ring_that_a_late_event_empties_gives_its_memory_back),
         cmocka_unit_test(an_entity_of_one_event_takes_the_smallest_block),
         cmocka_unit_test(the_largest_ring_is_as_large_as_the_limit_needs),
         cmocka_unit_test(an_entity_at_its_limit_keeps_its_ring),
