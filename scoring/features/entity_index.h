@@ -5,7 +5,8 @@
  * where that is full it goes to the next one that is not, and each line counts those that went past it.
  *
  *   invariant  past a line there are as many entities as its count says; so removal leaves no traces, and moves nobody.
- *   cost       a line to find or not to find, 2 times in 100 another one; 5 to 8 bytes an entity.
+ *   cost       a line to find or not to find, and another one 2 times in 100, 10 where it is not there; 5 to 8 bytes an
+ *              entity.
  *
  * There are many parts, some of the hash's last bits say which, and each grows alone when four fifths of it are taken, by half: as
  * tags are not the hash, it has to ask the entities for theirs, and so nobody waits for more than a part's.  A number takes as many

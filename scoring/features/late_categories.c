@@ -3,8 +3,8 @@
  * categories of the newer events: the latest event of each before the end is looked for.
  *
  * From a newer event the way leads over its gap to the one before of its category, and on until one lies before the end or
- * no window reaches there.  Gaps say less than there is to say if they have few bits, or in records that were read back;
- * then events are looked at one by one, as many in all as there are in the longest window.  What is still open after that
+ * no window reaches there.  Gaps say less than there is to say if they have few bits, or of events that came late
+ * (as far as their longest window); then events are looked at one by one, as many in all as there are in the longest window.  What is still open after that
  * is searched for together, from the end of that window backwards.
  *
  *   invariant  no event between the windows' end and where a search is open is of its category.
