@@ -12,12 +12,13 @@
  * Printed are medians of the rounds, of ratios the median of each round's ratio: other work on the machine hits what
  * stands beside each other alike.  With 1,000 entities the list scan of tests/unit/reference_features.c runs too.
  *
- * What bounds it with 1,000 entities: the number of instructions.  An event takes 2,050 of them (counted one by one, at
- * nearly three a clock cycle): 640 for the windows, staircases and the category's look-up, 230 for its row of 40 columns, 230
- * for its record and its entity's hash, 80 for its id's look-up, 260 for fetching ahead, 250 for what it passes on its way,
- * the rest for what leaves and for rings that grow.  From 100,000 entities on it is bound by memory: an event touches four
- * lines of the entity, one of the index and ten to twenty of the block, on four to ten pages; what takes longest is that
- * the machine looks those up in its page tables, for which a tenth to a fifth of the time is waited.
+ * What bounds it with 1,000 entities: the number of instructions.  An event takes 2,010 of them (counted one by one, at
+ * nearly three a clock cycle): 700 for the windows, staircases and the category's look-up, 200 for its row of 40 columns, 240
+ * for its record and its entity's hash, 80 for its id's look-up, 320 for fetching ahead, 240 for what it passes on its way,
+ * the rest for what leaves and for rings that grow.  From 100,000 entities on it is bound by memory: an event needs eleven
+ * lines that are far (in a simulated cache of a hundredth of the state): two of the entity, four of windows' edges, three or
+ * four of tables, the rest of rings that move, on four to ten pages; what takes longest is that the machine looks those up in
+ * its page tables, for which a tenth to a fifth of the time is waited.
  *
  * What gained most, in this order: vectors that do not reach behind the line that was fetched, though masked (a twelfth with
  * 1,000,000); records, hashes and rows column by column, a group of events at a time, with a step's constants in registers
@@ -25,13 +26,17 @@
  * find, the lines behind windows' edges and behind marked ones of a table, and the next free block, fetched in advance (a
  * fifth with 1,000,000); prefetches of several events side by side, so that their pages are looked up together; nothing
  * read that lies near what was just stored under a mask; deviations of any size by vectors (a twentieth with 100,000),
- * those of two windows for four events at once, and hours without division (a fortieth).  A late event takes as long as five
- * ordinary ones, as ten where memory is far: it touches the events that are newer, their slots, and those that its windows
+ * those of two windows for four events at once, and hours without division (a fortieth); the oldest event of a full entity
+ * leaves in the same step as the newest comes (a twentieth with 100,000), small rings that seldom move, and tables whose
+ * searches end in the line where they begin (a twentieth with 1,000,000).  A late event takes as long as five ordinary ones,
+ * as ten where memory is far: it touches the events that are newer, their slots, and those that its windows
  * hold beyond the kept ones; by their gaps (feature_program.h) it finds what else it looks for, rather than by going through
- * its longest window.  Without newest.h an event takes a third longer.  What was tried and gained nothing: -O3, -march=native, link-time optimisation, tables of slots for short rings, more than two events
- * fetched together, whole blocks fetched before they are copied, events' values fetched ahead; hashes of eight keys at a
- * time and rows written from eight columns of eight events, which take other instructions but no less time.  The next factor is
- * code made for the feature file. */
+ * its longest window.  Without newest.h an event takes a third longer.
+ *
+ * What was tried and gained nothing: -O3, -march=native, link-time optimisation; more than two events fetched together, whole
+ * blocks fetched before they are copied, events' values fetched ahead, fewer lines behind windows' edges; hashes of eight keys
+ * at a time and rows written from eight columns of eight events, which take other instructions but no less time; tables
+ * denser than three slots of four.  The next factor is code made for the feature file. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
