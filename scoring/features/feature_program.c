@@ -357,8 +357,9 @@ static bool machine_has_vectors(void)
 void feature_program_vectors(struct feature_program *p, bool allowed)
 {
     p->vectors = allowed && machine_has_vectors();
-    p->fused = p->vectors && p->window_count && p->window_count <= FUSED_WINDOWS && p->lane_width == 16 && p->lane_groups <= FUSED_GROUPS && p->sum_count <= FUSED_SUMS && !p->lane_words && !p->same_count &&
-               !p->before_steps && (uint64_t)p->record_words * ((uint64_t)p->spec->max_events_per_entity + p->record_words) < INT32_MAX / 2;
+    p->fused = p->vectors && p->window_count && p->window_count <= FUSED_WINDOWS && p->lane_width == 16 &&
+               p->lane_groups <= FUSED_GROUPS && p->sum_count <= FUSED_SUMS && !p->lane_words && !p->same_count && !p->before_steps &&
+               (uint64_t)p->record_words * ((uint64_t)p->spec->max_events_per_entity + p->record_words) < INT32_MAX / 2;
 }
 
 /* ---- where everything lies ---- */
@@ -525,8 +526,8 @@ static int allocate(struct feature_program *p)
     p->wide_first = calloc(p->window_count + 1, sizeof *p->wide_first);
     p->steps = calloc(n, sizeof *p->steps);
     p->details = calloc(n, sizeof *p->details);
-    return p->widths_ms && p->numbers && p->sum_words && p->categories && p->places && p->presences && p->filters && p->lanes && p->count_masks && p->channels && p->sames && p->stairs &&
-                   p->wides && p->wide_first && p->steps && p->details
+    return p->widths_ms && p->numbers && p->sum_words && p->categories && p->places && p->presences && p->filters && p->lanes &&
+                   p->count_masks && p->channels && p->sames && p->stairs && p->wides && p->wide_first && p->steps && p->details
                ? 0
                : -1;
 }

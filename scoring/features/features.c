@@ -433,8 +433,10 @@ struct windows *windows_create(const struct feature_spec *spec, struct window_li
     windows_set_now(w, TIME_UNKNOWN);
     limits_take(w, limits);
     w->program = feature_program_create(spec, sizeof(struct entity));
-    if (!w->program || changes_init(w) || entity_table_init(&w->entities, w->program->entity_size, w->program->entity_seed) || window_store_init(&w->store, w->program) ||
-        !(w->views = feature_views_create(&w->store, FOLD_GROUP)) || !(w->records = calloc(2 * FOLD_GROUP * (size_t)w->program->record_words, sizeof *w->records))) {
+    const struct feature_program *p = w->program;
+    if (!p || changes_init(w) || entity_table_init(&w->entities, p->entity_size, p->entity_seed) || window_store_init(&w->store, p) ||
+        !(w->views = feature_views_create(&w->store, FOLD_GROUP)) ||
+        !(w->records = calloc(2 * FOLD_GROUP * (size_t)p->record_words, sizeof *w->records))) {
         windows_destroy(w);
         return NULL;
     }
@@ -490,8 +492,8 @@ int64_t windows_stream_time(const struct windows *w)
 
 struct window_counts windows_count(const struct windows *w)
 {
-    uint64_t bytes = entity_table_bytes(&w->entities) + block_pool_bytes(&w->store.blocks) + lazy_heap_bytes(&w->by_newest) + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen) +
-                     changes_bytes(&w->changes);
+    uint64_t heaps = lazy_heap_bytes(&w->by_newest) + lazy_heap_bytes(&w->by_oldest) + lazy_heap_bytes(&w->by_seen);
+    uint64_t bytes = entity_table_bytes(&w->entities) + block_pool_bytes(&w->store.blocks) + heaps + changes_bytes(&w->changes);
     return (struct window_counts){.entities = w->entities.held, .events = w->store.events, .bytes = bytes,
                                   .evicted_entities = w->evicted_entities, .dropped_events = w->dropped_events,
                                   .forgotten_entities = w->forgotten_entities};

@@ -3,13 +3,13 @@
  * categories of the newer events: the latest event of each before the end is looked for.
  *
  * From a newer event the way leads over its gap to the one before of its category, and on until one lies before the end or
- * no window reaches there.  Gaps say less than there is to say if they have few bits, or of events that came late
- * (as far as their longest window); then events are looked at one by one, as many in all as there are in the longest window.  What is still open after that
- * is searched for together, from the end of that window backwards.
+ * no window reaches there.  Gaps say less than there is to say if they have few bits, or of events that came late (as far
+ * as their longest window); then events are looked at one by one, as many in all as there are in the longest window.  What is
+ * still open after that is searched for together, from the end of that window backwards.
  *
  *   invariant  no event between the windows' end and where a search is open is of its category.
  *   cost       the newer events, and a line of memory for each of their categories that has an event before; at most
- *              twice the events of the longest window. */
+ *              twice the events of the longest window, and once more for op `same`. */
 #include "scoring/features/late_categories.h"
 
 #include <stdlib.h>

@@ -6,6 +6,8 @@
 #include "scoring/features/newest.h"
 #include "scoring/features/staircase.h"
 
+#define INLINED static inline __attribute__((always_inline))
+
 #pragma GCC push_options
 #pragma GCC target("avx512f,avx512vl,avx512dq,avx512bw,avx512cd,bmi,bmi2,popcnt,lzcnt")
 
@@ -48,7 +50,8 @@ static inline uint32_t first_tag(const uint16_t *tags, uint32_t count, __m512i w
 static inline struct slot_line line_compare(const uint32_t *line, const struct entity *e, uint64_t hash)
 {
     enum { SEQ_SHIFT = 32 - SEQ_BITS };
-    const __m512i word = _mm512_load_si512(line), at = _mm512_sub_epi32(_mm512_slli_epi32(word, SEQ_SHIFT), _mm512_set1_epi32((int)(e->first_seq << SEQ_SHIFT)));
+    const __m512i word = _mm512_load_si512(line), first = _mm512_set1_epi32((int)(e->first_seq << SEQ_SHIFT));
+    const __m512i at = _mm512_sub_epi32(_mm512_slli_epi32(word, SEQ_SHIFT), first);
     const __m512i tag = _mm512_set1_epi32((int)(occurrence_slot_word(hash, 0) >> SEQ_BITS));
     const __mmask16 held = _mm512_cmplt_epu32_mask(at, _mm512_set1_epi32((int)(e->count << SEQ_SHIFT)));
     return slot_line_of(held, _mm512_cmpeq_epi32_mask(_mm512_srli_epi32(word, SEQ_BITS), tag), line[LINE_MARK], hash);
@@ -71,14 +74,15 @@ static inline struct occurrence first_slot(const struct entity *e, const struct 
     return (struct occurrence){.slot = free, .hash = hash};
 }
 
-static __attribute__((noinline)) struct occurrence find_among_alike(const struct window_store *store, const struct entity *e, uint32_t table, uint64_t word)
+static __attribute__((noinline)) struct occurrence find_among_alike(const struct window_store *store, const struct entity *e, uint32_t table,
+                                                                    uint64_t word)
 {
     return occurrence_find(store, e, table, word);
 }
 
 /* Mostly nothing looks like it, or the first that does is it. */
-static inline __attribute__((always_inline)) struct occurrence find(const struct window_store *store, const struct feature_program *p, const struct entity *e,
-                                                                    const struct layout *layout, uint32_t table, uint64_t word)
+INLINED struct occurrence find(const struct window_store *store, const struct feature_program *p, const struct entity *e,
+                               const struct layout *layout, uint32_t table, uint64_t word)
 {
     const char *start = occurrence_table(e, layout, table);
     const uint64_t hash = occurrence_hash(table, word);
@@ -195,8 +199,8 @@ static inline __m512i lanes_leave(__m512i counters, __m512i times, uint32_t grou
     return _mm512_mask_sub_epi16(counters, on, counters, _mm512_set1_epi16(1));
 }
 
-static inline __attribute__((always_inline)) void moving_load(const struct feature_program *p, const struct entity *e, const struct ring *ring,
-                                                              struct moving *m, __mmask8 kept, uint32_t groups, uint32_t sums)
+INLINED void moving_load(const struct feature_program *p, const struct entity *e, const struct ring *ring,
+                         struct moving *m, __mmask8 kept, uint32_t groups, uint32_t sums)
 {
     const __m256i count = _mm256_set1_epi32((int)e->count);
     m->at = _mm256_mask_sub_epi32(count, kept, _mm256_maskz_loadu_epi32(kept, entity_cursors(p, e)), _mm256_set1_epi32((int)e->first_seq));
@@ -210,8 +214,8 @@ static inline __attribute__((always_inline)) void moving_load(const struct featu
 }
 
 /* A window that even the newest event so far leaves is empty at once; the others take one step at a time, together. */
-static inline __attribute__((always_inline)) void advance(const struct window_store *store, struct entity *e, const struct ring *ring,
-                                                          int64_t time_ms, struct moving *m, uint32_t groups, uint32_t sums)
+INLINED void advance(const struct window_store *store, struct entity *e, const struct ring *ring,
+                     int64_t time_ms, struct moving *m, uint32_t groups, uint32_t sums)
 {
     const struct feature_program *p = store->program;
     const __m512i edges = _mm512_sub_epi64(_mm512_set1_epi64(time_ms), _mm512_maskz_loadu_epi64(m->all, p->widths_ms));
@@ -240,9 +244,9 @@ static inline __attribute__((always_inline)) void advance(const struct window_st
 
 /* ---- the event ---- */
 
-static inline __attribute__((always_inline)) void channel_count_in(const struct window_store *store, const struct feature_program *p, struct entity *e, const struct layout *layout,
-                                                                   const struct ring *ring,
-                                                                   uint32_t c, const uint64_t *record, uint32_t place, struct moving *m, uint32_t groups)
+INLINED void channel_count_in(const struct window_store *store, const struct feature_program *p, struct entity *e,
+                              const struct layout *layout, const struct ring *ring, uint32_t c,
+                              const uint64_t *record, uint32_t place, struct moving *m, uint32_t groups)
 {
     const struct channel_def *channel = &p->channels[c];
     const uint32_t group = groups == 1 ? 0 : (uint32_t)channel->last_lane / LANES_A_GROUP;
@@ -283,8 +287,8 @@ static inline __mmask8 stairs_above(__m512i words, uint32_t in, int64_t number)
 }
 
 /* Up to eight stairs, or up to sixteen, as vectors. */
-static inline __attribute__((always_inline)) __m512i stairs_fold(const struct feature_program *p, const struct entity *e, uint32_t s, const uint64_t *record,
-                                                                 const struct moving *m, bool long_one)
+INLINED __m512i stairs_fold(const struct feature_program *p, const struct entity *e, uint32_t s, const uint64_t *record,
+                            const struct moving *m, bool long_one)
 {
     struct stair_state *state = stair_state_of(p, e, s);
     uint64_t *stairs = stair_slots_of(p, e, s) + state->first;
@@ -295,7 +299,8 @@ static inline __attribute__((always_inline)) __m512i stairs_fold(const struct fe
     if (has_lane(record, p->stairs[s].lane)) {
         const int64_t number = stair_signed(p, s, record);
         const uint64_t word = stair_word(number, e->first_seq + e->count);
-        const uint32_t above = stairs_above(low, in, number) | (long_one ? (uint32_t)stairs_above(high, in >> 8, number) << 8 : 0), newest = above + 1;
+        const uint32_t above_high = long_one ? (uint32_t)stairs_above(high, in >> 8, number) << 8 : 0;
+        const uint32_t above = stairs_above(low, in, number) | above_high, newest = above + 1;
         count = (uint32_t)__builtin_popcount(above) + 1;
         in = above | newest;
         stairs[count - 1] = word;
@@ -322,8 +327,8 @@ static inline void cursors_settle(const struct feature_program *p, struct entity
     _mm256_mask_storeu_epi32(entity_cursors(p, e), m->all, _mm256_add_epi32(m->at, _mm256_set1_epi32((int)e->first_seq)));
 }
 
-static inline __attribute__((always_inline)) void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record,
-                                                             const struct moving *m, int64_t *best)
+INLINED void stair_fold(const struct feature_program *p, struct entity *e, uint32_t s, const uint64_t *record,
+                        const struct moving *m, int64_t *best)
 {
     const uint32_t count = stair_state_of(p, e, s)->count;
     if (count >= 16) {
@@ -349,8 +354,8 @@ static inline void wides_count_in(const struct feature_program *p, struct featur
     }
 }
 
-static inline __attribute__((always_inline)) void windows_show(const struct feature_program *p, struct feature_view *v, const struct entity *e,
-                                                               const struct moving *m, uint32_t groups, uint32_t sums)
+INLINED void windows_show(const struct feature_program *p, struct feature_view *v, const struct entity *e,
+                          const struct moving *m, uint32_t groups, uint32_t sums)
 {
     _mm256_mask_storeu_epi32(v->events, m->all, _mm256_sub_epi32(_mm256_set1_epi32((int)e->count + 1), m->at));
     for (uint32_t g = 0; g < groups; g++)
@@ -360,8 +365,8 @@ static inline __attribute__((always_inline)) void windows_show(const struct feat
 }
 
 /* The windows that begin with the oldest event lose it, and it goes. */
-static inline __attribute__((always_inline)) void oldest_drop(struct window_store *store, struct entity *e, const struct ring *ring, struct moving *m,
-                                                              uint32_t groups, uint32_t sums)
+INLINED void oldest_drop(struct window_store *store, struct entity *e, const struct ring *ring, struct moving *m,
+                         uint32_t groups, uint32_t sums)
 {
     const struct feature_program *p = store->program;
     const uint64_t *record = ring->records + (size_t)e->first * ring->words;
@@ -379,8 +384,8 @@ static inline __attribute__((always_inline)) void oldest_drop(struct window_stor
     store_forget(store, e, 1);
 }
 
-static inline __attribute__((always_inline)) void windows_settle(const struct feature_program *p, struct entity *e, const struct moving *m,
-                                                                 uint32_t groups, uint32_t sums)
+INLINED void windows_settle(const struct feature_program *p, struct entity *e, const struct moving *m,
+                            uint32_t groups, uint32_t sums)
 {
     cursors_settle(p, e, m);
     for (uint32_t g = 0; g < groups; g++)
@@ -413,8 +418,8 @@ static inline __m512i counted_lanes(const struct feature_program *p, const uint6
     return _mm512_set1_epi64((int64_t)(_pdep_u64(record[RECORD_TIME] >> group * LANES_A_GROUP, p->count_masks[group])));
 }
 
-static inline __attribute__((always_inline)) void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
-                                                       const uint64_t *record, const struct occurrence *id, bool full, uint32_t groups, uint32_t sums)
+INLINED void fold(struct window_store *store, struct feature_view *v, struct entity *e, const struct value *values,
+                  const uint64_t *record, const struct occurrence *id, bool full, uint32_t groups, uint32_t sums)
 {
     const struct feature_program *p = store->program;
     const struct layout *layout = entity_layout(p, e);
