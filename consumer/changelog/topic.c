@@ -164,7 +164,7 @@ static rd_kafka_resp_err_t take_id(rd_kafka_event_t *answer, void *of)
 }
 
 /* One that the broker does not tell for once would look like a topic that was created anew. */
-static int input_id(struct cluster cluster, const char *topic, char id[INPUT_ID_MAX], struct err *err)
+int input_id(struct cluster cluster, const char *topic, char id[INPUT_ID_MAX], struct err *err)
 {
     static const struct cluster_request describe = {RD_KAFKA_ADMIN_OP_DESCRIBETOPICS, ask_id, take_id};
     return cluster_ask(cluster, &describe, &(struct identity){topic, id}, topic, err);

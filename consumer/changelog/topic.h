@@ -9,9 +9,11 @@ struct changelog_topic {
     int32_t partitions;
     size_t max_message_bytes;
     int32_t schema_id;
-    char input_id[INPUT_ID_MAX]; /* the broker's id of the input topic, or its name */
+    char input_id[INPUT_ID_MAX]; /* the broker's id of the input topic; empty: it gives none */
 };
 
+/* The id that the broker has given the input topic; empty where it gives none. */
+int input_id(struct cluster cluster, const char *topic, char id[INPUT_ID_MAX], struct err *err);
 void changelog_name(const struct config *config, char name[TOPIC_NAME_MAX]);
 /* Errors name the setting and the command that mends it. */
 enum changelog_missing { MISSING_IS_MADE, MISSING_IS_AN_ERROR, MISSING_IS_NO_MATTER /* the name stays empty */ };

@@ -110,6 +110,8 @@ static int lane_turn(struct lane *l, struct err *err)
         return -1;
     lane_dissolve(l);
     lane_look_for_orphans(l);
+    if (lane_look_for_recreation(l, err) < 0)
+        return -1;
     if (clock_monotonic_ns() - l->published_ns > (int64_t)FACE_INTERVAL_MS * 1000000)
         lane_publish_face(l);
     return 0;

@@ -46,7 +46,7 @@ struct lane_partition {
  * a connection breaks at the wrong moment.) */
 struct inquiry {
     struct errand *errand;
-    enum { ASKED_NOTHING, ASKED_OFFSET, ASKED_GROUP } asked; /* and the answer is not taken up */
+    enum { ASKED_NOTHING, ASKED_OFFSET, ASKED_GROUP, ASKED_INPUT } asked; /* and the answer is not taken up */
     rd_kafka_t *client;
     const char *topic, *group;
     uint64_t number;   /* of the question */
@@ -55,6 +55,9 @@ struct inquiry {
     rd_kafka_resp_err_t code;
     const struct rd_kafka_group_list *groups; /* ASKED_GROUP; NULL: not to be had */
     int64_t look_ns;                          /* at the group: not before */
+    char input_id[INPUT_ID_MAX];              /* ASKED_INPUT; empty: not to be had */
+    const atomic_bool *stop;
+    int64_t look_at_input_ns; /* not before */
 };
 
 /* A rebalance that the callback noted and the loop has not served yet. */
@@ -162,6 +165,10 @@ bool lane_inquiry_ends(struct lane *lane, int wait_ms); /* nobody uses the consu
 /* ---- orphans.c: partitions without an owner ---- */
 /* Looks at the group now and then, and starts over where partitions have been left without an owner. */
 void lane_look_for_orphans(struct lane *lane);
+
+/* ---- recreation.c: an input topic that was created anew ---- */
+/* Looks at the topic's id now and then; -1: it is another one than when the worker began. */
+int lane_look_for_recreation(struct lane *lane, struct err *err);
 
 /* ---- membership.c: the group ---- */
 int lane_join(struct lane *lane, struct err *err);
