@@ -1,6 +1,6 @@
 /* An event that is older than the newest of its entity takes its place among the others: what is behind it moves by
  * one, and so do the cursors, stairs and occurrences that point there; it is counted in the windows that reach it.
- * Cost: the events behind it.  Where those are many, the occurrence tables are built anew instead. */
+ * Cost: the events behind it. */
 #include <assert.h>
 
 #include "scoring/features/occurrences.h"
@@ -113,17 +113,15 @@ static void fetch_tables(const struct window_store *store, const struct entity *
 void store_insert(struct window_store *store, struct entity *e, uint64_t *record, uint32_t at)
 {
     const struct feature_program *p = store->program;
-    bool anew = (e->count - at) * 2 > e->count && !entity_layout(p, e)->tag_count;
     struct occurrence latest[FEATURES_MAX];
-    if (!anew && !entity_layout(p, e)->tag_count)
+    if (!entity_layout(p, e)->tag_count)
         fetch_tables(store, e, at);
     uint64_t reach = windows_reach(p, e, record_time(record), at);
     count_in(p, e, record, reach);
     for (uint32_t c = 0; c < p->channel_count; c++)
         if (record_in_channel(p, &p->channels[c], record))
             latest[c] = channel_count_in(store, e, c, record, at, reach);
-    if (!anew)
-        occurrences_shift(store, e, at);
+    occurrences_shift(store, e, at);
     stairs_insert(p, e, record, at);
     places_insert(p, e, record, at);
     gaps_follow(p, e, record, at);
@@ -132,10 +130,6 @@ void store_insert(struct window_store *store, struct entity *e, uint64_t *record
     assert(e->room);
     e->room--;
     store->events++;
-    if (anew) {
-        occurrences_rebuild(store, e);
-        return;
-    }
     struct occurrence id = occurrence_find(store, e, TABLE_IDS, record[RECORD_ID]);
     occurrence_set(store, e, TABLE_IDS, &id, at);
     for (uint32_t c = 0; c < p->channel_count; c++)
