@@ -20,7 +20,7 @@ struct generation {
     uint8_t bytes[GENERATION_BYTES];
 };
 
-/* topic_id: text of the broker's id (or the topic's name where it gives none); canonical: of the feature file. */
+/* topic_id: text of the broker's id (empty where it gives none); canonical: of the feature file. */
 struct generation generation_of(const char *topic_id, const char *canonical, uint64_t incarnation);
 struct generation generation_of_deployments(const char *topic_id);
 bool generation_same_topic(const struct generation *a, const struct generation *b);

@@ -41,6 +41,8 @@ struct lane_partition {
     int64_t *latencies; /* LATENCY_BINS, not yet in a delta; NULL: none */
 };
 
+enum { LOOK_EVERY_MS = 10000, LOOK_MS = 1000 }; /* at the group, at the input: how often, and how long one may take */
+
 /* A question to the broker, asked by a thread of the lane's own: one at a time.  The answer is the thread's until it is
  * through.  (The library's admin requests would need no thread, but those to a group's coordinator abort the process when
  * a connection breaks at the wrong moment.) */

@@ -21,8 +21,6 @@
 #include "consumer/lane/lane_state.h"
 #include "consumer/log.h"
 
-enum { LOOK_EVERY_MS = 10000, LOOK_MS = 1000 };
-
 static void ask_group(void *of)
 {
     struct inquiry *q = of;

@@ -9,8 +9,6 @@
 #include "consumer/kafka/errand.h"
 #include "consumer/lane/lane_state.h"
 
-enum { LOOK_EVERY_MS = 10000, LOOK_MS = 1000 };
-
 static void ask_id(void *of)
 {
     struct inquiry *q = of;
